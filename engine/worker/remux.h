@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The libavformat stage: demux -> the steps fftools does for `-c copy` -> mux. Runs in a worker
+ * process, on a job's fiber, between two AVIOContexts. It never opens, names or sees a file, a
+ * socket or a ring: bytes come and go through the two contexts only.
+ */
+#ifndef RMX_ENGINE_WORKER_REMUX_H
+#define RMX_ENGINE_WORKER_REMUX_H
+
+#include <libavformat/avio.h>
+
+#include "ipc/job.h"
+
+/* Once per process (in the zygote, before the fork): log callback, allocation limit, warm tables.
+ * alloc_max_bytes bounds each single allocation of libavutil. */
+void rmx_remux_init_process(size_t alloc_max_bytes);
+
+/* Runs one REMUX or PROBE job to its end. spec has passed rmx_job_check(). input->seekable and
+ * output->seekable say what the descriptors can do. Fills result's status, cause (0 unless a
+ * callback said otherwise), packets_in, packets_out, bytes_expected and text; the other fields
+ * belong to the caller. Both contexts stay the caller's; output is flushed. A callback that
+ * returns AVERROR_EXIT stops the job at the next packet: status CANCELLED, which the caller
+ * replaces by what it knows (cancelled, deadline, I/O error). */
+void rmx_remux_run(const struct rmx_job_spec *spec, AVIOContext *input, AVIOContext *output,
+    struct rmx_job_result *result);
+
+/* Called by rmx_remux_run() between packets so that a long job lets others have the core. The
+ * worker sets it to a fiber yield; the default does nothing. */
+extern void (*rmx_remux_breathe)(void);
+
+#endif

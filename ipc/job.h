@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What a job is: the spec a client sends, the result it gets. Both are wire structs (little endian,
+ * fixed size, no padding) and are used unchanged by the client library, the daemon and the worker,
+ * so a field can only mean one thing. Runs in every process; does no I/O and allocates nothing.
+ */
+#ifndef RMX_IPC_JOB_H
+#define RMX_IPC_JOB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define RMX_JOB_NAME_BYTES    32  /* a container's short name with its NUL */
+#define RMX_JOB_MAPS_MAX      16  /* stream selections in one job */
+#define RMX_JOB_MAP_BYTES     32  /* one selection with its NUL */
+#define RMX_JOB_OPTIONS_BYTES 976 /* "key=value" strings, each with its NUL */
+#define RMX_JOB_TRACE_BYTES   56  /* W3C traceparent: 55 characters and a NUL */
+#define RMX_JOB_TEXT_BYTES    192 /* what the result says in words, with its NUL */
+
+enum rmx_job_kind {
+    RMX_JOB_REMUX = 1, /* input -> output in another container */
+    RMX_JOB_PROBE = 2, /* input -> a JSON description of it, shaped as ffprobe's */
+    RMX_JOB_NOOP = 3,  /* goes all the way to a worker and back and moves nothing: for measuring */
+};
+
+enum rmx_job_flags {
+    RMX_JOB_ALL_STREAMS = 1u << 0,     /* every stream, as ffmpeg's -map 0; default: its choice */
+    RMX_JOB_BITEXACT = 1u << 1,        /* no encoder tags, dates or random ids in the output */
+    RMX_JOB_ALLOW_TRUNCATED = 1u << 2, /* a cut-off input ends OK, with the counters saying so */
+    RMX_JOB_FLAGS_ALL = (1u << 3) - 1,
+};
+
+enum rmx_job_class {
+    RMX_CLASS_CRITICAL = 0,
+    RMX_CLASS_NORMAL = 1,
+    RMX_CLASS_BACKGROUND = 2,
+    RMX_CLASSES = 3,
+};
+
+/* The request. All strings end in NUL inside their array and all bytes after it are zero.
+ *
+ *   0        8            16    20     24     26     28    29      30    31   32
+ *   | job    | deadline   | kind| flags| class| maps | ins | outs  | 0   | 0  |
+ *   | input_format 32 | format 32 | traceparent 56 | map 16 x 32 | options 976 | 2 zero words |  */
+struct rmx_job_spec {
+    uint64_t job;         /* the client's name for it; unique among its jobs in flight, not 0 */
+    uint64_t deadline_ns; /* absolute, CLOCK_MONOTONIC; 0 = none */
+    uint32_t kind;        /* enum rmx_job_kind */
+    uint32_t flags;       /* enum rmx_job_flags */
+    uint16_t class_;      /* enum rmx_job_class */
+    uint16_t maps;        /* how many of map[] are used; 0 = the default choice */
+    uint8_t inputs;       /* descriptors read from; 1 for REMUX and PROBE, 0 for NOOP */
+    uint8_t outputs;      /* descriptors written to; likewise */
+    uint16_t zero0;
+    char input_format[RMX_JOB_NAME_BYTES];         /* demuxer; "" = recognise it from the bytes */
+    char format[RMX_JOB_NAME_BYTES];               /* one of ipc/format.def; PROBE and NOOP: "" */
+    char traceparent[RMX_JOB_TRACE_BYTES];         /* W3C trace context, or "" */
+    char map[RMX_JOB_MAPS_MAX][RMX_JOB_MAP_BYTES]; /* ffmpeg's -map without the file: "v", "a:1",
+                                                      "0", "s?", "-d" */
+    char options[RMX_JOB_OPTIONS_BYTES];           /* "movflags=+faststart\0", one after another */
+    uint64_t zero1;
+};
+
+_Static_assert(offsetof(struct rmx_job_spec, class_) == 24, "wire format");
+_Static_assert(offsetof(struct rmx_job_spec, input_format) == 32, "wire format");
+_Static_assert(offsetof(struct rmx_job_spec, map) == 152, "wire format");
+_Static_assert(offsetof(struct rmx_job_spec, options) == 664, "wire format");
+_Static_assert(sizeof(struct rmx_job_spec) == 1648, "wire format");
+
+/* How it went. Counters are exact for OK and say how far the job came for every other end. */
+struct rmx_job_result {
+    uint64_t job;
+    uint32_t status;         /* enum rmx_status */
+    int32_t cause;           /* -errno behind an INPUT_IO, OUTPUT_* end; else 0 */
+    uint64_t bytes_in;       /* taken from the input */
+    uint64_t bytes_out;      /* handed to the output */
+    uint64_t packets_in;     /* demuxed from selected streams */
+    uint64_t packets_out;    /* given to the muxer */
+    uint64_t bytes_expected; /* TRUNCATED: what the input's own index or header promises; else 0 */
+    uint64_t queued_ns;      /* submit received -> a worker started it */
+    uint64_t run_ns;         /* worker started it -> worker was done */
+    uint64_t total_ns;       /* submit received -> the last byte was written */
+    char text[RMX_JOB_TEXT_BYTES]; /* printable ASCII: the library's own words, for a person */
+};
+
+_Static_assert(offsetof(struct rmx_job_result, text) == 80, "wire format");
+_Static_assert(sizeof(struct rmx_job_result) == 272, "wire format");
+
+/* Is this a job at all? The same check runs in the client (to fail early), in the daemon (because
+ * the client may lie) and in the worker (because the daemon's memory is shared with it).
+ * Returns 0, or a status (BAD_JOB, BAD_OPTION, UNSUPPORTED) as a positive value, with *why set to
+ * a static sentence that names the field. */
+int rmx_job_check(const struct rmx_job_spec *spec, const char **why);
+
+/* Walks spec->options: sets *pair to the next "key=value" inside the spec and advances *cursor
+ * (start it at 0). Returns 1, or 0 at the end. Only for a spec that rmx_job_check() passed. */
+int rmx_job_next_option(const struct rmx_job_spec *spec, size_t *cursor, const char **pair);
+
+/* Appends "key=value". Returns 0, -EINVAL (no '=' or empty key) or -E2BIG. */
+int rmx_job_add_option(struct rmx_job_spec *spec, const char *pair);
+
+/* Appends one stream selection. Returns 0, -EINVAL (empty) or -E2BIG. */
+int rmx_job_add_map(struct rmx_job_spec *spec, const char *map);
+
+/* Copies a name into one of the spec's fixed strings, zeroing the rest. Returns 0 or -E2BIG. */
+int rmx_job_set_name(char (*field)[RMX_JOB_NAME_BYTES], const char *name);
+
+#endif
