@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the daemon, the zygote and the workers say to each other, and how a worker's arena is laid
+ * out. The daemon distrusts a worker as it distrusts a client (it runs foreign parsers on foreign
+ * bytes): what it reads here is read once, checked, then used. Each worker has an arena of its own,
+ * so a subverted worker cannot touch another worker's jobs.
+ *
+ *   daemon --FORK(ctl socket)--> zygote --fork--> worker (a spare: sandboxed, no arena yet)
+ *   worker --READY--> daemon          on the ctl socket
+ *   daemon --ADOPT(arena, bells)--> worker: it maps the arena and takes jobs from its mail
+ *   zygote --FORKED(pidfd)--> daemon, --EXITED(wait status)--> daemon
+ *
+ * All messages are SOCK_SEQPACKET, one fixed struct each.
+ */
+#ifndef RMX_IPC_LANE_WIRE_H
+#define RMX_IPC_LANE_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ipc/job.h"
+#include "ring/layout.h"
+
+#define RMX_LANE_WIRE_VERSION 1u
+#define RMX_WORKER_FLOWS_MAX  1024u /* jobs one worker may hold at once */
+#define RMX_WORKER_MAIL_SLOTS 8192u
+#define RMX_LAST_WORDS_BYTES  256u
+
+enum rmx_lane_msg_type {
+    RMX_LANE_FORK = 1,   /* daemon -> zygote, 1 descriptor: the new worker's ctl socket */
+    RMX_LANE_FORKED = 2, /* zygote -> daemon, 1 descriptor: a pidfd (none when error != 0) */
+    RMX_LANE_EXITED = 3, /* zygote -> daemon */
+    RMX_LANE_READY = 4,  /* worker -> daemon, once it is locked down */
+    RMX_LANE_ADOPT = 5,  /* daemon -> worker, 3 descriptors: arena, its bell, the lane's bell */
+};
+
+struct rmx_lane_msg {
+    uint32_t type;        /* enum rmx_lane_msg_type */
+    uint32_t version;     /* RMX_LANE_WIRE_VERSION */
+    uint32_t ticket;      /* FORK, FORKED, EXITED: the daemon's name for this worker process */
+    int32_t error;        /* FORKED: -errno of a fork that failed; else 0 */
+    int32_t pid;          /* FORKED, EXITED, READY */
+    int32_t wait_status;  /* EXITED: as waitpid(2) gives it */
+    uint64_t arena_bytes; /* ADOPT */
+    uint32_t flows;       /* ADOPT: entries of the flow table */
+    uint32_t zero;
+    uint64_t memory_max_bytes; /* FORK: RLIMIT_AS beyond the arena; 0 = none */
+    uint64_t spin_ns;          /* ADOPT: how long to poll before sleeping */
+};
+_Static_assert(sizeof(struct rmx_lane_msg) == 56, "wire format");
+
+/* Notes in a worker's two mailboxes (ring/mail.h). `flow` is an index into the flow table. A ring's
+ * ask word is taken before its note is sent, so each flow has at most 2 wake notes under way in
+ * each direction, plus RUN and CANCEL: a mailbox never overflows between honest peers. */
+enum rmx_note_kind {
+    RMX_NOTE_RUN = 1,    /* lane -> worker: flow_shm[flow] holds a job */
+    RMX_NOTE_CANCEL = 2, /* lane -> worker: flow_shm[flow].stop was set */
+    RMX_NOTE_INPUT = 3,  /* lane -> worker: chunks came; worker -> lane: room or a seek came */
+    RMX_NOTE_OUTPUT = 4, /* lane -> worker: room came; worker -> lane: chunks came */
+    RMX_NOTE_DONE = 5,   /* worker -> lane: flow_shm[flow].result holds; its last word on the job */
+};
+_Static_assert(RMX_WORKER_MAIL_SLOTS >= RMX_WORKER_FLOWS_MAX * 4, "mail could overflow");
+
+enum rmx_flow_port {
+    RMX_PORT_SEEKABLE_IN = 1u << 0,  /* the feed can go back */
+    RMX_PORT_SEEKABLE_OUT = 1u << 1, /* the drain writes by offset */
+};
+
+/* One job as lane and worker share it. The lane writes all of it before RMX_NOTE_RUN; then only
+ * `stop` (lane) and `result` (worker) change, until RMX_NOTE_DONE. */
+struct rmx_flow_shm {
+    struct rmx_job_spec spec;
+    uint64_t input_bytes; /* size of a regular input; UINT64_MAX = unknown */
+    uint64_t input_at;    /* where the input's chunk ring starts in the arena */
+    uint64_t output_at;   /* where the output's chunk ring starts */
+    uint32_t input_slots;
+    uint32_t input_chunk_bytes;
+    uint32_t output_slots;
+    uint32_t output_chunk_bytes;
+    uint32_t port;         /* enum rmx_flow_port */
+    _Atomic uint32_t stop; /* lane writes: 0, or the enum rmx_status to end with, soon */
+    struct rmx_job_result result;
+    uint8_t zero[4096 - 1696 - 272];
+};
+_Static_assert(offsetof(struct rmx_flow_shm, result) == 1696, "layout is wire format");
+_Static_assert(sizeof(struct rmx_flow_shm) == 4096, "one page each");
+
+/* Written by the worker as it goes, read by the daemon after the worker died. */
+struct rmx_last_words_shm {
+    _Atomic uint32_t flow;   /* the flow on the core; UINT32_MAX = none */
+    _Atomic uint32_t stage;  /* free for the worker: what it was doing */
+    _Atomic uint64_t jobs;   /* jobs this process has ended */
+    _Atomic uint32_t signal; /* set by the handler of a fatal signal or a failed assert */
+    uint32_t zero;
+    char text[RMX_LAST_WORDS_BYTES]; /* NUL-terminated by the reader, not by trust */
+};
+
+/* A worker's arena, from its start. Ring pairs follow the flow table; the lane alone decides where
+ * and says so in each flow_shm. */
+struct rmx_worker_shm {
+    _Alignas(RMX_LINE) struct rmx_bell_shm worker_bell; /* the worker sleeps on it */
+    _Alignas(RMX_LINE) struct rmx_bell_shm lane_bell;   /* the lane sleeps on it */
+    _Alignas(RMX_LINE) struct rmx_last_words_shm last_words;
+    _Alignas(4096) unsigned char to_worker[RMX_LINE * 4 + RMX_WORKER_MAIL_SLOTS * 16];
+    _Alignas(4096) unsigned char to_lane[RMX_LINE * 4 + RMX_WORKER_MAIL_SLOTS * 16];
+    _Alignas(4096) struct rmx_flow_shm flows[];
+};
+
+#endif

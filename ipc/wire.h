@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What a client and the daemon say to each other: one SOCK_SEQPACKET message is one struct below,
+ * little endian, no padding, sizes fixed. ipc/session.c knows which may come when; ipc/wire.md
+ * draws every message. No pointers, no C-only tricks: other languages read this file too.
+ */
+#ifndef RMX_IPC_WIRE_H
+#define RMX_IPC_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ipc/job.h"
+
+#define RMX_WIRE_VERSION     1u     /* this header's; HELLO carries the range a client speaks */
+#define RMX_WIRE_BYTES_MAX   32768u /* no message is longer */
+#define RMX_WIRE_FDS_MAX     32u    /* no message carries more descriptors */
+#define RMX_SUBMIT_JOBS_MAX  16u    /* jobs in one SUBMIT */
+#define RMX_DONE_JOBS_MAX    16u    /* ends in one DONE */
+#define RMX_CREDITS_MAX      1024u  /* a session never holds more */
+#define RMX_STATS_VALUES_MAX 256u   /* counters in one STATS_REPLY */
+
+enum rmx_msg_type {
+    /* client -> daemon */
+    RMX_MSG_HELLO = 1,  /* first; once */
+    RMX_MSG_SUBMIT = 2, /* spends a credit for each job; carries the jobs' descriptors */
+    RMX_MSG_CANCEL = 3, /* ends a job early; it still gets its DONE */
+    RMX_MSG_PING = 4,   /* answered by PONG at once */
+    RMX_MSG_STATS = 5,  /* answered by STATS_REPLY */
+    /* daemon -> client */
+    RMX_MSG_WELCOME = 6, /* answers HELLO; carries the session arena */
+    RMX_MSG_DONE = 7,    /* how jobs ended; gives credits back */
+    RMX_MSG_CREDIT = 8,  /* changes the window outside a DONE */
+    RMX_MSG_PONG = 9,
+    RMX_MSG_STATS_REPLY = 10,
+    /* both */
+    RMX_MSG_GOODBYE = 11, /* the sender will say no more (client), or takes no new jobs (daemon) */
+    RMX_MSG_TYPES = 12,
+};
+
+/*   0      2      4        8       12
+ *   | type | zero | bytes  | count |     every message starts with these 12 bytes, then 4 zero */
+struct rmx_msg_head {
+    uint16_t type; /* enum rmx_msg_type */
+    uint16_t zero0;
+    uint32_t bytes; /* of the whole message, this head included; must equal what arrived */
+    uint32_t count; /* items that follow, for messages that carry items; else 0 */
+    uint32_t zero1;
+};
+
+struct rmx_msg_hello {
+    struct rmx_msg_head head;
+    uint32_t version_min;
+    uint32_t version_max;
+    uint64_t features; /* bits this client can use; none is defined yet: 0 */
+    char name[32];     /* for the daemon's log; printable, NUL-terminated, may be empty */
+};
+
+struct rmx_msg_welcome {
+    struct rmx_msg_head head;
+    uint32_t version;     /* the one spoken from here on */
+    uint32_t credits;     /* jobs that may be in flight now */
+    uint64_t features;    /* those of HELLO's that are on */
+    uint64_t arena_bytes; /* exact size of the descriptor that came along */
+    uint32_t progress_at; /* byte offset of struct rmx_progress_shm[progress_slots] in the arena */
+    uint32_t progress_slots;
+    uint32_t daemon_pid;
+    uint32_t zero;
+};
+
+/* followed by head.count specs, and for each spec its input, then its output descriptors */
+struct rmx_msg_submit {
+    struct rmx_msg_head head;
+    struct rmx_job_spec jobs[];
+};
+
+struct rmx_msg_cancel {
+    struct rmx_msg_head head;
+    uint64_t job; /* as in its spec; an unknown one is not an error: it may just have ended */
+};
+
+struct rmx_msg_ping { /* PONG has the same shape and returns the same nonce */
+    struct rmx_msg_head head;
+    uint64_t nonce;
+};
+
+struct rmx_done_item {
+    uint32_t credits; /* 0, 1 or 2: how the end of this job moves the client's window */
+    uint32_t zero;
+    struct rmx_job_result result;
+};
+
+struct rmx_msg_done {
+    struct rmx_msg_head head;
+    struct rmx_done_item items[];
+};
+
+struct rmx_msg_credit {
+    struct rmx_msg_head head;
+    uint32_t credits; /* added to the client's window */
+    uint32_t zero;
+};
+
+struct rmx_msg_stats_reply { /* head.count values in the order of ipc/stats.def */
+    struct rmx_msg_head head;
+    uint64_t values[];
+};
+
+struct rmx_msg_goodbye {
+    struct rmx_msg_head head;
+    uint32_t status; /* enum rmx_status: OK, DRAINING, PEER_CORRUPT, BUSY (no room to connect) */
+    uint32_t zero;
+};
+
+/* In the session arena, written by the daemon while a job runs, read by the client when it likes.
+ * A slot belongs to a job while `job` says so; values only grow during one job. */
+struct rmx_progress_shm {
+    _Atomic uint64_t job;         /* the client's name of the job; 0 = free */
+    _Atomic uint64_t bytes_in;    /* read from the input so far */
+    _Atomic uint64_t bytes_out;   /* written to the output so far */
+    _Atomic uint64_t bytes_total; /* the input's size; 0 = unknown */
+};
+
+_Static_assert(sizeof(struct rmx_msg_head) == 16, "wire format");
+_Static_assert(sizeof(struct rmx_msg_hello) == 64, "wire format");
+_Static_assert(sizeof(struct rmx_msg_welcome) == 56, "wire format");
+_Static_assert(sizeof(struct rmx_msg_submit) == 16, "wire format");
+_Static_assert(sizeof(struct rmx_msg_cancel) == 24, "wire format");
+_Static_assert(sizeof(struct rmx_msg_ping) == 24, "wire format");
+_Static_assert(sizeof(struct rmx_done_item) == 280, "wire format");
+_Static_assert(sizeof(struct rmx_msg_credit) == 24, "wire format");
+_Static_assert(sizeof(struct rmx_msg_goodbye) == 24, "wire format");
+_Static_assert(sizeof(struct rmx_progress_shm) == 32, "wire format");
+_Static_assert(sizeof(struct rmx_msg_submit) + RMX_SUBMIT_JOBS_MAX * sizeof(struct rmx_job_spec) <=
+                   RMX_WIRE_BYTES_MAX,
+    "a full SUBMIT fits");
+_Static_assert(sizeof(struct rmx_msg_head) + RMX_DONE_JOBS_MAX * sizeof(struct rmx_done_item) <=
+                   RMX_WIRE_BYTES_MAX,
+    "a full DONE fits");
+
+#endif
