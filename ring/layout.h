@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The shared bytes: everything two processes may find in an arena. Read by every process; wire
+ * format, little endian. Must never hold a pointer, a size or an index: geometry is told in
+ * messages, checked once and kept in private memory. Every word here may be a lie.
+ *
+ * How a chunk lives. Counts only ever grow; `count & (slots - 1)` is the slot. The producer owns
+ * the slots from published to released + slots, the consumer those from released to published:
+ *
+ *                    released        published       released + slots
+ *     slots   ... free | ready ready | free free free | (same slots again) ...
+ *                      ^ consumer    ^ producer
+ *
+ *     producer            the slot                          consumer
+ *     reserve             FREE: the producer's to write
+ *     write the bytes
+ *     publish  --- R1 --> READY: the consumer's to read --> peek (A1)
+ *                                                           copy the bytes out
+ *     reserve (A2) <----- FREE again <------------- R2 ---- release
+ *
+ * The labelled edges. Each is one pair of operations; what is written before R is seen after A:
+ *
+ *     R1 publish  -> A1 peek      a chunk's bytes travel to the consumer
+ *     R2 release  -> A2 reserve   the empty slot travels back to the producer
+ *     R3 seek     -> A3 seek due  the new offset travels to the producer
+ *     R4 asked    -> A4 ask       what was published (or released) travels to who wants to sleep
+ *     R5 ring     -> A5 arm       what happened before the ring travels to who wants to sleep
+ */
+#ifndef RMX_RING_LAYOUT_H
+#define RMX_RING_LAYOUT_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ring/base.h"
+
+/* The head of every ring. Each line has one writer, but for the ask words (see ring.h). */
+struct rmx_ring_shm {
+    /* the producer's line */
+    _Alignas(RMX_LINE) _Atomic uint64_t published; /* entries ever offered */
+
+    /* 1 = the producer sleeps for room (or for a seek); set by it, taken by the consumer */
+    _Alignas(RMX_LINE) _Atomic uint32_t producer_asks;
+
+    /* the consumer's line */
+    _Alignas(RMX_LINE) _Atomic uint64_t released; /* entries ever given back */
+    _Atomic uint64_t seek_offset;                 /* where the stream shall go on */
+    _Atomic uint32_t seek_generation;             /* seeks ever wanted, modulo 2^32 */
+
+    /* 1 = the consumer sleeps for entries; set by it, taken by the producer */
+    _Alignas(RMX_LINE) _Atomic uint32_t consumer_asks;
+};
+
+_Static_assert(offsetof(struct rmx_ring_shm, published) == 0, "layout is wire format");
+_Static_assert(offsetof(struct rmx_ring_shm, producer_asks) == 128, "layout is wire format");
+_Static_assert(offsetof(struct rmx_ring_shm, released) == 256, "layout is wire format");
+_Static_assert(offsetof(struct rmx_ring_shm, seek_offset) == 264, "layout is wire format");
+_Static_assert(offsetof(struct rmx_ring_shm, seek_generation) == 272, "layout is wire format");
+_Static_assert(offsetof(struct rmx_ring_shm, consumer_asks) == 384, "layout is wire format");
+_Static_assert(sizeof(struct rmx_ring_shm) == 512, "layout is wire format");
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock would not cross the process boundary");
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2, "a lock would not cross the process boundary");
+
+/* An entry of a chunk ring: what the payload in the same slot is. The producer writes it.
+ *
+ *   0         8        12           16    18     20      24        32
+ *   | offset  | bytes  | generation | part| flags| error | zero    |  */
+struct rmx_chunk_shm {
+    uint64_t offset;     /* of the first byte in the stream (or file); at most INT64_MAX - bytes */
+    uint32_t bytes;      /* 0 to chunk_bytes */
+    uint32_t generation; /* of the seek this answers; 0 before the first */
+    uint16_t part;       /* which of the job's files */
+    uint16_t flags;      /* enum rmx_chunk_flags */
+    int32_t error;       /* -errno (-4095 to -1) when flags say so, else 0 */
+    uint64_t zero;
+};
+
+_Static_assert(offsetof(struct rmx_chunk_shm, bytes) == 8, "layout is wire format");
+_Static_assert(offsetof(struct rmx_chunk_shm, generation) == 12, "layout is wire format");
+_Static_assert(offsetof(struct rmx_chunk_shm, part) == 16, "layout is wire format");
+_Static_assert(offsetof(struct rmx_chunk_shm, flags) == 18, "layout is wire format");
+_Static_assert(offsetof(struct rmx_chunk_shm, error) == 20, "layout is wire format");
+_Static_assert(offsetof(struct rmx_chunk_shm, zero) == 24, "layout is wire format");
+_Static_assert(sizeof(struct rmx_chunk_shm) == 32, "layout is wire format");
+
+enum rmx_chunk_flags {
+    RMX_CHUNK_END = 1u << 0,   /* the stream ends after these bytes */
+    RMX_CHUNK_ERROR = 1u << 1, /* the stream broke after these bytes: see error */
+    RMX_CHUNK_FLUSH = 1u << 2, /* a reader downstream waits for these bytes: do not coalesce */
+    RMX_CHUNK_FLAGS_ALL = (1u << 3) - 1,
+};
+
+/* An entry of a mail ring: a word between two processes.
+ *
+ *   0      4      8        16
+ *   | kind | flow | value  |  */
+struct rmx_note_shm {
+    uint32_t kind;
+    uint32_t flow;
+    uint64_t value;
+};
+
+_Static_assert(offsetof(struct rmx_note_shm, flow) == 4, "layout is wire format");
+_Static_assert(offsetof(struct rmx_note_shm, value) == 8, "layout is wire format");
+_Static_assert(sizeof(struct rmx_note_shm) == 16, "layout is wire format");
+
+/* Next to a sleeper's eventfd. */
+struct rmx_bell_shm {
+    /* 1 = asleep, or about to be; set by the sleeper, taken by whoever rings */
+    _Alignas(RMX_LINE) _Atomic uint32_t asleep;
+};
+
+_Static_assert(offsetof(struct rmx_bell_shm, asleep) == 0, "layout is wire format");
+_Static_assert(sizeof(struct rmx_bell_shm) == 128, "layout is wire format");
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * An arena (see region.h). Runs in every process, at start and connect only.
+ */
+#include "ring/region.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ring/base.h"
+
+#ifndef MFD_NOEXEC_SEAL /* Linux 6.3 */
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+#ifndef MADV_POPULATE_WRITE /* Linux 5.14 */
+#define MADV_POPULATE_WRITE 23
+#endif
+
+#define SEALS_NEEDED  (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+#define SEALS_REFUSED (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
+
+static size_t page_bytes(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static int open_memfd(const char *name)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+
+    if (fd < 0 && errno == EINVAL) { /* an older kernel, or a name that is too long */
+        fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    }
+    return fd < 0 ? -errno : fd;
+}
+
+static int back_and_seal(int fd, size_t size_bytes)
+{
+    if (ftruncate(fd, (off_t)size_bytes) < 0) {
+        return -errno;
+    }
+    /* Without it a machine out of memory would tell us by SIGBUS, at the first touch. */
+    if (fallocate(fd, 0, 0, (off_t)size_bytes) < 0) {
+        return -errno;
+    }
+    return fcntl(fd, F_ADD_SEALS, SEALS_NEEDED) < 0 ? -errno : 0;
+}
+
+int rmx_region_create(
+    struct rmx_region *region, const char *name, size_t size_bytes, unsigned int flags)
+{
+    rmx_autofd int fd = -1;
+    void *base;
+    int error;
+
+    rmx_assert((flags & ~(unsigned int)RMX_REGION_HUGE) == 0);
+    if (size_bytes == 0 || size_bytes % page_bytes() != 0) {
+        return -EINVAL;
+    }
+    fd = open_memfd(name);
+    if (fd < 0) {
+        return fd;
+    }
+    error = back_and_seal(fd, size_bytes);
+    if (error < 0) {
+        return error;
+    }
+    base = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (base == MAP_FAILED) {
+        return -errno;
+    }
+    if (flags & RMX_REGION_HUGE) {
+        (void)madvise(base, size_bytes, MADV_HUGEPAGE); /* a wish: see the header */
+    }
+    *region = (struct rmx_region){ .fd = rmx_take_fd(&fd), .base = base, .size = size_bytes };
+    return 0;
+}
+
+static void touch_every_page(const struct rmx_region *region)
+{
+    unsigned char *byte = region->base;
+
+    for (size_t at = 0; at < region->size; at += page_bytes()) {
+        /* Writes without changing anything, even under a peer's feet. */
+        (void)__atomic_fetch_or(&byte[at], 0, __ATOMIC_RELAXED);
+    }
+}
+
+int rmx_region_prefault(const struct rmx_region *region)
+{
+    int error = madvise(region->base, region->size, MADV_POPULATE_WRITE) < 0 ? -errno : 0;
+
+    if (error == -EINVAL) { /* an older kernel */
+        touch_every_page(region);
+        return 0;
+    }
+    return error;
+}
+
+/* Can this descriptor be mapped without trusting who sent it? */
+static bool is_safe_to_map(int fd)
+{
+    int mode = fcntl(fd, F_GETFL);
+    int seals = fcntl(fd, F_GET_SEALS);
+
+    return mode >= 0 && (mode & O_ACCMODE) == O_RDWR && seals >= 0 &&
+           (seals & SEALS_NEEDED) == SEALS_NEEDED && (seals & SEALS_REFUSED) == 0;
+}
+
+int rmx_region_adopt(
+    struct rmx_region *region, int *fd, size_t size_bytes_min, size_t size_bytes_max)
+{
+    struct stat st;
+    size_t size;
+    void *base;
+
+    if (!is_safe_to_map(*fd) || fstat(*fd, &st) < 0 || st.st_size <= 0) {
+        return -EBADMSG;
+    }
+    size = (size_t)st.st_size;
+    if (size < size_bytes_min || size > size_bytes_max || size % page_bytes() != 0) {
+        return -EBADMSG;
+    }
+    base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, *fd, 0);
+    if (base == MAP_FAILED) {
+        return -errno;
+    }
+    *region = (struct rmx_region){
+        .fd = rmx_take_fd(fd), /* *fd is now -1 */
+        .base = base,
+        .size = size,
+    };
+    return 0;
+}
+
+void rmx_region_fini(struct rmx_region *region)
+{
+    if (region->base != NULL) {
+        munmap(region->base, region->size);
+    }
+    rmx_close(&region->fd);
+    *region = (struct rmx_region)RMX_REGION_INIT;
+}
+
+void *rmx_region_at(const struct rmx_region *region, uint64_t offset, uint64_t bytes, size_t align)
+{
+    rmx_assert(align != 0 && (align & (align - 1)) == 0);
+    if (offset > region->size || bytes > region->size - offset || (offset & (align - 1)) != 0) {
+        return NULL;
+    }
+    return (unsigned char *)region->base + offset;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * An arena: one piece of memory that processes share. The daemon creates it, clients and workers
+ * adopt the descriptor they were handed. Runs in every process, at start and connect only. Must
+ * never map memory that a peer can shrink: touching what is gone would kill us (SIGBUS).
+ *
+ * The seals stop a change of size and nothing else. A peer may write anything anywhere at any time,
+ * and may punch holes: whoever reads a region reads what a stranger wrote.
+ */
+#ifndef RMX_RING_REGION_H
+#define RMX_RING_REGION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct rmx_region {
+    int fd;      /* owned; -1 = empty */
+    void *base;  /* the whole mapping, shared, read and write */
+    size_t size; /* bytes */
+};
+
+#define RMX_REGION_INIT                                                                            \
+    {                                                                                              \
+        .fd = -1                                                                                   \
+    }
+
+enum rmx_region_flags {
+    RMX_REGION_HUGE = 1u << 0, /* ask for transparent huge pages; the kernel may not give any */
+};
+
+/* Makes, backs, seals and maps size_bytes (whole pages) of shared memory. Its pages exist but are
+ * not mapped yet: the first touch of each costs a fault, see rmx_region_prefault(). name shows in
+ * /proc. Returns 0, or
+ *   -EINVAL           size_bytes is 0 or not whole pages, or the name is too long
+ *   -ENOMEM, -ENOSPC  the machine has no such memory
+ *   -EMFILE, -ENFILE  no descriptor left */
+int rmx_region_create(
+    struct rmx_region *region, const char *name, size_t size_bytes, unsigned int flags);
+
+/* Faults every page in now, so that no job pays for it; changes no byte. Returns 0 or -errno. */
+int rmx_region_prefault(const struct rmx_region *region);
+
+/* Maps a region somebody else created. On success takes *fd (which becomes -1); on failure *fd and
+ * *region are untouched. Returns 0, or
+ *   -EBADMSG  not a memfd, not sealed, not writable, or its size is not in the stated bounds
+ *   -ENOMEM   no room for the mapping */
+int rmx_region_adopt(
+    struct rmx_region *region, int *fd, size_t size_bytes_min, size_t size_bytes_max);
+
+/* Unmaps and closes; accepts an empty region and leaves one. */
+void rmx_region_fini(struct rmx_region *region);
+
+/* Where `bytes` bytes at `offset` lie, or NULL if they do not all lie inside the region or offset
+ * is no multiple of align (a power of two). Offset and bytes may come straight from a peer. */
+void *rmx_region_at(const struct rmx_region *region, uint64_t offset, uint64_t bytes, size_t align);
+
+#endif
