@@ -140,8 +140,8 @@ def bytes_differ(wanted, got):
 
 
 class Suite:
-    """One row in, one verdict out: {path, target, ffmpeg, packets, bytes, status, ...}. packets and
-    bytes are '' when they are the same, None when there is nothing to compare, else what differs."""
+    """One row in, one verdict out: {path, target, ffmpeg, packets, bytes, status, ...}. packets
+    and bytes are '' when the same, None when there is nothing to compare, else what differs."""
 
     def __init__(self, truths, run, work, keep):
         self.truths, self.run, self.work, self.keep = truths, run, work, keep
