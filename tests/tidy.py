@@ -71,7 +71,7 @@ SKIP_FOLDERS = {".git", "build", "__pycache__"}
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
 
 C_FILE = re.compile(r"\.[ch]$")
-WITH_SPDX = re.compile(r"(\.(c|h|def|py|sh|pml|map|in|service|[1-8])|CMakeLists\.txt|"
+WITH_SPDX = re.compile(r"(\.(c|h|def|py|sh|pml|map|in|conf|service|[1-8])|CMakeLists\.txt|"
                        r"^(check|quickstart|\.ci/run))$")
 PROSE = re.compile(r"\.(md|tsv|json|def)$|^LICENSE$")  # text and tables: no width, no length
 SPDX_C = "/* SPDX-License-Identifier: BSD-2-Clause\n"
