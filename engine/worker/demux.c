@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Opens the input. Worker process, a job's fiber. Never lets libavformat open anything: a demuxer
+ * that would is not on the list, no protocol has a permitted name, and io_open refuses.
+ */
+#include "engine/worker/demux.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <libavutil/avstring.h>
+#include <libavutil/channel_layout.h>
+#include <libavutil/dict.h>
+#include <libavutil/mem.h>
+
+#include "engine/worker/verdict.h"
+
+/* What one byte stream can hold completely. Left out: playlists and everything else that names
+ * other files (hls, dash, concat, sdp, imf, vobsub), devices, picture sequences, raw samples that
+ * only a command line could describe, and formats that other libraries parse. */
+static const char demuxers[] =
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,asf_o,ass,au,av1,avi,caf,cavsvideo,dirac,dnxhd,dts,dtshd,"
+    "dv,eac3,flac,flv,live_flv,gxf,h261,h263,h264,hevc,ivf,loas,m4v,matroska,webm,mjpeg,mlp,mov,"
+    "mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,oma,rm,srt,sup,tak,"
+    "truehd,tta,vc1,vc1test,voc,w64,wav,webvtt,wtv,wv,xwma";
+
+static int refuse_open(
+    AVFormatContext *context, AVIOContext **io, const char *url, int flags, AVDictionary **options)
+{
+    (void)context;
+    (void)io;
+    (void)url;
+    (void)flags;
+    (void)options;
+    return AVERROR(EACCES);
+}
+
+static AVFormatContext *new_context(AVIOContext *input, bool bitexact, struct rmx_words *words)
+{
+    AVFormatContext *context = avformat_alloc_context();
+
+    if (!context) {
+        return NULL;
+    }
+    context->pb = input;
+    context->io_open = refuse_open;
+    context->format_whitelist = av_strdup(demuxers);
+    context->protocol_whitelist = av_strdup("none");
+    context->max_streams = RMX_DEMUX_STREAMS_MAX;
+    context->flags |= AVFMT_FLAG_NONBLOCK | (bitexact ? AVFMT_FLAG_BITEXACT : 0);
+    rmx_words_attach(words, context);
+    if (!context->format_whitelist || !context->protocol_whitelist) {
+        avformat_free_context(context);
+        return NULL;
+    }
+    return context;
+}
+
+/* Sets *format and *score from the job's word or from the first bytes, and checks the list. */
+static enum rmx_status recognise(const AVInputFormat **format, int *score,
+    const struct rmx_job_spec *spec, AVIOContext *input, struct rmx_words *words)
+{
+    *format = NULL;
+    *score = 0;
+    if (spec->input_format[0]) {
+        *format = av_find_input_format(spec->input_format);
+        if (!*format) {
+            rmx_words_say(words, "there is no input format '%s'", spec->input_format);
+            return RMX_STATUS_BAD_OPTION;
+        }
+    } else {
+        int err = av_probe_input_buffer2(input, format, "", NULL, 0, 0);
+
+        if (err < 0) {
+            rmx_words_say(words, "no container is recognised in the input's first bytes");
+            return rmx_verdict_input(err, input);
+        }
+        *score = err;
+    }
+    if (av_match_list((*format)->name, demuxers, ',') <= 0) {
+        rmx_words_say(
+            words, "%s is not read: it may name other files, or is not media", (*format)->name);
+        return RMX_STATUS_UNSUPPORTED;
+    }
+    return RMX_STATUS_OK;
+}
+
+/* A channel count without a layout means the usual layout of that many channels. */
+static void guess_layout(AVCodecParameters *parameters)
+{
+    AVChannelLayout *layout = &parameters->ch_layout;
+
+    if (parameters->codec_type == AVMEDIA_TYPE_AUDIO && layout->order == AV_CHANNEL_ORDER_UNSPEC) {
+        av_channel_layout_default(layout, layout->nb_channels);
+    }
+}
+
+/* Takes the context over; it is freed on failure. */
+static enum rmx_status open_context(AVFormatContext **context, const AVInputFormat *format,
+    AVIOContext *input, struct rmx_words *words)
+{
+    AVDictionary *options = NULL;
+
+    av_dict_set(&options, "scan_all_pmts", "1", 0); /* programs may come late in the stream */
+    int err = avformat_open_input(context, "", format, &options);
+
+    av_dict_free(&options);
+    if (err < 0) {
+        rmx_words_default(words, err);
+        return rmx_verdict_input(err, input);
+    }
+    return RMX_STATUS_OK;
+}
+
+/* As ffmpeg, goes on when only some streams stay unknown. */
+static enum rmx_status find_streams(
+    AVFormatContext *context, AVIOContext *input, struct rmx_words *words)
+{
+    int err = avformat_find_stream_info(context, NULL);
+
+    if (input->error == AVERROR_EXIT || err == AVERROR(ENOMEM) ||
+        (err < 0 && context->nb_streams == 0)) {
+        rmx_words_default(words, err);
+        return rmx_verdict_input(err, input);
+    }
+    for (unsigned slot = 0; slot < context->nb_streams; slot++) {
+        guess_layout(context->streams[slot]->codecpar);
+    }
+    return RMX_STATUS_OK;
+}
+
+enum rmx_status rmx_demux_open(AVFormatContext **demuxer, const struct rmx_job_spec *spec,
+    AVIOContext *input, struct rmx_words *words)
+{
+    const AVInputFormat *format;
+    int score;
+    enum rmx_status status = recognise(&format, &score, spec, input, words);
+
+    if (status != RMX_STATUS_OK) {
+        return status;
+    }
+    AVFormatContext *context = new_context(input, spec->flags & RMX_JOB_BITEXACT, words);
+
+    if (!context) {
+        return RMX_STATUS_OVER_LIMIT;
+    }
+    status = open_context(&context, format, input, words);
+    if (status == RMX_STATUS_OK) {
+        context->probe_score = score;
+        status = find_streams(context, input, words);
+    }
+    if (status != RMX_STATUS_OK) {
+        avformat_close_input(&context);
+        return status;
+    }
+    *demuxer = context;
+    return RMX_STATUS_OK;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Opens the input: recognises its container among those a byte stream can safely be, and finds out
+ * what its streams are. Worker process, a job's fiber. Never lets libavformat open anything.
+ */
+#ifndef RMX_ENGINE_WORKER_DEMUX_H
+#define RMX_ENGINE_WORKER_DEMUX_H
+
+#include <libavformat/avformat.h>
+
+#include "engine/worker/words.h"
+#include "ipc/job.h"
+#include "ipc/status.h"
+
+#define RMX_DEMUX_STREAMS_MAX 512
+
+/* On OK *demuxer is the caller's, to be closed with avformat_close_input(), which leaves input
+ * alone. Else BAD_MEDIA, BAD_OPTION (no such input format), UNSUPPORTED (a format that is not for
+ * byte streams), OVER_LIMIT, NEEDS_SEEKABLE_INPUT, CANCELLED or INPUT_IO, with the reason in
+ * words. */
+enum rmx_status rmx_demux_open(AVFormatContext **demuxer, const struct rmx_job_spec *spec,
+    AVIOContext *input, struct rmx_words *words);
+
+#endif

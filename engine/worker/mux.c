@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Opens, feeds and finishes the output. Worker process, a job's fiber.
+ */
+#include "engine/worker/mux.h"
+
+#include <errno.h>
+
+#include <libavutil/mem.h>
+#include <libavutil/opt.h>
+
+#include "engine/worker/avshim.h"
+#include "engine/worker/metadata.h"
+#include "engine/worker/options.h"
+#include "engine/worker/verdict.h"
+
+#define MUX_DELAY_US 700000 /* ffmpeg's -muxdelay: MPEG-TS starts 2 x 0.7 s after its clock */
+
+static int refuse_open(
+    AVFormatContext *context, AVIOContext **io, const char *url, int flags, AVDictionary **options)
+{
+    (void)context;
+    (void)io;
+    (void)url;
+    (void)flags;
+    (void)options;
+    return AVERROR(EACCES);
+}
+
+/* --- streams --------------------------------------------------------------------------------- */
+
+/* The tag is kept where the target knows it for this codec, or knows no other. */
+static uint32_t target_tag(const AVOutputFormat *muxer, const AVCodecParameters *from)
+{
+    uint32_t other;
+
+    if (!muxer->codec_tag || av_codec_get_id(muxer->codec_tag, from->codec_tag) == from->codec_id ||
+        !av_codec_get_tag2(muxer->codec_tag, from->codec_id, &other)) {
+        return from->codec_tag;
+    }
+    return 0;
+}
+
+/* MP3 in WAV carries a block size that is true of no other container; AC-3's never is. */
+static void drop_false_block_align(AVCodecParameters *parameters)
+{
+    int align = parameters->block_align;
+
+    if (parameters->codec_id == AV_CODEC_ID_AC3 ||
+        (parameters->codec_id == AV_CODEC_ID_MP3 &&
+            (align == 1 || align == 576 || align == 1152))) {
+        parameters->block_align = 0;
+    }
+}
+
+static void copy_picture_shape(AVStream *to, const AVStream *from)
+{
+    AVRational aspect = from->sample_aspect_ratio.num != 0 ? from->sample_aspect_ratio
+                                                           : from->codecpar->sample_aspect_ratio;
+
+    to->sample_aspect_ratio = aspect;
+    to->codecpar->sample_aspect_ratio = aspect;
+    to->r_frame_rate = from->r_frame_rate;
+}
+
+static int copy_stream(const AVOutputFormat *muxer, AVStream *to, const AVStream *from)
+{
+    int err = avcodec_parameters_copy(to->codecpar, from->codecpar);
+
+    if (err < 0) {
+        return err;
+    }
+    to->codecpar->codec_tag = target_tag(muxer, from->codecpar);
+    to->avg_frame_rate = from->avg_frame_rate;
+    to->disposition = from->disposition;
+    err = rmx_avshim_copy_timing(muxer, to, from);
+    if (err < 0) {
+        return err;
+    }
+    if (from->duration > 0) { /* a hint for headers written before the packets */
+        to->duration = av_rescale_q(from->duration, from->time_base, to->time_base);
+    }
+    if (to->codecpar->codec_type == AVMEDIA_TYPE_AUDIO) {
+        drop_false_block_align(to->codecpar);
+    }
+    if (to->codecpar->codec_type == AVMEDIA_TYPE_VIDEO) {
+        copy_picture_shape(to, from);
+    }
+    err = av_dict_copy(&to->metadata, from->metadata, AV_DICT_DONT_OVERWRITE);
+    return err < 0 ? err : rmx_avshim_copy_side_data(to, from);
+}
+
+static int add_tracks(
+    struct rmx_mux *mux, const AVFormatContext *demuxer, const struct rmx_streams *streams)
+{
+    mux->tracks = av_calloc(streams->count, sizeof(*mux->tracks));
+    if (!mux->tracks) {
+        return AVERROR(ENOMEM);
+    }
+    for (unsigned slot = 0; slot < streams->count; slot++) {
+        const AVStream *from = demuxer->streams[streams->source[slot]];
+        AVStream *to = avformat_new_stream(mux->context, NULL);
+
+        if (!to) {
+            return AVERROR(ENOMEM);
+        }
+        mux->tracks[slot] = (struct rmx_mux_track){
+            .stream = to,
+            .last_dts = AV_NOPTS_VALUE,
+            .source = streams->source[slot],
+        };
+        mux->count = slot + 1;
+        int err = copy_stream(mux->context->oformat, to, from);
+
+        if (err < 0) {
+            return err;
+        }
+    }
+    rmx_metadata_mark_defaults(mux->context);
+    return 0;
+}
+
+/* --- the context ----------------------------------------------------------------------------- */
+
+static AVFormatContext *new_context(
+    const char *muxer, AVIOContext *output, bool bitexact, struct rmx_words *words)
+{
+    AVFormatContext *context = NULL;
+
+    if (avformat_alloc_output_context2(&context, NULL, muxer, NULL) < 0) {
+        return NULL;
+    }
+    context->pb = output;
+    context->io_open = refuse_open;
+    context->max_delay = MUX_DELAY_US;
+    context->flush_packets = 0; /* the output decides when a chunk is full */
+    context->flags |= AVFMT_FLAG_CUSTOM_IO | (bitexact ? AVFMT_FLAG_BITEXACT : 0);
+    rmx_words_attach(words, context);
+    return context;
+}
+
+/* With movflags or a fragment duration, even plain mp4 goes strictly forward. */
+static bool goes_back(const AVFormatContext *context, const struct rmx_format *format)
+{
+    static const char *const forward[] = { "empty_moov", "frag_keyframe", "frag_every_frame",
+        "delay_moov", "dash", "cmaf" };
+
+    for (size_t slot = 0; slot < sizeof(forward) / sizeof(*forward); slot++) {
+        if (rmx_options_has_flag(context, "movflags", forward[slot])) {
+            return false;
+        }
+    }
+    return format->patch == RMX_PATCH_ALWAYS;
+}
+
+/* The sample description of (E-)AC-3 is made from a packet, so it cannot stand before the first
+ * one: the muxer has to hold the header back until then. */
+static void delay_header_for_ac3(struct rmx_mux *mux)
+{
+    if (!rmx_options_has_flag(mux->context, "movflags", "empty_moov") &&
+        !rmx_options_has_flag(mux->context, "movflags", "cmaf")) {
+        return;
+    }
+    for (unsigned slot = 0; slot < mux->count; slot++) {
+        enum AVCodecID codec = mux->tracks[slot].stream->codecpar->codec_id;
+
+        if (codec == AV_CODEC_ID_AC3 || codec == AV_CODEC_ID_EAC3) {
+            av_opt_set(mux->context->priv_data, "movflags", "+delay_moov", 0);
+        }
+    }
+}
+
+enum rmx_status rmx_mux_open(struct rmx_mux *mux, const struct rmx_format *format,
+    AVFormatContext *demuxer, const struct rmx_streams *streams, AVIOContext *output,
+    const struct rmx_job_spec *spec, struct rmx_words *words)
+{
+    mux->context = new_context(format->muxer, output, spec->flags & RMX_JOB_BITEXACT, words);
+    if (!mux->context) {
+        rmx_words_say(words, "no muxer '%s' in this libavformat, or no memory", format->muxer);
+        return RMX_STATUS_OVER_LIMIT;
+    }
+    enum rmx_status status = rmx_options_apply(mux->context, format->options, spec, words);
+
+    if (status != RMX_STATUS_OK) {
+        return status;
+    }
+    if (!(output->seekable & AVIO_SEEKABLE_NORMAL) && goes_back(mux->context, format)) {
+        rmx_words_say(words,
+            "%s is patched at its end: give a file, or use fmp4, mpegts or matroska", format->name);
+        return RMX_STATUS_NEEDS_SEEKABLE_OUTPUT;
+    }
+    int err = add_tracks(mux, demuxer, streams);
+
+    if (err < 0) {
+        return rmx_verdict_output(err, output);
+    }
+    delay_header_for_ac3(mux);
+    return RMX_STATUS_OK;
+}
+
+int rmx_mux_write_header(
+    struct rmx_mux *mux, const AVFormatContext *demuxer, const struct rmx_timing *timing)
+{
+    int err = rmx_metadata_copy_chapters(mux->context, demuxer, timing->ts_offset);
+
+    if (err >= 0) {
+        err = rmx_metadata_copy(mux->context, demuxer);
+    }
+    if (err >= 0) {
+        err = avformat_write_header(mux->context, NULL);
+    }
+    mux->header_written = err >= 0;
+    return err < 0 ? err : 0;
+}
+
+/* --- packets --------------------------------------------------------------------------------- */
+
+static int give(struct rmx_mux *mux, struct rmx_mux_track *track, AVPacket *packet)
+{
+    rmx_timing_settle(packet, mux->context->oformat->flags, track->stream->codecpar->codec_type,
+        &track->last_dts);
+    packet->stream_index = track->stream->index;
+    mux->packets++;
+    return av_interleaved_write_frame(mux->context, packet);
+}
+
+/* Through the track's filter; packet NULL drains it. A packet the filter cannot read is left out,
+ * as ffmpeg does. */
+static int give_filtered(struct rmx_mux *mux, struct rmx_mux_track *track, AVPacket *packet)
+{
+    if (av_bsf_send_packet(track->filter, packet) < 0) {
+        return 0;
+    }
+    AVPacket *filtered = av_packet_alloc();
+    int err = filtered ? 0 : AVERROR(ENOMEM);
+
+    while (err >= 0 && av_bsf_receive_packet(track->filter, filtered) >= 0) {
+        err = give(mux, track, filtered);
+    }
+    av_packet_free(&filtered);
+    return err;
+}
+
+/* packet is the track's own and is left empty. */
+static int write_to_track(
+    struct rmx_mux *mux, struct rmx_mux_track *track, struct rmx_timing *timing, AVPacket *packet)
+{
+    int err;
+
+    if (!track->started && !(packet->flags & AV_PKT_FLAG_KEY)) {
+        return 0;
+    }
+    rmx_timing_convert(timing, packet, track->stream);
+    err = track->filter ? give_filtered(mux, track, packet) : give(mux, track, packet);
+    track->started = true;
+    return err;
+}
+
+static struct rmx_mux_track *next_track(
+    struct rmx_mux *mux, const struct rmx_mux_track *after, unsigned source)
+{
+    struct rmx_mux_track *end = mux->tracks + mux->count;
+    struct rmx_mux_track *track = after ? mux->tracks + (after - mux->tracks) + 1 : mux->tracks;
+
+    while (track < end && track->source != source) {
+        track++;
+    }
+    return track < end ? track : NULL;
+}
+
+int rmx_mux_write(struct rmx_mux *mux, struct rmx_timing *timing, AVPacket *packet)
+{
+    unsigned source = (unsigned)packet->stream_index;
+    struct rmx_mux_track *track = next_track(mux, NULL, source);
+    int err = 0;
+
+    while (track && err >= 0) {
+        struct rmx_mux_track *next = next_track(mux, track, source);
+
+        if (!next) {
+            err = write_to_track(mux, track, timing, packet);
+        } else {
+            AVPacket *copy = av_packet_clone(packet);
+
+            err = copy ? write_to_track(mux, track, timing, copy) : AVERROR(ENOMEM);
+            av_packet_free(&copy);
+        }
+        track = next;
+    }
+    av_packet_unref(packet);
+    return err;
+}
+
+int rmx_mux_finish(struct rmx_mux *mux)
+{
+    int err = 0;
+
+    for (unsigned slot = 0; slot < mux->count && err >= 0; slot++) {
+        if (mux->tracks[slot].filter) {
+            err = give_filtered(mux, &mux->tracks[slot], NULL);
+        }
+    }
+    int trailer = av_write_trailer(mux->context);
+
+    return err < 0 ? err : trailer;
+}
+
+void rmx_mux_fini(struct rmx_mux *mux)
+{
+    for (unsigned slot = 0; slot < mux->count; slot++) {
+        av_bsf_free(&mux->tracks[slot].filter);
+    }
+    av_freep(&mux->tracks);
+    avformat_free_context(mux->context);
+    mux->context = NULL;
+    mux->count = 0;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Opens, feeds and finishes the output. Worker process, a job's fiber. Writes to the job's output
+ * and to nothing else.
+ */
+#ifndef RMX_ENGINE_WORKER_MUX_H
+#define RMX_ENGINE_WORKER_MUX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <libavcodec/bsf.h>
+#include <libavformat/avformat.h>
+
+#include "engine/worker/streams.h"
+#include "engine/worker/timing.h"
+#include "engine/worker/words.h"
+#include "ipc/format.h"
+#include "ipc/job.h"
+#include "ipc/status.h"
+
+/* One output stream. */
+struct rmx_mux_track {
+    AVStream *stream;
+    AVBSFContext *filter; /* where the muxer would not insert one itself, else NULL */
+    int64_t last_dts;     /* given to the muxer */
+    unsigned source;      /* the input stream */
+    bool started;         /* a key frame was seen: everything from there on is written */
+};
+
+struct rmx_mux {
+    AVFormatContext *context;
+    struct rmx_mux_track *tracks;
+    unsigned count;
+    bool header_written;
+    uint64_t packets; /* given to the muxer */
+};
+
+/* Makes the context and its streams; writes nothing. Returns OK, or NEEDS_SEEKABLE_OUTPUT,
+ * BAD_OPTION, UNSUPPORTED, OVER_LIMIT with the reason in words. What is half made, fini frees. */
+enum rmx_status rmx_mux_open(struct rmx_mux *mux, const struct rmx_format *format,
+    AVFormatContext *demuxer, const struct rmx_streams *streams, AVIOContext *output,
+    const struct rmx_job_spec *spec, struct rmx_words *words);
+
+/* Tags and chapters, then the container's header. The three below return 0 or AVERROR. */
+int rmx_mux_write_header(
+    struct rmx_mux *mux, const AVFormatContext *demuxer, const struct rmx_timing *timing);
+
+/* Gives one packet, corrected and predicted, to every track of its input stream. Leaves the packet
+ * empty. */
+int rmx_mux_write(struct rmx_mux *mux, struct rmx_timing *timing, AVPacket *packet);
+
+int rmx_mux_finish(struct rmx_mux *mux);
+
+/* Takes the half-made and the empty. */
+void rmx_mux_fini(struct rmx_mux *mux);
+
+#endif

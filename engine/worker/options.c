@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A job's muxer options. Worker process, a job's fiber. Does no I/O.
+ */
+#include "engine/worker/options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libavutil/avstring.h>
+#include <libavutil/opt.h>
+
+#define NAME_BYTES 64 /* of an option; what is longer is no option */
+
+struct option {
+    const char *name;
+    int64_t least;
+    int64_t most;
+    const char *values;
+};
+
+static const struct option options[] = {
+#define RMX_OPTION(name, least, most, values) { name, least, most, values },
+#include "engine/worker/option.def"
+#undef RMX_OPTION
+};
+
+#define OPTIONS (sizeof(options) / sizeof(*options))
+
+/* --- help for a misspelt name ---------------------------------------------------------------- */
+
+static unsigned least_of(unsigned a, unsigned b, unsigned c)
+{
+    unsigned least = a < b ? a : b;
+
+    return least < c ? least : c;
+}
+
+/* How many letters to add, drop or change to get from one name to the other. */
+static unsigned distance(const char *from, const char *to)
+{
+    unsigned row[NAME_BYTES + 1];
+    size_t width = strlen(to);
+
+    if (width > NAME_BYTES) {
+        return UINT_MAX;
+    }
+    for (unsigned column = 0; column <= width; column++) {
+        row[column] = column;
+    }
+    for (unsigned line = 1; *from; from++, line++) {
+        unsigned diagonal = row[0];
+
+        row[0] = line;
+        for (unsigned column = 1; column <= width; column++) {
+            unsigned above = row[column];
+
+            row[column] =
+                least_of(above + 1, row[column - 1] + 1, diagonal + (*from != to[column - 1]));
+            diagonal = above;
+        }
+    }
+    return row[width];
+}
+
+static const char *nearest(const char *name)
+{
+    const char *best = NULL;
+    unsigned best_distance = 4; /* further away it is another word, not a slip */
+
+    for (size_t slot = 0; slot < OPTIONS; slot++) {
+        unsigned away = distance(name, options[slot].name);
+
+        if (away < best_distance) {
+            best_distance = away;
+            best = options[slot].name;
+        }
+    }
+    return best;
+}
+
+/* --- checks ---------------------------------------------------------------------------------- */
+
+static const struct option *find(const char *name)
+{
+    for (size_t slot = 0; slot < OPTIONS; slot++) {
+        if (strcmp(options[slot].name, name) == 0) {
+            return &options[slot];
+        }
+    }
+    return NULL;
+}
+
+static enum rmx_status refuse_name(const char *name, struct rmx_words *words)
+{
+    const char *other = nearest(name);
+
+    if (other) {
+        rmx_words_say(words, "option '%s' is not known here: is '%s' meant?", name, other);
+    } else {
+        rmx_words_say(words, "option '%s' is not known here, or not allowed", name);
+    }
+    return RMX_STATUS_BAD_OPTION;
+}
+
+static enum rmx_status refuse_flag(const char *name, const char *flag, struct rmx_words *words)
+{
+    if (strcmp(flag, "faststart") == 0) {
+        rmx_words_say(words,
+            "%s: faststart reads the output again, which a job's output cannot: "
+            "use fmp4, or moov_size to reserve room in front",
+            name);
+    } else {
+        rmx_words_say(words, "%s: '%s' is not known here, or not allowed", name, flag);
+    }
+    return RMX_STATUS_BAD_OPTION;
+}
+
+/* "+a-b": each name must be in the row's list. */
+static enum rmx_status check_flags(
+    const struct option *option, const char *value, struct rmx_words *words)
+{
+    while (*value) {
+        char flag[NAME_BYTES];
+
+        value += strspn(value, "+-");
+        size_t length = strcspn(value, "+-");
+
+        snprintf(flag, sizeof(flag), "%.*s", (int)FFMIN(length, NAME_BYTES), value);
+        if (!*flag || !av_match_list(flag, option->values, ' ')) {
+            return refuse_flag(option->name, flag, words);
+        }
+        value += length;
+    }
+    return RMX_STATUS_OK;
+}
+
+static enum rmx_status check_range(
+    const struct option *option, AVFormatContext *muxer, struct rmx_words *words)
+{
+    int64_t value = 0;
+
+    if (option->most == 0) {
+        return RMX_STATUS_OK;
+    }
+    if (av_opt_get_int(muxer, option->name, AV_OPT_SEARCH_CHILDREN, &value) < 0 ||
+        value < option->least || value > option->most) {
+        rmx_words_say(words, "option %s: the value must be in %lld..%lld", option->name,
+            (long long)option->least, (long long)option->most);
+        return RMX_STATUS_BAD_OPTION;
+    }
+    return RMX_STATUS_OK;
+}
+
+/* --- setting --------------------------------------------------------------------------------- */
+
+static enum rmx_status set(
+    AVFormatContext *muxer, const char *name, const char *value, struct rmx_words *words)
+{
+    int err = av_opt_set(muxer, name, value, AV_OPT_SEARCH_CHILDREN);
+
+    if (err == AVERROR_OPTION_NOT_FOUND) {
+        rmx_words_say(words, "the %s container has no option '%s'", muxer->oformat->name, name);
+    } else if (err < 0) {
+        rmx_words_say(words, "option %s: '%.60s' is not a value it takes", name, value);
+    }
+    return err < 0 ? RMX_STATUS_BAD_OPTION : RMX_STATUS_OK;
+}
+
+/* Splits "key=value" and returns the value. */
+static const char *split(const char *pair, char (*name)[NAME_BYTES])
+{
+    size_t length = strcspn(pair, "=");
+
+    snprintf(*name, NAME_BYTES, "%.*s", (int)FFMIN(length, NAME_BYTES), pair);
+    return pair[length] == '=' ? pair + length + 1 : pair + length;
+}
+
+static enum rmx_status apply(AVFormatContext *muxer, const char *pair, struct rmx_words *words)
+{
+    char name[NAME_BYTES];
+    const char *value = split(pair, &name);
+    const struct option *option = find(name);
+
+    if (!option) {
+        return refuse_name(name, words);
+    }
+    enum rmx_status status = *option->values ? check_flags(option, value, words) : RMX_STATUS_OK;
+
+    if (status == RMX_STATUS_OK) {
+        status = set(muxer, name, value, words);
+    }
+    return status == RMX_STATUS_OK ? check_range(option, muxer, words) : status;
+}
+
+enum rmx_status rmx_options_apply(AVFormatContext *muxer, const char *of_container,
+    const struct rmx_job_spec *spec, struct rmx_words *words)
+{
+    enum rmx_status status = *of_container ? apply(muxer, of_container, words) : RMX_STATUS_OK;
+    const char *pair;
+    size_t cursor = 0;
+
+    while (status == RMX_STATUS_OK && rmx_job_next_option(spec, &cursor, &pair)) {
+        status = apply(muxer, pair, words);
+    }
+    return status;
+}
+
+bool rmx_options_has_flag(const AVFormatContext *muxer, const char *option, const char *flag)
+{
+    const AVClass *const *private = muxer->priv_data;
+    int64_t value = 0;
+
+    if (!muxer->oformat->priv_class) {
+        return false;
+    }
+    const AVOption *of_muxer = av_opt_find(muxer->priv_data, option, NULL, 0, 0);
+
+    if (!of_muxer || !*private) {
+        return false;
+    }
+    const AVOption *constant = av_opt_find(muxer->priv_data, flag, of_muxer->unit, 0, 0);
+
+    if (!constant || av_opt_get_int(muxer->priv_data, option, 0, &value) < 0) {
+        return false;
+    }
+    return value & constant->default_val.i64;
+}

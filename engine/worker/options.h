@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A job's muxer options: checked against option.def, then set. Worker process, a job's fiber. Does
+ * no I/O.
+ */
+#ifndef RMX_ENGINE_WORKER_OPTIONS_H
+#define RMX_ENGINE_WORKER_OPTIONS_H
+
+#include <stdbool.h>
+
+#include <libavformat/avformat.h>
+
+#include "engine/worker/words.h"
+#include "ipc/job.h"
+#include "ipc/status.h"
+
+/* Sets the container's own options ("key=value", or "" for none) and then the job's, so that
+ * movflags=+x adds to the container's flags. Returns OK or BAD_OPTION with the reason in words. */
+enum rmx_status rmx_options_apply(AVFormatContext *muxer, const char *of_container,
+    const struct rmx_job_spec *spec, struct rmx_words *words);
+
+/* Is a flag of an option made of flags set? False where the muxer has no such option. */
+bool rmx_options_has_flag(const AVFormatContext *muxer, const char *option, const char *flag);
+
+#endif

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * One job: open the input, choose streams, open the output, copy packets, finish. Worker process,
+ * the job's fiber. Never opens, names or sees a file, a socket or a ring.
+ */
+#include "engine/worker/remux.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <libavutil/mem.h>
+
+#include "engine/worker/adts.h"
+#include "engine/worker/avshim.h"
+#include "engine/worker/demux.h"
+#include "engine/worker/mux.h"
+#include "engine/worker/streams.h"
+#include "engine/worker/timing.h"
+#include "engine/worker/verdict.h"
+#include "engine/worker/words.h"
+#include "ipc/format.h"
+#include "ipc/status.h"
+
+#define RETRIES_MAX 1000 /* of a demuxer that says "again" without having made a packet */
+
+/* Owns all of a job but its two I/O contexts. */
+struct remux {
+    const struct rmx_job_spec *spec;
+    struct rmx_job_result *result;
+    AVIOContext *input;
+    AVIOContext *output;
+    struct rmx_words words;
+    AVFormatContext *demuxer;
+    struct rmx_streams streams;
+    struct rmx_timing timing;
+    struct rmx_mux mux;
+    struct rmx_adts_ahead ahead;
+    AVPacket *packet;
+};
+
+static void breathe_not(void)
+{
+}
+
+void (*rmx_remux_breathe)(void) = breathe_not;
+
+void rmx_remux_init_process(size_t alloc_max_bytes)
+{
+    av_max_alloc(alloc_max_bytes);
+    rmx_words_init_process();
+}
+
+/* --- the steps ------------------------------------------------------------------------------- */
+
+static enum rmx_status open_input(struct remux *remux)
+{
+    return rmx_demux_open(&remux->demuxer, remux->spec, remux->input, &remux->words);
+}
+
+static enum rmx_status open_output(struct remux *remux)
+{
+    const struct rmx_format *format = rmx_format_find(remux->spec->format);
+    const AVOutputFormat *muxer = av_guess_format(format->muxer, NULL, NULL);
+    enum rmx_status status;
+
+    if (!muxer) {
+        rmx_words_say(&remux->words, "this libavformat has no muxer '%s'", format->muxer);
+        return RMX_STATUS_UNSUPPORTED;
+    }
+    status = rmx_streams_choose(&remux->streams, remux->demuxer, muxer, remux->spec, &remux->words);
+    if (status != RMX_STATUS_OK) {
+        return status;
+    }
+    return rmx_mux_open(&remux->mux, format, remux->demuxer, &remux->streams, remux->output,
+        remux->spec, &remux->words);
+}
+
+static enum rmx_status write_header(struct remux *remux)
+{
+    int err = rmx_timing_init(&remux->timing, remux->demuxer);
+
+    if (err >= 0) {
+        err = rmx_adts_prime(&remux->ahead, &remux->mux, remux->demuxer);
+    }
+    if (err >= 0) {
+        err = rmx_mux_write_header(&remux->mux, remux->demuxer, &remux->timing);
+    }
+    return err < 0 ? rmx_verdict_output(err, remux->output) : RMX_STATUS_OK;
+}
+
+/* Returns 0 with a packet, or AVERROR. */
+static int read_packet(struct remux *remux)
+{
+    int err = AVERROR(EAGAIN);
+
+    if (rmx_adts_take(&remux->ahead, remux->packet)) {
+        return 0;
+    }
+    for (int retry = 0; err == AVERROR(EAGAIN) && retry < RETRIES_MAX; retry++) {
+        err = av_read_frame(remux->demuxer, remux->packet);
+    }
+    return err;
+}
+
+/* What belongs to the stream as a whole travels with its first packet; a display matrix does not,
+ * since the container has its own place for it. */
+static int add_stream_side_data(AVPacket *packet, const AVStream *stream)
+{
+    for (int slot = 0; slot < rmx_avshim_side_data_count(stream); slot++) {
+        const AVPacketSideData *side = rmx_avshim_side_data(stream, slot);
+
+        if (side->type == AV_PKT_DATA_DISPLAYMATRIX ||
+            av_packet_get_side_data(packet, side->type, NULL)) {
+            continue;
+        }
+        uint8_t *copy = av_packet_new_side_data(packet, side->type, side->size);
+
+        if (!copy) {
+            return AVERROR(ENOMEM);
+        }
+        memcpy(copy, side->data, side->size);
+    }
+    return 0;
+}
+
+static int copy_packet(struct remux *remux)
+{
+    AVPacket *packet = remux->packet;
+    unsigned source = (unsigned)packet->stream_index;
+
+    if (source >= remux->timing.count ||
+        remux->demuxer->streams[source]->discard == AVDISCARD_ALL) {
+        av_packet_unref(packet);
+        return 0;
+    }
+    remux->result->packets_in++;
+    if (!remux->timing.streams[source].started) {
+        int err = add_stream_side_data(packet, remux->demuxer->streams[source]);
+
+        if (err < 0) {
+            return err;
+        }
+    }
+    rmx_timing_correct(&remux->timing, packet);
+    rmx_timing_predict(&remux->timing, packet);
+    return rmx_mux_write(&remux->mux, &remux->timing, packet);
+}
+
+/* To the end of the input, or to the first error. A demuxer's error ends the output too, but what
+ * was copied until then is kept, as ffmpeg keeps it. */
+static enum rmx_status copy_packets(struct remux *remux)
+{
+    for (;;) {
+        int err = read_packet(remux);
+
+        if (err == AVERROR_EOF) {
+            return RMX_STATUS_OK;
+        }
+        if (err < 0) {
+            rmx_words_default(&remux->words, err);
+            return rmx_verdict_input(err, remux->input);
+        }
+        err = copy_packet(remux);
+        if (err < 0) {
+            rmx_words_default(&remux->words, err);
+            return rmx_verdict_output(err, remux->output);
+        }
+        rmx_remux_breathe();
+    }
+}
+
+/* Writes what the muxer still holds. status is how copying ended; an error here is the worse one.
+ */
+static enum rmx_status finish(struct remux *remux, enum rmx_status status)
+{
+    int err = rmx_mux_finish(&remux->mux);
+
+    avio_flush(remux->output);
+    if (err >= 0) {
+        err = remux->output->error;
+    }
+    if (err < 0) {
+        rmx_words_default(&remux->words, err);
+        return rmx_verdict_output(err, remux->output);
+    }
+    return status;
+}
+
+static enum rmx_status run_remux(struct remux *remux)
+{
+    enum rmx_status status = open_input(remux);
+
+    if (status == RMX_STATUS_OK) {
+        status = open_output(remux);
+    }
+    if (status == RMX_STATUS_OK) {
+        status = write_header(remux);
+    }
+    if (status != RMX_STATUS_OK) {
+        return status;
+    }
+    status = copy_packets(remux);
+    if (status == RMX_STATUS_OK || status == RMX_STATUS_BAD_MEDIA) {
+        status = finish(remux, status);
+    }
+    return status;
+}
+
+/* --- the job --------------------------------------------------------------------------------- */
+
+static void close_all(struct remux *remux)
+{
+    av_packet_free(&remux->packet);
+    rmx_adts_fini(&remux->ahead);
+    rmx_mux_fini(&remux->mux);
+    rmx_timing_fini(&remux->timing);
+    rmx_streams_fini(&remux->streams);
+    avformat_close_input(&remux->demuxer);
+}
+
+static int32_t cause_of(enum rmx_status status, const struct remux *remux)
+{
+    switch (status) {
+    case RMX_STATUS_INPUT_IO:
+        return remux->input->error;
+    case RMX_STATUS_OUTPUT_IO:
+    case RMX_STATUS_OUTPUT_FULL:
+    case RMX_STATUS_OUTPUT_CLOSED:
+        return remux->output->error;
+    default:
+        return 0;
+    }
+}
+
+void rmx_remux_run(const struct rmx_job_spec *spec, AVIOContext *input, AVIOContext *output,
+    struct rmx_job_result *result)
+{
+    struct remux remux = { .spec = spec, .result = result, .input = input, .output = output };
+    enum rmx_status status = RMX_STATUS_OVER_LIMIT;
+
+    result->packets_in = 0;
+    result->packets_out = 0;
+    result->bytes_expected = 0;
+    remux.packet = av_packet_alloc();
+    if (remux.packet) {
+        status = run_remux(&remux);
+    }
+    result->status = status;
+    result->cause = cause_of(status, &remux);
+    result->packets_out = remux.mux.packets;
+    memcpy(result->text, remux.words.text, sizeof(result->text));
+    close_all(&remux);
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Runs the libavformat stage on two files, without daemon, ring or sandbox: what the conformance
+ * and fuzz runs of the stage itself are made with. One process, one thread.
+ *
+ *   remux_tool [--format F] [--input-format F] [--opt k=v]... [--map S]... [--all-streams]
+ *              [--bitexact] [--allow-truncated] [--probe] [--stream-in] [--stream-out]
+ *              [--repeat N] IN OUT
+ *
+ * Prints the result as one JSON line on standard error's sibling, standard output; exits as `rmx`
+ * would. --repeat runs the job again and again and adds the shortest run's time.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <libavutil/error.h>
+#include <libavutil/mem.h>
+
+#include "engine/worker/remux.h"
+#include "ipc/format.h"
+#include "ipc/status.h"
+
+#define IO_BYTES        65536
+#define ALLOC_MAX_BYTES ((size_t)256 << 20)
+
+struct file {
+    int fd;
+    int64_t at;
+    uint64_t bytes; /* moved in all */
+};
+
+struct tool {
+    struct rmx_job_spec spec;
+    int stream_in;
+    int stream_out;
+    unsigned repeat;
+    const char *in;
+    const char *out;
+};
+
+static int read_file(void *opaque, uint8_t *buffer, int size)
+{
+    struct file *file = opaque;
+    ssize_t got = pread(file->fd, buffer, (size_t)size, file->at);
+
+    if (got < 0) {
+        return AVERROR(errno);
+    }
+    file->at += got;
+    file->bytes += (uint64_t)got;
+    return got == 0 ? AVERROR_EOF : (int)got;
+}
+
+static int write_file(void *opaque, uint8_t *buffer, int size)
+{
+    struct file *file = opaque;
+    ssize_t put = pwrite(file->fd, buffer, (size_t)size, file->at);
+
+    if (put < 0) {
+        return AVERROR(errno);
+    }
+    file->at += put;
+    file->bytes += (uint64_t)put;
+    return (int)put;
+}
+
+static int64_t seek_file(void *opaque, int64_t offset, int whence)
+{
+    struct file *file = opaque;
+    struct stat st;
+
+    if (whence == AVSEEK_SIZE) {
+        return fstat(file->fd, &st) < 0 ? AVERROR(errno) : st.st_size;
+    }
+    if (whence != SEEK_SET) {
+        return AVERROR(EINVAL);
+    }
+    file->at = offset;
+    return offset;
+}
+
+static AVIOContext *open_io(struct file *file, int write, int stream)
+{
+    uint8_t *buffer = av_malloc(IO_BYTES);
+    AVIOContext *io = avio_alloc_context(buffer, IO_BYTES, write, file, write ? NULL : read_file,
+        write ? write_file : NULL, stream ? NULL : seek_file);
+
+    if (!buffer || !io) {
+        abort();
+    }
+    io->seekable = stream ? 0 : AVIO_SEEKABLE_NORMAL;
+    return io;
+}
+
+static void close_io(AVIOContext *io)
+{
+    av_freep(&io->buffer);
+    avio_context_free(&io);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void run(const struct tool *tool, struct rmx_job_result *result)
+{
+    struct file in = { .fd = open(tool->in, O_RDONLY | O_CLOEXEC) };
+    struct file out = { .fd = open(tool->out, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644) };
+
+    if (in.fd < 0 || out.fd < 0) {
+        perror(in.fd < 0 ? tool->in : tool->out);
+        exit(5);
+    }
+    AVIOContext *input = open_io(&in, 0, tool->stream_in);
+    AVIOContext *output = open_io(&out, 1, tool->stream_out);
+    uint64_t start = now_ns();
+
+    rmx_remux_run(&tool->spec, input, output, result);
+    result->run_ns = now_ns() - start;
+    result->bytes_in = in.bytes;
+    result->bytes_out = out.bytes;
+    close_io(input);
+    close_io(output);
+    close(in.fd);
+    close(out.fd);
+}
+
+static void print_text(const char *text)
+{
+    for (; *text; text++) {
+        printf(*text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+    }
+}
+
+static void print_result(const struct rmx_job_result *result)
+{
+    printf("{\"status\":\"%s\",\"cause\":%d,\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64
+           ",\"packets_in\":%" PRIu64 ",\"packets_out\":%" PRIu64 ",\"bytes_expected\":%" PRIu64
+           ",\"run_ns\":%" PRIu64 ",\"text\":\"",
+        rmx_status_name(result->status), result->cause, result->bytes_in, result->bytes_out,
+        result->packets_in, result->packets_out, result->bytes_expected, result->run_ns);
+    print_text(result->text);
+    printf("\"}\n");
+}
+
+static void need(int err, const char *what)
+{
+    if (err != 0) {
+        fprintf(stderr, "remux_tool: %s does not fit a job\n", what);
+        exit(2);
+    }
+}
+
+static void parse_word(struct tool *tool, int option)
+{
+    switch (option) {
+    case 'f':
+        need(rmx_job_set_name(&tool->spec.format, optarg), optarg);
+        break;
+    case 'i':
+        need(rmx_job_set_name(&tool->spec.input_format, optarg), optarg);
+        break;
+    case 'o':
+        need(rmx_job_add_option(&tool->spec, optarg), optarg);
+        break;
+    case 'm':
+        need(rmx_job_add_map(&tool->spec, optarg), optarg);
+        break;
+    case 'r':
+        tool->repeat = (unsigned)strtoul(optarg, NULL, 10);
+        break;
+    default:
+        exit(2);
+    }
+}
+
+static void parse(struct tool *tool, int count, char **words)
+{
+    static const struct option options[] = {
+        { "format", required_argument, NULL, 'f' },
+        { "input-format", required_argument, NULL, 'i' },
+        { "opt", required_argument, NULL, 'o' },
+        { "map", required_argument, NULL, 'm' },
+        { "repeat", required_argument, NULL, 'r' },
+        { "all-streams", no_argument, NULL, 'A' },
+        { "bitexact", no_argument, NULL, 'B' },
+        { "allow-truncated", no_argument, NULL, 'T' },
+        { "probe", no_argument, NULL, 'P' },
+        { "stream-in", no_argument, NULL, 'I' },
+        { "stream-out", no_argument, NULL, 'O' },
+        { NULL, 0, NULL, 0 },
+    };
+    int option;
+
+    while ((option = getopt_long(count, words, "", options, NULL)) != -1) {
+        tool->spec.flags |= option == 'A' ? RMX_JOB_ALL_STREAMS : 0;
+        tool->spec.flags |= option == 'B' ? RMX_JOB_BITEXACT : 0;
+        tool->spec.flags |= option == 'T' ? RMX_JOB_ALLOW_TRUNCATED : 0;
+        tool->spec.kind = option == 'P' ? RMX_JOB_PROBE : tool->spec.kind;
+        tool->stream_in |= option == 'I';
+        tool->stream_out |= option == 'O';
+        if (!strchr("ABTPIO", option)) {
+            parse_word(tool, option);
+        }
+    }
+    if (count - optind != 2) {
+        fprintf(stderr, "usage: remux_tool [OPTIONS] IN OUT\n");
+        exit(2);
+    }
+    tool->in = words[optind];
+    tool->out = words[optind + 1];
+}
+
+int main(int count, char **words)
+{
+    struct tool tool = {
+        .spec = { .job = 1,
+            .kind = RMX_JOB_REMUX,
+            .class_ = RMX_CLASS_NORMAL,
+            .inputs = 1,
+            .outputs = 1 },
+        .repeat = 1,
+    };
+    struct rmx_job_result result = { .job = 1 };
+    const char *why;
+    uint64_t shortest = UINT64_MAX;
+
+    parse(&tool, count, words);
+    const struct rmx_format *guess = rmx_format_guess(tool.out);
+
+    if (tool.spec.kind == RMX_JOB_REMUX && !tool.spec.format[0] && guess) {
+        need(rmx_job_set_name(&tool.spec.format, guess->name), guess->name);
+    }
+    int status = rmx_job_check(&tool.spec, &why);
+
+    if (status != 0) {
+        fprintf(stderr, "remux_tool: %s\n", why);
+        return rmx_status_exit((uint32_t)status);
+    }
+    rmx_remux_init_process(ALLOC_MAX_BYTES);
+    for (unsigned turn = 0; turn < tool.repeat; turn++) {
+        run(&tool, &result);
+        shortest = result.run_ns < shortest ? result.run_ns : shortest;
+    }
+    result.run_ns = shortest;
+    print_result(&result);
+    return rmx_status_exit(result.status);
+}
