@@ -7,6 +7,7 @@
 #ifndef RMX_IPC_JOB_H
 #define RMX_IPC_JOB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -87,10 +88,25 @@ _Static_assert(offsetof(struct rmx_job_result, text) == 80, "wire format");
 _Static_assert(sizeof(struct rmx_job_result) == 272, "wire format");
 
 /* Is this a job at all? The same check runs in the client (to fail early), in the daemon (because
- * the client may lie) and in the worker (because the daemon's memory is shared with it).
- * Returns 0, or a status (BAD_JOB, BAD_OPTION, UNSUPPORTED) as a positive value, with *why set to
- * a static sentence that names the field. */
+ * the client may lie) and in the worker (because the daemon's memory is shared with it). `spec`
+ * must be private memory: it is read more than once.
+ *
+ * A field that means nothing for the kind of job must be empty, so that it can mean something
+ * later: PROBE has no format and no maps; NOOP also has no input_format and no options.
+ * Returns 0, or a status as a positive value, with *why set to a static sentence that names the
+ * field: BAD_OPTION for options, UNSUPPORTED for a well-formed format that is not in
+ * ipc/format.def, BAD_JOB for all else. */
 int rmx_job_check(const struct rmx_job_spec *spec, const char **why);
+
+/* Is this a result at all? job not 0, cause 0 or a -errno, text printable, ending in NUL and zero
+ * after it. Not checked: whether the status has a row (rmx_status_known()), which a lane asks of
+ * its worker but a client must not ask of a younger daemon. Returns 0 or -EBADMSG. `result` must
+ * be private memory. */
+int rmx_job_check_result(const struct rmx_job_result *result);
+
+/* Is all of an array text: printable ASCII, then NUL, then zeros? The rule for every fixed string
+ * of the wire, options aside. */
+bool rmx_job_is_text(const char *field, size_t bytes);
 
 /* Walks spec->options: sets *pair to the next "key=value" inside the spec and advances *cursor
  * (start it at 0). Returns 1, or 0 at the end. Only for a spec that rmx_job_check() passed. */

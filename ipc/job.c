@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What a job is, and whether it is one (see job.h). Runs in the client, the daemon and the worker;
+ * must never use a string before its end was found inside its own array.
+ */
+#include "ipc/job.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "ipc/format.h"
+#include "ipc/status.h"
+
+#define ERRNO_MAX 4095 /* the kernel's own bound for a -errno */
+
+static bool all_zero(const char *bytes, size_t count)
+{
+    return count == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0);
+}
+
+static bool is_alnum(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+static bool is_hex(char c) /* W3C trace contexts are lower case only */
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+
+/* May this byte stand in an option's value? UTF-8 may, control characters may not. */
+static bool is_value(char c)
+{
+    return (unsigned char)c >= 0x20 && c != 0x7f;
+}
+
+/* Does the array hold a string of letters, digits and `others`, then zeros? Sets *length. */
+static bool is_word(const char *field, size_t bytes, const char *others, size_t *length)
+{
+    size_t i = 0;
+
+    while (i < bytes && (is_alnum(field[i]) || (field[i] && strchr(others, field[i])))) {
+        i++;
+    }
+    *length = i;
+    return i < bytes && all_zero(field + i, bytes - i);
+}
+
+bool rmx_job_is_text(const char *field, size_t bytes)
+{
+    size_t i = 0;
+
+    while (i < bytes && field[i] >= 0x20 && field[i] < 0x7f) {
+        i++;
+    }
+    return i < bytes && all_zero(field + i, bytes - i);
+}
+
+static int refuse(enum rmx_status status, const char *sentence, const char **why)
+{
+    *why = sentence;
+    return (int)status;
+}
+
+static int check_numbers(const struct rmx_job_spec *spec, const char **why)
+{
+    unsigned ports = spec->kind == RMX_JOB_NOOP ? 0 : 1;
+
+    if (spec->job == 0) {
+        return refuse(RMX_STATUS_BAD_JOB, "job: must not be 0", why);
+    }
+    if (spec->kind < RMX_JOB_REMUX || spec->kind > RMX_JOB_NOOP) {
+        return refuse(RMX_STATUS_BAD_JOB, "kind: not a kind of job", why);
+    }
+    if (spec->flags & ~(uint32_t)RMX_JOB_FLAGS_ALL) {
+        return refuse(RMX_STATUS_BAD_JOB, "flags: a bit that has no meaning is set", why);
+    }
+    if (spec->class_ >= RMX_CLASSES) {
+        return refuse(RMX_STATUS_BAD_JOB, "class: not a class", why);
+    }
+    if (spec->inputs != ports) {
+        return refuse(RMX_STATUS_BAD_JOB, "inputs: not what this kind of job takes", why);
+    }
+    if (spec->outputs != ports) {
+        return refuse(RMX_STATUS_BAD_JOB, "outputs: not what this kind of job takes", why);
+    }
+    if (spec->zero0 || spec->zero1) {
+        return refuse(RMX_STATUS_BAD_JOB, "zero0, zero1: must be 0", why);
+    }
+    return 0;
+}
+
+static int check_input_format(const struct rmx_job_spec *spec, const char **why)
+{
+    size_t length;
+
+    if (!is_word(spec->input_format, sizeof(spec->input_format), "_,-.", &length)) {
+        return refuse(RMX_STATUS_BAD_JOB, "input_format: not a demuxer's name", why);
+    }
+    if (spec->kind == RMX_JOB_NOOP && length > 0) {
+        return refuse(RMX_STATUS_BAD_JOB, "input_format: must be empty for a NOOP", why);
+    }
+    return 0;
+}
+
+static int check_format(const struct rmx_job_spec *spec, const char **why)
+{
+    size_t length;
+
+    if (!is_word(spec->format, sizeof(spec->format), "_-", &length)) {
+        return refuse(RMX_STATUS_BAD_JOB, "format: not a container's name", why);
+    }
+    if (spec->kind != RMX_JOB_REMUX) {
+        return length == 0 ? 0
+                           : refuse(RMX_STATUS_BAD_JOB, "format: must be empty but for REMUX", why);
+    }
+    if (length == 0) {
+        return refuse(RMX_STATUS_BAD_JOB, "format: a REMUX needs one", why);
+    }
+    if (!rmx_format_find(spec->format)) {
+        return refuse(RMX_STATUS_UNSUPPORTED, "format: not a container ringmux writes", why);
+    }
+    return 0;
+}
+
+/* "00-<32 hex>-<16 hex>-<2 hex>"; version ff and ids of zeros only are what W3C calls invalid. */
+static bool is_traceparent(const char *text)
+{
+    static const char zeros[] = "00000000000000000000000000000000";
+    static const char shape[] = "xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+
+    _Static_assert(sizeof(shape) == RMX_JOB_TRACE_BYTES, "a traceparent fills its field");
+    for (size_t i = 0; i < sizeof(shape); i++) {
+        if (shape[i] == 'x' ? !is_hex(text[i]) : text[i] != shape[i]) {
+            return false;
+        }
+    }
+    return memcmp(text, "ff", 2) != 0 && memcmp(text + 3, zeros, 32) != 0 &&
+           memcmp(text + 36, zeros, 16) != 0;
+}
+
+static int check_traceparent(const struct rmx_job_spec *spec, const char **why)
+{
+    if (!all_zero(spec->traceparent, sizeof(spec->traceparent)) &&
+        !is_traceparent(spec->traceparent)) {
+        return refuse(RMX_STATUS_BAD_JOB, "traceparent: not a W3C trace context", why);
+    }
+    return 0;
+}
+
+/* An optional '-' (take it out), a stream specifier, an optional '?' (absence is no error). */
+static bool is_map(const char *map)
+{
+    size_t length;
+    size_t minus = map[0] == '-';
+
+    if (!is_word(map, RMX_JOB_MAP_BYTES, ":#?-_.", &length)) {
+        return false;
+    }
+    const char *question = strchr(map, '?');
+
+    return length > minus && (!question || (question == map + length - 1 && length > minus + 1));
+}
+
+static int check_maps(const struct rmx_job_spec *spec, const char **why)
+{
+    const char *unused = spec->map[0];
+
+    if (spec->maps > RMX_JOB_MAPS_MAX) {
+        return refuse(RMX_STATUS_BAD_JOB, "maps: more than a job has", why);
+    }
+    if (spec->kind != RMX_JOB_REMUX && spec->maps > 0) {
+        return refuse(RMX_STATUS_BAD_JOB, "maps: must be 0 but for REMUX", why);
+    }
+    for (size_t i = 0; i < spec->maps; i++) {
+        if (!is_map(spec->map[i])) {
+            return refuse(RMX_STATUS_BAD_JOB, "map: not a stream specifier", why);
+        }
+    }
+    unused += (size_t)spec->maps * RMX_JOB_MAP_BYTES;
+    if (!all_zero(unused, sizeof(spec->map) - (size_t)spec->maps * RMX_JOB_MAP_BYTES)) {
+        return refuse(RMX_STATUS_BAD_JOB, "map: an unused one is not zero", why);
+    }
+    return 0;
+}
+
+/* The length of one "key=value" that ends in a NUL before `bytes`; 0 when it is none. */
+static size_t pair_length(const char *pair, size_t bytes)
+{
+    size_t key = 0;
+
+    while (key < bytes && (is_alnum(pair[key]) || (pair[key] && strchr("_-.:", pair[key])))) {
+        key++;
+    }
+    if (key == 0 || key == bytes || pair[key] != '=') {
+        return 0;
+    }
+    size_t length = key + 1;
+
+    while (length < bytes && is_value(pair[length])) {
+        length++;
+    }
+    return length < bytes && pair[length] == 0 ? length : 0;
+}
+
+static int check_options(const struct rmx_job_spec *spec, const char **why)
+{
+    size_t at = 0;
+
+    if (spec->kind == RMX_JOB_NOOP && spec->options[0]) {
+        return refuse(RMX_STATUS_BAD_OPTION, "options: must be empty for a NOOP", why);
+    }
+    while (at < sizeof(spec->options) && spec->options[at]) {
+        size_t length = pair_length(spec->options + at, sizeof(spec->options) - at);
+
+        if (length == 0) {
+            return refuse(RMX_STATUS_BAD_OPTION, "options: one is not key=value", why);
+        }
+        at += length + 1;
+    }
+    if (!all_zero(spec->options + at, sizeof(spec->options) - at)) {
+        return refuse(RMX_STATUS_BAD_OPTION, "options: bytes after the last one", why);
+    }
+    return 0;
+}
+
+int rmx_job_check(const struct rmx_job_spec *spec, const char **why)
+{
+    static int (*const checks[])(const struct rmx_job_spec *, const char **) = {
+        check_numbers,
+        check_input_format,
+        check_format,
+        check_traceparent,
+        check_maps,
+        check_options,
+    };
+
+    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+        int status = checks[i](spec, why);
+
+        if (status) {
+            return status;
+        }
+    }
+    return 0;
+}
+
+int rmx_job_check_result(const struct rmx_job_result *result)
+{
+    if (result->job == 0 || result->cause > 0 || result->cause < -ERRNO_MAX ||
+        !rmx_job_is_text(result->text, sizeof(result->text))) {
+        return -EBADMSG;
+    }
+    return 0;
+}
+
+int rmx_job_next_option(const struct rmx_job_spec *spec, size_t *cursor, const char **pair)
+{
+    if (*cursor >= sizeof(spec->options) || spec->options[*cursor] == 0) {
+        return 0;
+    }
+    *pair = spec->options + *cursor;
+    *cursor += strlen(*pair) + 1;
+    return 1;
+}
+
+int rmx_job_add_option(struct rmx_job_spec *spec, const char *pair)
+{
+    const char *equals = strchr(pair, '=');
+    size_t bytes = strlen(pair) + 1;
+    size_t at = 0;
+    const char *before;
+
+    if (!equals || equals == pair) {
+        return -EINVAL;
+    }
+    while (rmx_job_next_option(spec, &at, &before)) {
+    }
+    if (bytes > sizeof(spec->options) - at) {
+        return -E2BIG;
+    }
+    memcpy(spec->options + at, pair, bytes);
+    return 0;
+}
+
+int rmx_job_add_map(struct rmx_job_spec *spec, const char *map)
+{
+    size_t bytes = strlen(map) + 1;
+
+    if (bytes == 1) {
+        return -EINVAL;
+    }
+    if (spec->maps >= RMX_JOB_MAPS_MAX || bytes > RMX_JOB_MAP_BYTES) {
+        return -E2BIG;
+    }
+    memcpy(spec->map[spec->maps], map, bytes);
+    spec->maps++;
+    return 0;
+}
+
+int rmx_job_set_name(char (*field)[RMX_JOB_NAME_BYTES], const char *name)
+{
+    size_t bytes = strlen(name) + 1;
+
+    if (bytes > sizeof(*field)) {
+        return -E2BIG;
+    }
+    memset(*field, 0, sizeof(*field));
+    memcpy(*field, name, bytes);
+    return 0;
+}
