@@ -53,7 +53,7 @@ static check_message check_hello, check_welcome, check_done, check_credit, check
 static const struct rule rules[RMX_SESSION_SIDES][RMX_MSG_TYPES] = {
     [RMX_SESSION_CLIENT] = {
         [RMX_MSG_HELLO]       = { HELLO_DUE,     HELLO_DUE,      OF(hello),   0,     0,      0 },
-        [RMX_MSG_SUBMIT]      = { OPEN,          TALK,           OF(submit),  SPEC,  JOBS,   NAMED },
+        [RMX_MSG_SUBMIT]      = { OPEN,          TALK,           OF(submit),  SPEC,  JOBS,  NAMED },
         [RMX_MSG_CANCEL]      = { TALK,          TALK,           OF(cancel),  0,     0,      0 },
         [RMX_MSG_PING]        = { TALK,          TALK,           OF(ping),    0,     0,      0 },
         [RMX_MSG_STATS]       = { TALK,          TALK,           OF(head),    0,     0,      0 },
