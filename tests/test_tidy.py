@@ -136,6 +136,12 @@ class BadSample(unittest.TestCase):
         self.assertIn("tests/test_lost.py: not in CMakeLists.txt",
                       findings(files={"tests/test_lost.py": "# " + tidy.SPDX + "\n"}))
 
+    def test_package_that_the_readme_does_not_show(self):
+        tables = {"packaging/packages.tsv": "package\tfor\twhy\ngcc\tbuild\tcompiles\n",
+                  "README.md": "| gcc | build | compiles |\n"}
+        self.assertEqual(findings(files=tables), [])
+        self.assertEqual(len(findings(files={**tables, "README.md": "gcc\n"})), 1)
+
 
 class Exports(unittest.TestCase):
     def test_own_prefix_only(self):

@@ -235,6 +235,14 @@ def check_listed(paths, cmake):
     return bad
 
 
+def check_packages(texts):
+    """README.md shows the whole table of packages."""
+    rows = texts.get("packaging/packages.tsv", "").split("\n")[1:]
+    return [f"README.md: no row '{shown}' of packaging/packages.tsv" for row in rows if row
+            for shown in ["| " + " | ".join(row.split("\t")) + " |"]
+            if shown not in texts["README.md"]]
+
+
 def check_tree(texts):
     """All findings of a tree given as {path: text}."""
     bad = []
@@ -249,6 +257,7 @@ def check_tree(texts):
     bad += check_partners(texts)
     bad += check_folders(texts)
     bad += check_listed(texts, texts.get("CMakeLists.txt", ""))
+    bad += check_packages(texts)
     return bad
 
 
