@@ -26,6 +26,7 @@ MAY_INCLUDE = {
 
 # Each outside library has one home: the header, and the files that may name it.
 LIBRARY_HOMES = [
+    (r"ini\.h", r"engine/config\.c"),
     (r"liburing", r"engine/loop\.[ch]"),
     (r"hwloc", r"engine/topology\.c"),
     (r"libav\w+/", r"engine/worker/\w+\.[ch]"),
@@ -36,6 +37,9 @@ LIBRARY_HOMES = [
 ALLOCATES = {
     "clients/ringmux.c",
     "engine/berth.c",
+    "engine/gate.c",
+    "engine/lane.c",
+    "engine/ringmuxd.c",
 }
 
 # Banned call: what to use instead.
