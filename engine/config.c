@@ -121,6 +121,7 @@ static int take_line(void *user, const char *section, const char *name, const ch
 
 static void load_file(struct load *load, const char *path)
 {
+    static char comment_signs[] = "#;";
     struct source source = { .file = fopen(path, "re"), .load = load };
 
     if (!source.file) {
@@ -131,7 +132,8 @@ static void load_file(struct load *load, const char *path)
     load->line = 0;
     ini_max_line = LINE_BYTES_MAX;
     ini_allow_multiline = false;
-    ini_inline_comment_prefixes = (char[]){ "#;" };
+    ini_stop_on_first_error = true;
+    ini_inline_comment_prefixes = comment_signs;
     if (ini_parse_stream(read_line, &source, take_line, &source) != 0) {
         complain(load, "not of the form name = value");
     }
@@ -219,7 +221,7 @@ static void set_from_arguments(struct load *load, int argc, char **argv)
 
 static void set_defaults(struct rmx_config *config)
 {
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
     size_t count;
     const struct rmx_setting *rows = rmx_setting_rows(&count);
 
@@ -297,10 +299,12 @@ static void answer(const char *question, const struct rmx_config *config)
 enum rmx_config_next rmx_config_load(
     struct rmx_config *config, int argc, char **argv, char *error, size_t error_bytes)
 {
-    struct load load = { .config = config, .error = error, .error_bytes = error_bytes };
+    struct load load = { .config = config };
     struct wish wish = { .file = NULL };
 
     rmx_assert(error_bytes > 0);
+    load.error = error;
+    load.error_bytes = error_bytes;
     *config = (struct rmx_config){ .workers = 0 };
     set_defaults(config);
     find_wishes(&load, argc, argv, &wish);
@@ -347,8 +351,8 @@ void rmx_config_budget(const struct rmx_config *config, uint32_t workers, uint32
         .session_arena_bytes = RMX_CREDITS_MAX * sizeof(struct rmx_progress_shm),
         .jobs_bytes = jobs * job_bytes,
         .descriptors = jobs * RMX_JOB_DESCRIPTORS + sessions * RMX_SESSION_DESCRIPTORS +
-                       (workers + 1u) * RMX_WORKER_DESCRIPTORS + lanes * RMX_LANE_DESCRIPTORS +
-                       RMX_DAEMON_DESCRIPTORS,
+                       (workers + 1ull) * RMX_WORKER_DESCRIPTORS +
+                       (uint64_t)lanes * RMX_LANE_DESCRIPTORS + RMX_DAEMON_DESCRIPTORS,
     };
     budget->workers_bytes = workers * budget->worker_arena_bytes;
     budget->sessions_bytes = sessions * budget->session_arena_bytes;

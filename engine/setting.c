@@ -143,10 +143,7 @@ bool rmx_setting_store(
 
     if (setting->type == RMX_SETTING_SPIN && strcmp(text, "auto") == 0) {
         value = RMX_CONFIG_AUTO;
-    } else if (!parse(setting, text, &value)) {
-        return false;
-    } else if (setting->type != RMX_SETTING_CHOICE &&
-               (value < setting->min || value > setting->max)) {
+    } else if (!parse(setting, text, &value) || value < setting->min || value > setting->max) {
         return false;
     }
     if (setting->type == RMX_SETTING_TEXT) {

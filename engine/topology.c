@@ -139,6 +139,7 @@ static uint32_t read_quota(void)
     char group[CGROUP_TEXT_BYTES];
     char path[CGROUP_TEXT_BYTES + 64];
     char line[64];
+    char *end;
     unsigned long quota;
     unsigned long period;
 
@@ -150,10 +151,12 @@ static uint32_t read_quota(void)
         !read_line("/sys/fs/cgroup/cpu.max", line, sizeof(line))) {
         return 0;
     }
-    if (sscanf(line, "%lu %lu", &quota, &period) != 2 || quota == 0 || period == 0) {
-        return 0;
+    quota = strtoul(line, &end, 10);
+    period = strtoul(end, NULL, 10);
+    if (quota == 0 || period == 0) {
+        return 0; /* "max", or no numbers */
     }
-    quota = (quota + period - 1) / period;
+    quota = quota / period + (quota % period != 0);
     return quota < RMX_CPUS_MAX ? (uint32_t)quota : 0;
 }
 
