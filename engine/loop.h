@@ -16,6 +16,7 @@
 
 struct rmx_op {
     void (*done)(struct rmx_op *op, int result); /* result: bytes or events >= 0, or -errno */
+    void *owner;                                 /* the caller's own */
     struct rmx_op *next; /* the loop's: operations waiting for a submission slot */
     int fd;
     uint8_t opcode; /* IORING_OP_* */

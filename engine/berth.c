@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A worker's place in its lane. See berth.h.
+ */
+#include "engine/berth.h"
+
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+#include "ring/chunk.h"
+
+static const uint64_t to_worker_at = offsetof(struct rmx_worker_shm, to_worker);
+static const uint64_t to_lane_at = offsetof(struct rmx_worker_shm, to_lane);
+
+static uint64_t pairs_at(uint32_t pairs_count)
+{
+    return offsetof(struct rmx_worker_shm, flows) + pairs_count * sizeof(struct rmx_flow_shm);
+}
+
+size_t rmx_berth_bytes(const struct rmx_pair_geometry geometry[RMX_PAIR_SIZES])
+{
+    uint32_t pairs_count = 0;
+    size_t bytes = 0;
+
+    for (int size = 0; size < RMX_PAIR_SIZES; size++) {
+        size_t ring = rmx_chunk_ring_bytes(geometry[size].slots, geometry[size].chunk_bytes);
+
+        if (ring == 0 || geometry[size].count > RMX_WORKER_FLOWS_MAX) {
+            return 0;
+        }
+        pairs_count += geometry[size].count;
+        bytes += 2 * ring * geometry[size].count;
+    }
+    if (pairs_count == 0 || pairs_count > RMX_WORKER_FLOWS_MAX) {
+        return 0;
+    }
+    return pairs_at(pairs_count) + bytes;
+}
+
+static void lay_pairs(struct rmx_berth *berth)
+{
+    uint64_t at = pairs_at(berth->pairs_count);
+    uint32_t index = 0;
+
+    for (int size = 0; size < RMX_PAIR_SIZES; size++) {
+        const struct rmx_pair_geometry *geometry = &berth->geometry[size];
+        size_t ring_bytes = rmx_chunk_ring_bytes(geometry->slots, geometry->chunk_bytes);
+
+        for (uint32_t i = 0; i < geometry->count; i++) {
+            struct rmx_pair *pair = &berth->pairs[index];
+
+            *pair = (struct rmx_pair){
+                .input_at = at,
+                .output_at = at + ring_bytes,
+                .slots = geometry->slots,
+                .chunk_bytes = geometry->chunk_bytes,
+                .index = index,
+                .size = (uint8_t)size,
+                .next_free = berth->free_pairs[size],
+            };
+            berth->free_pairs[size] = pair;
+            at += 2 * ring_bytes;
+            index++;
+        }
+    }
+    rmx_assert(at == berth->arena.size && index == berth->pairs_count);
+}
+
+int rmx_berth_init(struct rmx_berth *berth, uint32_t index,
+    const struct rmx_pair_geometry geometry[RMX_PAIR_SIZES], bool huge_pages)
+{
+    size_t bytes = rmx_berth_bytes(geometry);
+    int error;
+
+    *berth = (struct rmx_berth){
+        .index = index,
+        .arena = RMX_REGION_INIT,
+        .worker_bell.fd = -1,
+        .lane_bell.fd = -1,
+        .geometry = { geometry[0], geometry[1] },
+        .pairs_count = geometry[0].count + geometry[1].count,
+    };
+    if (bytes == 0) {
+        return -EINVAL;
+    }
+    error =
+        rmx_region_create(&berth->arena, "ringmux-worker", bytes, huge_pages ? RMX_REGION_HUGE : 0);
+    if (error < 0) {
+        return error;
+    }
+    berth->shm = berth->arena.base;
+    berth->worker_bell.shm = &berth->shm->worker_bell;
+    berth->lane_bell.shm = &berth->shm->lane_bell;
+    berth->worker_bell.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    berth->lane_bell.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    berth->pairs = calloc(berth->pairs_count, sizeof(*berth->pairs));
+    if (berth->worker_bell.fd < 0 || berth->lane_bell.fd < 0 || berth->pairs == NULL) {
+        rmx_berth_fini(berth);
+        return -ENOMEM;
+    }
+    lay_pairs(berth);
+    rmx_berth_reset(berth);
+    return 0;
+}
+
+void rmx_berth_fini(struct rmx_berth *berth)
+{
+    free(berth->pairs);
+    berth->pairs = NULL;
+    rmx_close(&berth->worker_bell.fd);
+    rmx_close(&berth->lane_bell.fd);
+    rmx_region_fini(&berth->arena);
+}
+
+void rmx_berth_reset(struct rmx_berth *berth)
+{
+    int error = rmx_mail_init(&berth->arena, to_worker_at, RMX_WORKER_MAIL_SLOTS, 0);
+
+    rmx_assert(berth->used == 0);
+    error |= rmx_mail_init(&berth->arena, to_lane_at, RMX_WORKER_MAIL_SLOTS, 0);
+    error |= rmx_mail_attach(&berth->to_worker, &berth->arena, to_worker_at, RMX_WORKER_MAIL_SLOTS);
+    error |= rmx_mail_attach(&berth->to_lane, &berth->arena, to_lane_at, RMX_WORKER_MAIL_SLOTS);
+    rmx_assert(error == 0); /* the geometry is ours */
+    rmx_bell_disarm(&berth->worker_bell);
+    rmx_bell_disarm(&berth->lane_bell);
+    (void)rmx_bell_hear(&berth->worker_bell);
+    (void)rmx_bell_hear(&berth->lane_bell);
+    berth->open = false;
+    berth->vacant = false;
+    berth->condemned = NULL;
+}
+
+struct rmx_pair *rmx_berth_take(struct rmx_berth *berth, enum rmx_pair_size size, void *owner)
+{
+    struct rmx_pair *pair = berth->free_pairs[size];
+
+    if (pair == NULL) {
+        size = size == RMX_PAIR_SMALL ? RMX_PAIR_BULK : RMX_PAIR_SMALL;
+        pair = berth->free_pairs[size];
+    }
+    if (pair == NULL) {
+        return NULL;
+    }
+    rmx_assert(pair->owner == NULL && owner != NULL);
+    berth->free_pairs[size] = pair->next_free;
+    berth->used++;
+    pair->owner = owner;
+    return pair;
+}
+
+void rmx_berth_give(struct rmx_berth *berth, struct rmx_pair *pair)
+{
+    rmx_assert(pair->owner != NULL && berth->used > 0);
+    pair->owner = NULL;
+    pair->next_free = berth->free_pairs[pair->size];
+    berth->free_pairs[pair->size] = pair;
+    berth->used--;
+}
+
+int rmx_berth_post(struct rmx_berth *berth, enum rmx_note_kind kind, const struct rmx_pair *pair)
+{
+    struct rmx_note note = { .kind = kind, .flow = pair->index };
+    int error = rmx_mail_post(&berth->to_worker, &note);
+
+    return error < 0 ? error : rmx_bell_ring(&berth->worker_bell);
+}

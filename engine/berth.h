@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A worker's place in its lane: the arena, the two mailboxes, the two bells and the ring pairs. It
+ * is made once, at start, and outlives the worker processes that come and go in it. Runs on the
+ * lane's thread. Must never use a word of the arena that it has not checked: the worker writes
+ * there.
+ */
+#ifndef RMX_ENGINE_BERTH_H
+#define RMX_ENGINE_BERTH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/loop.h"
+#include "ipc/lane_wire.h"
+#include "ring/bell.h"
+#include "ring/mail.h"
+#include "ring/region.h"
+
+enum rmx_pair_size {
+    RMX_PAIR_SMALL = 0, /* live streams, small jobs */
+    RMX_PAIR_BULK = 1,  /* files */
+    RMX_PAIR_SIZES = 2,
+};
+
+struct rmx_pair_geometry {
+    uint32_t count; /* pairs of this size in a berth */
+    uint32_t slots; /* of each of the two rings; a power of two */
+    uint32_t chunk_bytes;
+};
+
+/* An input and an output ring, and the flow table's entry that goes with them. */
+struct rmx_pair {
+    uint64_t input_at; /* offsets in the arena */
+    uint64_t output_at;
+    uint32_t slots;
+    uint32_t chunk_bytes;
+    uint32_t index; /* in the flow table */
+    uint8_t size;   /* enum rmx_pair_size */
+    struct rmx_pair *next_free;
+    void *owner; /* the flow that has it; NULL = free */
+};
+
+struct rmx_berth {
+    uint32_t index;        /* in its lane */
+    bool open;             /* a worker took the arena and is believed */
+    bool vacant;           /* its worker died: it is refilled when no pair is in use */
+    const char *condemned; /* why its worker was ended; NULL = it was not */
+    uint32_t used;         /* pairs in use */
+    struct rmx_region arena;
+    struct rmx_worker_shm *shm;
+    struct rmx_mail to_worker;
+    struct rmx_mail to_lane;
+    struct rmx_bell worker_bell;
+    struct rmx_bell lane_bell;
+    struct rmx_pair_geometry geometry[RMX_PAIR_SIZES];
+    struct rmx_pair *free_pairs[RMX_PAIR_SIZES]; /* last used first: its lines are still warm */
+    struct rmx_pair *pairs;                      /* by index; owned */
+    uint32_t pairs_count;
+    struct rmx_op bell_op; /* the lane waits for its bell */
+};
+
+/* What a berth's arena takes; 0 if the geometry is impossible. */
+size_t rmx_berth_bytes(const struct rmx_pair_geometry geometry[RMX_PAIR_SIZES]);
+
+/* Makes the arena (not yet faulted in: the caller places it on a node first, then calls
+ * rmx_region_prefault()), the bells and the pairs. Returns 0 or -errno; on failure nothing is
+ * left. */
+int rmx_berth_init(struct rmx_berth *berth, uint32_t index,
+    const struct rmx_pair_geometry geometry[RMX_PAIR_SIZES], bool huge_pages);
+void rmx_berth_fini(struct rmx_berth *berth);
+
+/* Empties mailboxes and bells for the next worker process. No pair may be in use and no process may
+ * have the arena mapped any more but ours. */
+void rmx_berth_reset(struct rmx_berth *berth);
+
+/* Takes a free pair of the wanted size, or of the other one; NULL if there is none. */
+struct rmx_pair *rmx_berth_take(struct rmx_berth *berth, enum rmx_pair_size size, void *owner);
+void rmx_berth_give(struct rmx_berth *berth, struct rmx_pair *pair);
+
+/* The flow table's entry of a pair. */
+static inline struct rmx_flow_shm *rmx_berth_flow(
+    const struct rmx_berth *berth, const struct rmx_pair *pair)
+{
+    return &berth->shm->flows[pair->index];
+}
+
+/* Posts a note to the worker and wakes it. Returns whether that took a system call (0 or 1), or
+ * -errno if the mailbox is full or its counts lie: the worker is broken. */
+int rmx_berth_post(struct rmx_berth *berth, enum rmx_note_kind kind, const struct rmx_pair *pair);
+
+#endif

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * One connected client. See client.h.
+ */
+#include "engine/client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/lane.h"
+#include "engine/log.h"
+#include "ipc/sock.h"
+
+/* --- what is told to a client --------------------------------------------------------------- */
+
+/* Sends a whole message, with a descriptor unless fd is -1. False: the socket is full (blocked), or
+ * the client is gone, which its poll tells. */
+bool rmx_client_say(struct rmx_client *client, const void *message, size_t bytes, int fd)
+{
+    struct iovec part = { .iov_base = NULL, .iov_len = bytes };
+    int error;
+
+    memcpy(&part.iov_base, &message, sizeof(message)); /* sendmsg(2) only reads it */
+    error = rmx_sock_send(client->fd, &part, 1, &fd, fd >= 0 ? 1 : 0, MSG_DONTWAIT);
+    if (error < 0) {
+        client->blocked = client->blocked || error == -EAGAIN;
+        return false;
+    }
+    rmx_session_sent(&client->talk, message, bytes);
+    rmx_stats_add(&client->lane->stats, RMX_STATS_MESSAGES_OUT, 1);
+    return true;
+}
+
+void rmx_client_say_goodbye(struct rmx_client *client, enum rmx_status status)
+{
+    struct rmx_msg_goodbye goodbye = {
+        .head = { .type = RMX_MSG_GOODBYE, .bytes = sizeof(goodbye) },
+        .status = status,
+    };
+
+    if (rmx_session_may_send(&client->talk, RMX_MSG_GOODBYE) == 0) {
+        (void)rmx_client_say(client, &goodbye, sizeof(goodbye), -1); /* a courtesy */
+    }
+}
+
+/* Tells the first of its ended jobs in one message. False: not now. */
+static bool say_done(struct rmx_client *client)
+{
+    struct rmx_gate *gate = &client->lane->gate;
+    struct rmx_msg_done *done = (struct rmx_msg_done *)gate->message;
+    struct rmx_flow *flow = client->ended.first;
+    uint32_t count = 0;
+    uint32_t bytes;
+
+    for (; flow != NULL && count < RMX_DONE_JOBS_MAX; flow = flow->next) {
+        done->items[count] = (struct rmx_done_item){ .credits = 1, .result = flow->result };
+        count++;
+    }
+    bytes = (uint32_t)(sizeof(*done) + count * sizeof(done->items[0]));
+    done->head = (struct rmx_msg_head){ .type = RMX_MSG_DONE, .bytes = bytes, .count = count };
+    if (!rmx_client_say(client, done, bytes, -1)) {
+        return false;
+    }
+    (void)rmx_session_grant(&client->talk, count); /* it had them before */
+    for (uint32_t i = 0; i < count; i++) {
+        rmx_lane_give_flow(client->lane, rmx_flow_list_pop(&client->ended));
+    }
+    return true;
+}
+
+void rmx_client_ended(struct rmx_flow *flow)
+{
+    struct rmx_client *client = flow->client;
+
+    if (client == NULL) {
+        rmx_lane_give_flow(flow->lane, flow);
+        return;
+    }
+    /* Relaxed: DONE tells the client; this is for one that looks before. */
+    atomic_store_explicit(&client->progress[flow->progress_slot].job, 0, memory_order_relaxed);
+    client->free_slots[client->free_slots_count++] = (uint16_t)flow->progress_slot;
+    rmx_flow_list_push(&client->ended, flow);
+    rmx_gate_mark_due(&client->lane->gate, client);
+}
+
+struct rmx_progress_shm *rmx_client_progress(const struct rmx_flow *flow)
+{
+    return flow->client == NULL ? NULL : &flow->client->progress[flow->progress_slot];
+}
+
+/* --- the end of a session -------------------------------------------------------------------- */
+
+/* The entry of a client that has left is free once the kernel has none of its operations. */
+void rmx_client_forget(struct rmx_client *client)
+{
+    struct rmx_gate *gate = &client->lane->gate;
+
+    if (client->hear_op.busy || client->room_op.busy || client->cancel_hear_op.busy ||
+        client->cancel_room_op.busy) {
+        return;
+    }
+    client->closing = false;
+    gate->clients_open--;
+    rmx_stats_set(&client->lane->stats, RMX_STATS_SESSIONS_OPEN, gate->clients_open);
+}
+
+static void cancel_done(struct rmx_op *op, int result)
+{
+    (void)result; /* found or too late: the other operation's own completion tells */
+    rmx_client_forget(op->owner);
+}
+
+static void cancel_jobs(struct rmx_client *client)
+{
+    struct rmx_lane *lane = client->lane;
+    struct rmx_flow *flow;
+
+    while ((flow = rmx_flow_list_pop(&client->ended)) != NULL) {
+        rmx_lane_give_flow(lane, flow);
+    }
+    for (uint32_t i = 0; i < lane->config->jobs_max; i++) {
+        flow = &lane->flows[i];
+        if (flow->state != RMX_FLOW_FREE && flow->client == client) {
+            flow->client = NULL;
+            rmx_flow_stop(flow, RMX_STATUS_CANCELLED, 0, "the client went away");
+        }
+    }
+}
+
+/* The session is over: its jobs are cancelled, its arena and credits are back at once. */
+void rmx_client_part(struct rmx_client *client, const char *why)
+{
+    struct rmx_lane *lane = client->lane;
+
+    if (client->fd < 0) {
+        return;
+    }
+    rmx_log(
+        RMX_LOG_INFO, "client_gone", RMX_LOG_U64("client", client->index), RMX_LOG_STR("why", why));
+    cancel_jobs(client);
+    lane->gate.credits_granted -= client->credits;
+    client->credits = 0;
+    client->closing = true;
+    (void)shutdown(client->fd, SHUT_RDWR); /* polls hold the socket a little longer than we do */
+    rmx_close(&client->fd);
+    rmx_region_fini(&client->arena);
+    client->progress = NULL;
+    if (client->hear_op.busy) {
+        rmx_loop_cancel(&lane->loop, &client->cancel_hear_op, &client->hear_op);
+    }
+    if (client->room_op.busy) {
+        rmx_loop_cancel(&lane->loop, &client->cancel_room_op, &client->room_op);
+    }
+    rmx_client_forget(client);
+    if (lane->private_fd >= 0) { /* the embedded default: we live as long as our one client */
+        rmx_lane_abort(lane);
+    }
+}
+
+/* The client broke a rule: it is told, and cut off. */
+void rmx_client_cut_off(struct rmx_client *client, const char *why)
+{
+    rmx_stats_add(&client->lane->stats, RMX_STATS_SESSIONS_BROKEN, 1);
+    rmx_client_say_goodbye(client, RMX_STATUS_PEER_CORRUPT);
+    rmx_client_part(client, why);
+}
+
+int rmx_client_make_arena(struct rmx_client *client, uint32_t slots)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t bytes = (slots * sizeof(struct rmx_progress_shm) + page - 1) / page * page;
+    int error = rmx_region_create(&client->arena, "ringmux-session", bytes, 0);
+
+    if (error < 0) {
+        return error;
+    }
+    client->progress = client->arena.base;
+    for (uint32_t i = 0; i < slots; i++) {
+        client->free_slots[i] = (uint16_t)(slots - 1 - i);
+    }
+    client->free_slots_count = slots;
+    return 0;
+}
+
+static void room(struct rmx_op *op, int events)
+{
+    struct rmx_client *client = op->owner;
+
+    (void)events; /* if it is gone, the next send says so */
+    client->blocked = false;
+    if (client->closing) {
+        rmx_client_forget(client);
+    } else {
+        rmx_gate_mark_due(&client->lane->gate, client);
+    }
+}
+
+void rmx_client_flush(struct rmx_client *client)
+{
+    while (client->fd >= 0 && !client->blocked && client->ended.first != NULL) {
+        if (!say_done(client)) {
+            break;
+        }
+    }
+    if (client->fd >= 0 && client->blocked && client->lane->aborting) {
+        rmx_client_part(client, "it does not read its answers");
+    }
+    if (client->fd >= 0 && client->blocked && !client->room_op.busy) {
+        rmx_loop_poll(&client->lane->loop, &client->room_op, client->fd, POLLOUT);
+    }
+}
+
+void rmx_client_init(struct rmx_client *client, struct rmx_lane *lane, uint32_t index)
+{
+    *client = (struct rmx_client){
+        .lane = lane,
+        .index = index,
+        .fd = -1,
+        .arena = RMX_REGION_INIT,
+        .room_op = { .done = room, .owner = client },
+        .cancel_hear_op = { .done = cancel_done, .owner = client },
+        .cancel_room_op = { .done = cancel_done, .owner = client },
+    };
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * One connected client: what it is told, what it holds, how it goes. An entry of the gate's table,
+ * made at start. Runs on the lane's thread. Must never wait for the client: one that does not read
+ * only holds up its own answers.
+ */
+#ifndef RMX_ENGINE_CLIENT_H
+#define RMX_ENGINE_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "engine/flow.h"
+#include "engine/flow_list.h"
+#include "engine/loop.h"
+#include "ipc/session.h"
+#include "ring/region.h"
+
+struct rmx_client {
+    struct rmx_lane *lane;
+    uint32_t index;
+    int fd;                /* -1 = the entry is free, unless `closing` */
+    bool closing;          /* its operations come to an end */
+    bool blocked;          /* its socket is full: answers wait for POLLOUT */
+    struct rmx_op hear_op; /* something came */
+    struct rmx_op room_op; /* the socket takes messages again */
+    struct rmx_op cancel_hear_op;
+    struct rmx_op cancel_room_op;
+    struct rmx_session talk;
+    struct rmx_region arena;
+    struct rmx_progress_shm *progress; /* in the arena: credits of them */
+    uint32_t credits;                  /* granted: in the client's hands or in its jobs */
+    struct rmx_flow_list ended;        /* jobs it has not been told the end of */
+    struct rmx_client *next_due;       /* in gate's list, while `due` */
+    bool due;
+    uint16_t free_slots[RMX_CREDITS_MAX]; /* of progress, a stack */
+    uint32_t free_slots_count;
+    pid_t pid;
+    uid_t uid;
+};
+
+/* Makes the entry of a client that is not there. */
+void rmx_client_init(struct rmx_client *client, struct rmx_lane *lane, uint32_t index);
+
+/* Sends a whole message, with a descriptor unless fd is -1. False: the socket is full (blocked), or
+ * the client is gone, which its poll tells. */
+bool rmx_client_say(struct rmx_client *client, const void *message, size_t bytes, int fd);
+void rmx_client_say_goodbye(struct rmx_client *client, enum rmx_status status);
+
+/* Makes its arena, with a progress entry for each credit. Returns 0 or -errno. */
+int rmx_client_make_arena(struct rmx_client *client, uint32_t credits);
+
+/* A flow is ENDED: its client will hear of it with the next flush; if it has none, nobody will. */
+void rmx_client_ended(struct rmx_flow *flow);
+
+/* Sends the answers that are due, several in one message. */
+void rmx_client_flush(struct rmx_client *client);
+
+/* The flow's progress entry, while it runs; NULL if its client went away. */
+struct rmx_progress_shm *rmx_client_progress(const struct rmx_flow *flow);
+
+/* The session is over: its jobs are cancelled, its arena and credits are back at once. */
+void rmx_client_part(struct rmx_client *client, const char *why);
+
+/* The client broke a rule: it is told, and cut off. */
+void rmx_client_cut_off(struct rmx_client *client, const char *why);
+
+/* The kernel ended one of its operations: once it has none, the entry of one that left is free. */
+void rmx_client_forget(struct rmx_client *client);
+
+#endif

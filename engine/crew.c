@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A lane's workers. See crew.h.
+ */
+#include "engine/crew.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine/flow.h"
+#include "engine/lane.h"
+#include "engine/log.h"
+
+/* Notes taken from one worker before the others get their turn. */
+#define NOTES_MAX 256
+
+/* The one with the fewest jobs; the wanted size decides between equals. */
+struct rmx_berth *rmx_crew_berth_for(struct rmx_crew *crew, enum rmx_pair_size size)
+{
+    struct rmx_berth *best = NULL;
+
+    for (uint32_t i = 0; i < crew->count; i++) {
+        struct rmx_berth *berth = &crew->berths[i];
+
+        if (!berth->open || berth->used == berth->pairs_count) {
+            continue;
+        }
+        if (best == NULL || berth->used < best->used ||
+            (berth->used == best->used && best->free_pairs[size] == NULL)) {
+            best = berth;
+        }
+    }
+    return best;
+}
+
+void rmx_crew_refill(struct rmx_crew *crew)
+{
+    for (uint32_t i = 0; i < crew->count; i++) {
+        struct rmx_berth *berth = &crew->berths[i];
+
+        if (berth->vacant && berth->used == 0) {
+            rmx_berth_reset(berth);
+            rmx_warden_refill(&crew->warden, i);
+        }
+    }
+}
+
+void rmx_crew_condemn(struct rmx_crew *crew, struct rmx_berth *berth, const char *why)
+{
+    if (berth->condemned != NULL || berth->vacant) {
+        return;
+    }
+    rmx_log(RMX_LOG_ERROR, "worker_condemned", RMX_LOG_U64("worker", berth->index),
+        RMX_LOG_STR("why", why));
+    berth->condemned = why;
+    berth->open = false;
+    rmx_warden_kill(&crew->warden, berth->index);
+}
+
+static uint32_t cpu_of(const struct rmx_lane *lane, uint32_t index)
+{
+    return lane->plan->worker[lane->place->worker_first + index].cpu;
+}
+
+static void worker_ready(void *owner, uint32_t index, pid_t pid)
+{
+    struct rmx_crew *crew = owner;
+    struct rmx_lane *lane = crew->lane;
+    uint32_t cpu = cpu_of(lane, index);
+    int error = cpu == RMX_PLAN_NONE ? 0 : rmx_topology_bind_process(lane->topology, pid, cpu);
+    bool all = true;
+
+    if (error < 0) {
+        rmx_log(RMX_LOG_WARN, "worker_not_pinned", RMX_LOG_U64("worker", index),
+            RMX_LOG_U64("cpu", cpu), RMX_LOG_ERRNO("why", error));
+    }
+    rmx_stats_add(&lane->stats, RMX_STATS_WORKER_STARTS, 1);
+    rmx_log(RMX_LOG_INFO, "worker_ready", RMX_LOG_U64("worker", index), RMX_LOG_I64("pid", pid),
+        RMX_LOG_I64("cpu", cpu == RMX_PLAN_NONE ? -1 : (int64_t)cpu));
+    crew->berths[index].open = true;
+    for (uint32_t i = 0; i < crew->count; i++) {
+        all = all && crew->berths[i].open;
+    }
+    if (all) {
+        rmx_lane_report_ready(lane);
+    }
+    rmx_lane_dispatch(lane);
+}
+
+static void worker_died(void *owner, uint32_t index, pid_t pid, const struct rmx_last_words *words)
+{
+    struct rmx_crew *crew = owner;
+    struct rmx_berth *berth = &crew->berths[index];
+    char text[RMX_JOB_TEXT_BYTES];
+
+    if (berth->condemned != NULL) {
+        (void)snprintf(text, sizeof(text), "the worker was ended: %s", berth->condemned);
+    } else {
+        (void)snprintf(text, sizeof(text), "the worker process died under the job%s%.128s",
+            words->text[0] != 0 ? ": " : "", words->text);
+    }
+    rmx_stats_add(&crew->lane->stats, RMX_STATS_WORKER_DEATHS, 1);
+    rmx_log(RMX_LOG_ERROR, "worker_died", RMX_LOG_U64("worker", index), RMX_LOG_I64("pid", pid),
+        RMX_LOG_U64("signal", words->signal), RMX_LOG_U64("jobs_lost", berth->used),
+        RMX_LOG_STR("last_words", words->text));
+    berth->open = false;
+    berth->vacant = true;
+    for (uint32_t i = 0; i < berth->pairs_count; i++) {
+        if (berth->pairs[i].owner != NULL) {
+            rmx_flow_lose(berth->pairs[i].owner, text);
+        }
+    }
+    rmx_lane_dispatch(crew->lane);
+}
+
+/* --- notes ------------------------------------------------------------------------------------ */
+
+static bool take_notes(struct rmx_crew *crew, struct rmx_berth *berth)
+{
+    for (int i = 0; i < NOTES_MAX && berth->open; i++) {
+        struct rmx_note note;
+        int taken = rmx_mail_take(&berth->to_lane, &note);
+
+        if (taken == 0) {
+            return i > 0;
+        }
+        if (taken < 0 || note.flow >= berth->pairs_count || berth->pairs[note.flow].owner == NULL) {
+            rmx_crew_condemn(crew, berth, "it sent a note about no job");
+            break;
+        }
+        rmx_flow_note(berth->pairs[note.flow].owner, note.kind);
+    }
+    return berth->open;
+}
+
+bool rmx_crew_take_notes(struct rmx_crew *crew)
+{
+    bool worked = false;
+
+    for (uint32_t i = 0; i < crew->count; i++) {
+        worked = take_notes(crew, &crew->berths[i]) || worked;
+    }
+    return worked;
+}
+
+bool rmx_crew_may_sleep(struct rmx_crew *crew)
+{
+    bool quiet = true;
+
+    for (uint32_t i = 0; i < crew->count; i++) {
+        struct rmx_berth *berth = &crew->berths[i];
+
+        if (berth->open) {
+            rmx_bell_arm(&berth->lane_bell);
+            quiet = rmx_ring_consumer_ask(&berth->to_lane.ring) && quiet;
+        }
+    }
+    return quiet;
+}
+
+void rmx_crew_wake(struct rmx_crew *crew)
+{
+    for (uint32_t i = 0; i < crew->count; i++) {
+        if (crew->berths[i].open) {
+            rmx_bell_disarm(&crew->berths[i].lane_bell);
+        }
+    }
+}
+
+static struct rmx_berth *berth_of(struct rmx_crew *crew, const struct rmx_op *bell_op)
+{
+    uint32_t i = 0;
+
+    while (&crew->berths[i].bell_op != bell_op) {
+        i++;
+        rmx_assert(i < crew->count);
+    }
+    return &crew->berths[i];
+}
+
+static void bell_rang(struct rmx_op *op, int events)
+{
+    struct rmx_crew *crew = op->owner;
+    struct rmx_berth *berth = berth_of(crew, op);
+
+    if (events < 0) {
+        return;
+    }
+    rmx_stats_add(&crew->lane->stats, RMX_STATS_WAKES_HEARD, 1);
+    (void)rmx_bell_hear(&berth->lane_bell);
+    if (!op->busy) {
+        rmx_loop_poll_always(&crew->lane->loop, op, berth->lane_bell.fd, POLLIN);
+    }
+}
+
+/* --- the beginning ---------------------------------------------------------------------------- */
+
+static int make_berth(
+    struct rmx_crew *crew, uint32_t index, const struct rmx_pair_geometry geometry[RMX_PAIR_SIZES])
+{
+    struct rmx_lane *lane = crew->lane;
+    struct rmx_berth *berth = &crew->berths[index];
+    int error = rmx_berth_init(berth, index, geometry, lane->config->huge_pages);
+
+    if (error < 0) {
+        return error;
+    }
+    crew->count++;
+    if (lane->place->node != RMX_PLAN_NONE) {
+        error = rmx_topology_bind_memory(
+            lane->topology, berth->arena.base, berth->arena.size, lane->place->node);
+    }
+    if (error < 0) {
+        rmx_log(RMX_LOG_WARN, "arena_not_bound", RMX_LOG_U64("node", lane->place->node),
+            RMX_LOG_ERRNO("why", error));
+    }
+    error = rmx_region_prefault(&berth->arena);
+    if (error == 0) {
+        berth->bell_op = (struct rmx_op){ .done = bell_rang, .owner = crew };
+        rmx_loop_poll_always(&lane->loop, &berth->bell_op, berth->lane_bell.fd, POLLIN);
+    }
+    return error;
+}
+
+static int make_berths(struct rmx_crew *crew)
+{
+    const struct rmx_config *config = crew->lane->config;
+    const struct rmx_pair_geometry geometry[RMX_PAIR_SIZES] = {
+        [RMX_PAIR_SMALL] = {
+            .count = config->flows_small,
+            .slots = (uint32_t)(config->ring_small_bytes / config->chunk_small_bytes),
+            .chunk_bytes = (uint32_t)config->chunk_small_bytes,
+        },
+        [RMX_PAIR_BULK] = {
+            .count = config->flows_bulk,
+            .slots = (uint32_t)(config->ring_bulk_bytes / config->chunk_bulk_bytes),
+            .chunk_bytes = (uint32_t)config->chunk_bulk_bytes,
+        },
+    };
+    int error = 0;
+
+    crew->berths = calloc(crew->lane->place->workers, sizeof(*crew->berths));
+    if (crew->berths == NULL) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < crew->lane->place->workers && error == 0; i++) {
+        error = make_berth(crew, i, geometry);
+    }
+    return error;
+}
+
+int rmx_crew_start(struct rmx_crew *crew, struct rmx_lane *lane, const char **why)
+{
+    struct rmx_warden_plan plan = {
+        .program = lane->config->worker_program,
+        .memory_max_bytes = lane->config->worker_memory_bytes,
+        .spin_ns = lane->spin_ns,
+        .owner = crew,
+        .on_ready = worker_ready,
+        .on_death = worker_died,
+    };
+    int error;
+
+    *crew = (struct rmx_crew){ .lane = lane };
+    error = make_berths(crew);
+    if (error < 0) {
+        *why = "no memory for the workers' arenas: lower flows_small, flows_bulk or workers";
+        return error;
+    }
+    plan.berths = crew->berths;
+    plan.berths_count = crew->count;
+    error = rmx_warden_start(&crew->warden, &lane->loop, &plan);
+    if (error < 0) {
+        *why = "ringmux-worker cannot be started: put it beside ringmuxd, or name it with "
+               "worker_program";
+    }
+    return error;
+}
+
+void rmx_crew_fini(struct rmx_crew *crew)
+{
+    rmx_warden_fini(&crew->warden);
+    for (uint32_t i = 0; i < crew->count; i++) {
+        rmx_berth_fini(&crew->berths[i]);
+    }
+    free(crew->berths);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A lane's workers: their berths, the notes they write, what happens when one dies. Runs on the
+ * lane's thread. Must never let a worker's word touch a job that is not that worker's.
+ */
+#ifndef RMX_ENGINE_CREW_H
+#define RMX_ENGINE_CREW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/berth.h"
+#include "engine/warden.h"
+
+struct rmx_lane;
+
+struct rmx_crew {
+    struct rmx_lane *lane;
+    struct rmx_warden warden;
+    struct rmx_berth *berths; /* one for each worker */
+    uint32_t count;
+};
+
+/* Makes the berths on the lane's node and starts the workers, which follow as the loop turns.
+ * Returns 0 or -errno; *why then is a sentence (static) that says what to do. */
+int rmx_crew_start(struct rmx_crew *crew, struct rmx_lane *lane, const char **why);
+void rmx_crew_fini(struct rmx_crew *crew);
+
+/* The berth for the next job that wants a pair of this size; NULL: all are full. */
+struct rmx_berth *rmx_crew_berth_for(struct rmx_crew *crew, enum rmx_pair_size size);
+
+/* Gives berths whose worker died a new one, once the last job has left them. */
+void rmx_crew_refill(struct rmx_crew *crew);
+
+/* The worker in this berth broke a rule: it is believed no more, its process is ended, and all it
+ * had will be lost. */
+void rmx_crew_condemn(struct rmx_crew *crew, struct rmx_berth *berth, const char *why);
+
+/* Acts on what the workers wrote. Returns whether there was anything. */
+bool rmx_crew_take_notes(struct rmx_crew *crew);
+
+/* Says to every worker that we are about to sleep. False: one has written meanwhile. */
+bool rmx_crew_may_sleep(struct rmx_crew *crew);
+
+/* Says that we are awake. */
+void rmx_crew_wake(struct rmx_crew *crew);
+
+#endif

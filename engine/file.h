@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A descriptor that a client handed over, and what can be done with it. Runs on the lane's thread.
+ * Must never open a path: a descriptor is the only name a client's file has here.
+ */
+#ifndef RMX_ENGINE_FILE_H
+#define RMX_ENGINE_FILE_H
+
+#include <stdint.h>
+
+enum rmx_file_kind {
+    RMX_FILE_REGULAR, /* read and written by offset through io_uring */
+    RMX_FILE_MEMORY,  /* the same, but on tmpfs: never inline in io_uring, so done in place */
+    RMX_FILE_STREAM,  /* pipe, socket, character device, or a file opened for appending */
+};
+
+struct rmx_file {
+    int fd; /* owned; -1 = none */
+    enum rmx_file_kind kind;
+    uint64_t base; /* where the job's byte 0 lies: the descriptor's position when it came */
+    uint64_t size; /* bytes from base to the end when it came; UINT64_MAX = unknown */
+};
+
+/* clang-format off */
+#define RMX_FILE_INIT { .fd = -1 }
+/* clang-format on */
+
+/* Takes *fd on success. Returns 0, or
+ *   -EBADF   not open for reading (or writing)
+ *   -EISDIR  a directory
+ *   -EINVAL  a block device, an epoll or another thing without bytes
+ *   other    what fstat(2) or fcntl(2) said */
+int rmx_file_take_input(struct rmx_file *file, int *fd);
+int rmx_file_take_output(struct rmx_file *file, int *fd);
+void rmx_file_fini(struct rmx_file *file);
+
+/* "is not open for reading" and the like, for the job's text. */
+const char *rmx_file_error_text(int error);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * One job, from its admission to its end; owns all it holds meanwhile: the two files, the ring
+ * pair, the feed and the drain. An entry of the lane's job table, made at start. Runs on the lane's
+ * thread.
+ *
+ *     FREE -> ADMITTED -> RUNNING -> DRAINING -> ENDED -> FREE
+ *                  \          \______________________/^
+ *                   \________________________________/     any job may end early
+ *
+ * ADMITTED  waits for a ring pair; holds its descriptors and nothing else
+ * RUNNING   has a pair: bytes move; the worker is told once the first chunk is there
+ * DRAINING  the worker is done, or the job is to stop: what is in flight comes to an end
+ * ENDED     holds nothing but its result, until the client has been told
+ */
+#ifndef RMX_ENGINE_FLOW_H
+#define RMX_ENGINE_FLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/berth.h"
+#include "engine/drain.h"
+#include "engine/feed.h"
+#include "engine/file.h"
+#include "ipc/status.h"
+
+struct rmx_lane;
+struct rmx_client;
+
+enum rmx_flow_state {
+    RMX_FLOW_FREE,
+    RMX_FLOW_ADMITTED,
+    RMX_FLOW_RUNNING,
+    RMX_FLOW_DRAINING,
+    RMX_FLOW_ENDED,
+    RMX_FLOW_STATES,
+};
+
+struct rmx_flow {
+    enum rmx_flow_state state;
+    struct rmx_lane *lane;
+    struct rmx_client *client; /* NULL: it went away, nobody wants the result */
+    struct rmx_flow *next;     /* in the one list its state puts it in */
+    struct rmx_job_spec spec;
+    struct rmx_job_result result;
+    struct rmx_file input;
+    struct rmx_file output;
+    struct rmx_berth *berth; /* RUNNING, DRAINING */
+    struct rmx_pair *pair;
+    struct rmx_feed feed;
+    struct rmx_drain drain;
+    bool told;              /* the worker has the job */
+    bool answered;          /* the worker posted DONE; result is its word, checked */
+    bool lost;              /* the worker died */
+    uint32_t stop;          /* enum rmx_status to end with; 0 = let it run */
+    int cause;              /* -errno behind `stop` */
+    uint32_t progress_slot; /* in the client's arena */
+    uint64_t submitted_ns;  /* CLOCK_MONOTONIC */
+    uint64_t started_ns;    /* the worker was told */
+    uint64_t answered_ns;
+    uint64_t stop_by_ns; /* the worker was told to stop: it loses its process after that */
+    char text[RMX_JOB_TEXT_BYTES]; /* of `stop`; "" = the status's own */
+};
+
+/* Makes a job of a checked spec. Takes the descriptors that the spec's inputs and outputs promise
+ * from *input_fd and *output_fd in any case. Returns 0 (ADMITTED), or a status > 0 with flow->text
+ * set: the descriptors are closed and the flow is ENDED with that status. */
+uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
+    const struct rmx_job_spec *spec, uint32_t progress_slot, int *input_fd, int *output_fd);
+
+/* A job that cannot be: ENDED at once. */
+void rmx_flow_refuse(struct rmx_flow *flow, struct rmx_client *client, uint64_t job,
+    uint32_t progress_slot, uint32_t status, const char *why);
+
+/* Which pair it would like. */
+enum rmx_pair_size rmx_flow_wants(const struct rmx_flow *flow);
+
+/* Gives an ADMITTED job its pair. */
+void rmx_flow_start(struct rmx_flow *flow, struct rmx_berth *berth, struct rmx_pair *pair);
+
+/* The worker posted a note about it. */
+void rmx_flow_note(struct rmx_flow *flow, uint32_t kind);
+
+/* It shall end, with this status, as soon as what is in flight allows. The first reason stays.
+ * An ADMITTED job ends at once. why: "" for the status's own text. */
+void rmx_flow_stop(struct rmx_flow *flow, enum rmx_status status, int cause, const char *why);
+
+/* Time has come to `now`: stops what is past its deadline, ends a worker that does not stop.
+ * Returns when to look again, UINT64_MAX: never. */
+uint64_t rmx_flow_check_time(struct rmx_flow *flow, uint64_t now);
+
+/* The worker that had it died. */
+void rmx_flow_lose(struct rmx_flow *flow, const char *last_words);
+
+/* ENDED -> FREE. */
+void rmx_flow_free(struct rmx_flow *flow);
+
+#endif

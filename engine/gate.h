@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Where clients come in: accepts them, hears them through ipc/session.h's rules, admits their jobs
+ * against their credits, and tells them how each one ended. Runs on the lane's thread. Must never
+ * wait for a client: one that does not read only holds up its own answers.
+ */
+#ifndef RMX_ENGINE_GATE_H
+#define RMX_ENGINE_GATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/client.h"
+#include "engine/loop.h"
+
+struct rmx_lane;
+
+struct rmx_gate {
+    struct rmx_client *clients; /* sessions_max of them */
+    uint32_t clients_max;
+    uint32_t clients_open;
+    uint32_t credits_granted;     /* of all clients: never more than the job table has entries */
+    struct rmx_client *due_first; /* those with answers to send */
+    struct rmx_op accept_op;
+    struct rmx_op cancel_accept_op;
+    bool listening;
+    unsigned char *message; /* RMX_WIRE_BYTES_MAX bytes, for one message at a time */
+};
+
+int rmx_gate_init(struct rmx_gate *gate, struct rmx_lane *lane);
+void rmx_gate_fini(struct rmx_gate *gate);
+
+/* Starts to accept from the lane's listen_fd, and takes its private_fd as a client. */
+void rmx_gate_open(struct rmx_gate *gate, struct rmx_lane *lane);
+
+/* Takes no new client and no new job; the clients are told. */
+void rmx_gate_drain(struct rmx_gate *gate, struct rmx_lane *lane);
+
+/* Ends every session. */
+void rmx_gate_close(struct rmx_gate *gate);
+
+/* No operation of the gate's is in the kernel. */
+bool rmx_gate_idle(const struct rmx_gate *gate);
+
+/* Sends every answer that is due, several in one message. Called once per turn of the loop. */
+void rmx_gate_flush(struct rmx_gate *gate);
+
+/* This client has answers due: the next flush sends them. */
+void rmx_gate_mark_due(struct rmx_gate *gate, struct rmx_client *client);
+
+#endif

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A lane: the whole engine of one NUMA node. See lane.h.
+ */
+#include "engine/lane.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/log.h"
+
+/* No sleep is longer: whoever lies about a wake-up costs its own job this much and no more. */
+#define SLEEP_MAX_NS 1000000000u
+
+uint64_t rmx_lane_now_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* --- the job table and the queue ------------------------------------------------------------- */
+
+struct rmx_flow *rmx_lane_take_flow(struct rmx_lane *lane)
+{
+    struct rmx_flow *flow = lane->free_flows;
+
+    if (flow != NULL) {
+        lane->free_flows = flow->next;
+        flow->next = NULL;
+        lane->jobs++;
+    }
+    return flow;
+}
+
+void rmx_lane_give_flow(struct rmx_lane *lane, struct rmx_flow *flow)
+{
+    rmx_flow_free(flow);
+    flow->next = lane->free_flows;
+    lane->free_flows = flow;
+    lane->jobs--;
+}
+
+void rmx_lane_watch(struct rmx_lane *lane, uint64_t when_ns)
+{
+    lane->check_time_ns = when_ns < lane->check_time_ns ? when_ns : lane->check_time_ns;
+}
+
+void rmx_lane_enqueue(struct rmx_lane *lane, struct rmx_flow *flow)
+{
+    if (flow->spec.deadline_ns != 0) {
+        rmx_lane_watch(lane, flow->spec.deadline_ns);
+    }
+    rmx_flow_list_push(&lane->queue[flow->spec.class_], flow);
+    rmx_lane_dispatch(lane);
+}
+
+void rmx_lane_dequeue(struct rmx_lane *lane, struct rmx_flow *flow)
+{
+    rmx_flow_list_remove(&lane->queue[flow->spec.class_], flow);
+}
+
+void rmx_lane_dispatch(struct rmx_lane *lane)
+{
+    rmx_crew_refill(&lane->crew);
+    for (int class_ = 0; class_ < RMX_CLASSES; class_++) {
+        while (lane->queue[class_].first != NULL) {
+            enum rmx_pair_size size = rmx_flow_wants(lane->queue[class_].first);
+            struct rmx_berth *berth = rmx_crew_berth_for(&lane->crew, size);
+            struct rmx_flow *flow;
+
+            if (berth == NULL) {
+                return;
+            }
+            flow = rmx_flow_list_pop(&lane->queue[class_]);
+            rmx_flow_start(flow, berth, rmx_berth_take(berth, size, flow));
+        }
+    }
+}
+
+static void report(struct rmx_lane *lane)
+{
+    (void)eventfd_write(lane->report_fd, 1);
+}
+
+void rmx_lane_report_ready(struct rmx_lane *lane)
+{
+    if (!atomic_load_explicit(&lane->ready, memory_order_relaxed)) {
+        /* R1, pairs with A1: what the supervisor reads after `ready` was written before it. */
+        atomic_store_explicit(&lane->ready, true, memory_order_release);
+        report(lane);
+    }
+}
+
+/* --- the loop -------------------------------------------------------------------------------- */
+
+static void check_times(struct rmx_lane *lane)
+{
+    uint64_t now;
+
+    if (lane->check_time_ns == UINT64_MAX) {
+        return;
+    }
+    now = rmx_lane_now_ns();
+    if (now < lane->check_time_ns) {
+        return;
+    }
+    lane->check_time_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < lane->config->jobs_max; i++) {
+        if (lane->flows[i].state != RMX_FLOW_FREE) {
+            rmx_lane_watch(lane, rmx_flow_check_time(&lane->flows[i], now));
+        }
+    }
+}
+
+static uint64_t sleep_ns(const struct rmx_lane *lane)
+{
+    uint64_t now;
+
+    if (lane->check_time_ns == UINT64_MAX) {
+        return SLEEP_MAX_NS;
+    }
+    now = rmx_lane_now_ns();
+    if (now >= lane->check_time_ns) {
+        return 0;
+    }
+    return lane->check_time_ns - now < SLEEP_MAX_NS ? lane->check_time_ns - now : SLEEP_MAX_NS;
+}
+
+/* One round: what workers wrote, what clients are to be told, what the kernel has. */
+static int turn(struct rmx_lane *lane)
+{
+    bool worked = rmx_crew_take_notes(&lane->crew);
+    int result;
+
+    check_times(lane);
+    rmx_gate_flush(&lane->gate);
+    if (worked) {
+        return rmx_loop_turn(&lane->loop, 0);
+    }
+    result = rmx_loop_turn(&lane->loop, rmx_crew_may_sleep(&lane->crew) ? sleep_ns(lane) : 0);
+    rmx_crew_wake(&lane->crew);
+    return result;
+}
+
+void rmx_lane_refresh_stats(struct rmx_lane *lane)
+{
+    struct rmx_stats *stats = &lane->stats;
+    uint64_t used[RMX_PAIR_SIZES] = { 0 };
+    uint64_t descriptors = 0;
+    uint64_t queued = 0;
+
+    for (int class_ = 0; class_ < RMX_CLASSES; class_++) {
+        queued += lane->queue[class_].count;
+    }
+    for (uint32_t i = 0; i < lane->config->jobs_max; i++) {
+        const struct rmx_flow *flow = &lane->flows[i];
+
+        if (flow->state != RMX_FLOW_FREE) {
+            descriptors += (flow->input.fd >= 0 ? 1u : 0u) + (flow->output.fd >= 0 ? 1u : 0u);
+            if (flow->pair != NULL) {
+                used[flow->pair->size]++;
+            }
+        }
+    }
+    rmx_stats_set(stats, RMX_STATS_JOBS_IN_FLIGHT, lane->jobs);
+    rmx_stats_set(stats, RMX_STATS_JOBS_QUEUED, queued);
+    rmx_stats_set(stats, RMX_STATS_FDS_OPEN, descriptors);
+    rmx_stats_set(stats, RMX_STATS_PAIRS_SMALL_USED, used[RMX_PAIR_SMALL]);
+    rmx_stats_set(stats, RMX_STATS_PAIRS_BULK_USED, used[RMX_PAIR_BULK]);
+    rmx_stats_set(stats, RMX_STATS_URING_ENTERS, lane->loop.enters);
+    rmx_stats_set(stats, RMX_STATS_URING_COMPLETIONS, lane->loop.completions);
+}
+
+/* --- the end --------------------------------------------------------------------------------- */
+
+static void drain(struct rmx_lane *lane)
+{
+    if (!lane->draining) {
+        lane->draining = true;
+        rmx_log(RMX_LOG_INFO, "draining", RMX_LOG_U64("jobs", lane->jobs));
+        rmx_gate_drain(&lane->gate, lane);
+    }
+}
+
+void rmx_lane_abort(struct rmx_lane *lane)
+{
+    drain(lane);
+    lane->aborting = true;
+    for (uint32_t i = 0; i < lane->config->jobs_max; i++) {
+        if (lane->flows[i].state != RMX_FLOW_FREE) {
+            rmx_flow_stop(&lane->flows[i], RMX_STATUS_CANCELLED, 0, "the daemon was told to end");
+        }
+    }
+}
+
+static void order_came(struct rmx_op *op, int events)
+{
+    struct rmx_lane *lane = op->owner;
+    eventfd_t count;
+
+    if (events < 0) {
+        return;
+    }
+    (void)eventfd_read(lane->control_fd, &count);
+    /* A2, pairs with R2: the order was written before the descriptor was. */
+    switch (atomic_load_explicit(&lane->order, memory_order_acquire)) {
+    case RMX_LANE_DRAIN:
+        drain(lane);
+        break;
+    case RMX_LANE_ABORT:
+        rmx_lane_abort(lane);
+        break;
+    default:
+        break;
+    }
+    if (!op->busy) {
+        rmx_loop_poll_always(&lane->loop, op, lane->control_fd, POLLIN);
+    }
+}
+
+/* Nothing runs any more: sessions and workers end, and the kernel gives back what it has. */
+static void close_down(struct rmx_lane *lane)
+{
+    rmx_gate_flush(&lane->gate);
+    rmx_gate_close(&lane->gate);
+    rmx_warden_stop(&lane->crew.warden);
+    while (!rmx_gate_idle(&lane->gate) || !rmx_warden_stopped(&lane->crew.warden)) {
+        if (rmx_loop_turn(&lane->loop, SLEEP_MAX_NS / 100) < 0) {
+            return;
+        }
+    }
+}
+
+/* --- the beginning --------------------------------------------------------------------------- */
+
+static int fail(struct rmx_lane *lane, int error, const char *why)
+{
+    (void)snprintf(lane->why, sizeof(lane->why), "%s", why);
+    return error;
+}
+
+static int make_tables(struct rmx_lane *lane)
+{
+    lane->flows = calloc(lane->config->jobs_max, sizeof(*lane->flows));
+    if (lane->flows == NULL) {
+        return fail(lane, -ENOMEM, "no memory for the job table: lower jobs_max");
+    }
+    for (uint32_t i = 0; i < lane->config->jobs_max; i++) {
+        lane->flows[i].lane = lane;
+        lane->flows[i].next = lane->free_flows;
+        lane->free_flows = &lane->flows[i];
+    }
+    return 0;
+}
+
+static int open_up(struct rmx_lane *lane)
+{
+    const char *remedy = "";
+    int error = rmx_loop_init(&lane->loop, RMX_URING_ENTRIES, &remedy);
+
+    if (error < 0) {
+        return fail(lane, error, remedy);
+    }
+    lane->check_time_ns = UINT64_MAX;
+    lane->control_op = (struct rmx_op){ .done = order_came, .owner = lane };
+    rmx_loop_poll_always(&lane->loop, &lane->control_op, lane->control_fd, POLLIN);
+    error = make_tables(lane);
+    if (error < 0) {
+        return error;
+    }
+    error = rmx_crew_start(&lane->crew, lane, &remedy);
+    if (error < 0) {
+        return fail(lane, error, remedy);
+    }
+    error = rmx_gate_init(&lane->gate, lane);
+    if (error < 0) {
+        return fail(lane, error, "no memory for the sessions: lower sessions_max");
+    }
+    rmx_gate_open(&lane->gate, lane);
+    return 0;
+}
+
+static void *run(void *argument)
+{
+    struct rmx_lane *lane = argument;
+    int error = 0;
+
+    (void)pthread_setname_np(pthread_self(), "ringmux-lane");
+    if (lane->place->bind) {
+        error = rmx_topology_bind_thread(lane->topology, &lane->place->cpus);
+    }
+    if (error < 0) {
+        rmx_log(RMX_LOG_WARN, "lane_not_bound", RMX_LOG_ERRNO("why", error));
+    }
+    error = open_up(lane);
+    while (error >= 0 && !(lane->draining && lane->jobs == 0)) {
+        error = turn(lane);
+    }
+    if (error >= 0) {
+        close_down(lane);
+    }
+    atomic_store_explicit(&lane->error, error < 0 ? error : 0, memory_order_relaxed);
+    /* R3, pairs with A3: the reason is written before `over` says that there is one. */
+    atomic_store_explicit(&lane->over, true, memory_order_release);
+    report(lane);
+    return NULL;
+}
+
+int rmx_lane_start(struct rmx_lane *lane)
+{
+    int error;
+
+    lane->control_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (lane->control_fd < 0) {
+        return -errno;
+    }
+    error = pthread_create(&lane->thread, NULL, run, lane);
+    return -error;
+}
+
+void rmx_lane_order(struct rmx_lane *lane, enum rmx_lane_order order)
+{
+    /* R2, pairs with A2: the lane that hears of it sees it. */
+    atomic_store_explicit(&lane->order, order, memory_order_release);
+    (void)eventfd_write(lane->control_fd, 1);
+}
+
+void rmx_lane_join(struct rmx_lane *lane)
+{
+    (void)pthread_join(lane->thread, NULL);
+    rmx_loop_fini(&lane->loop);
+    rmx_crew_fini(&lane->crew);
+    rmx_gate_fini(&lane->gate);
+    free(lane->flows);
+    rmx_close(&lane->control_fd);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A lane: the whole engine of one NUMA node. One thread, one io_uring, its clients, its jobs, its
+ * workers. Lanes share nothing on the data path. All of it is made at start; nothing is allocated
+ * afterwards.
+ */
+#ifndef RMX_ENGINE_LANE_H
+#define RMX_ENGINE_LANE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/config.h"
+#include "engine/crew.h"
+#include "engine/flow.h"
+#include "engine/flow_list.h"
+#include "engine/gate.h"
+#include "engine/loop.h"
+#include "engine/plan.h"
+#include "engine/topology.h"
+#include "ipc/stats.h"
+
+/* What the supervisor wants of a lane; it only ever rises. */
+enum rmx_lane_order {
+    RMX_LANE_SERVE = 0,
+    RMX_LANE_DRAIN = 1, /* take nothing new, finish what runs, then end */
+    RMX_LANE_ABORT = 2, /* cancel what runs, then end */
+};
+
+struct rmx_lane {
+    uint32_t index;
+    const struct rmx_config *config;
+    const struct rmx_topology *topology;
+    const struct rmx_plan *plan;
+    const struct rmx_plan_lane *place;
+    struct rmx_lane *const *lanes; /* all of them, for the sum of their counters */
+    uint32_t lanes_count;
+    int listen_fd;  /* the supervisor's; -1 = none */
+    int private_fd; /* a client that is connected already, taken at start; -1 = none */
+    uint64_t spin_ns;
+
+    pthread_t thread;
+    int control_fd; /* eventfd: `order` changed, or the lane's own state for the supervisor */
+    _Atomic uint32_t order; /* enum rmx_lane_order; supervisor writes, lane reads */
+    int report_fd;          /* eventfd: written once at ready or failure, and once at the end */
+    _Atomic bool ready;     /* lane writes before report_fd */
+    _Atomic bool over;      /* lane writes before report_fd */
+    _Atomic int error;      /* -errno it ended with */
+    char why[160];          /* of error, for a person; written before `over` */
+
+    struct rmx_loop loop;
+    struct rmx_stats stats;
+    struct rmx_gate gate;
+    struct rmx_crew crew;
+    struct rmx_flow *flows; /* jobs_max of them */
+    struct rmx_flow *free_flows;
+    uint32_t jobs; /* flows that are not FREE */
+    struct rmx_flow_list queue[RMX_CLASSES];
+    struct rmx_op control_op;
+    uint64_t check_time_ns; /* no job wants to be looked at before */
+    bool draining;
+    bool aborting; /* a client that does not read its answers goes without */
+};
+
+/* Where a lane lives is decided by the caller; it is started by rmx_lane_start() and, after the
+ * supervisor has seen `over`, joined by rmx_lane_join(). */
+int rmx_lane_start(struct rmx_lane *lane);
+void rmx_lane_order(struct rmx_lane *lane, enum rmx_lane_order order);
+void rmx_lane_join(struct rmx_lane *lane);
+
+/* --- for gate and flow, on the lane's thread ------------------------------------------------ */
+
+/* A job table entry, or NULL. */
+struct rmx_flow *rmx_lane_take_flow(struct rmx_lane *lane);
+void rmx_lane_give_flow(struct rmx_lane *lane, struct rmx_flow *flow);
+
+/* An ADMITTED job waits for its pair; one that is stopped leaves the queue. */
+void rmx_lane_enqueue(struct rmx_lane *lane, struct rmx_flow *flow);
+void rmx_lane_dequeue(struct rmx_lane *lane, struct rmx_flow *flow);
+
+/* Some job wants rmx_flow_check_time() then. */
+void rmx_lane_watch(struct rmx_lane *lane, uint64_t when_ns);
+
+/* A pair came free in a berth, or a berth opened: start what waits. */
+void rmx_lane_dispatch(struct rmx_lane *lane);
+
+/* All workers are there: the supervisor hears of it, once. */
+void rmx_lane_report_ready(struct rmx_lane *lane);
+
+/* Everything is over for this lane: its one private client left. */
+void rmx_lane_abort(struct rmx_lane *lane);
+
+/* Brings the gauges up to date. */
+void rmx_lane_refresh_stats(struct rmx_lane *lane);
+
+uint64_t rmx_lane_now_ns(void); /* CLOCK_MONOTONIC */
+
+#endif

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * ringmuxd: takes remux jobs from the processes of this host. This file is main and the supervisor:
+ * it reads the configuration, plans who runs where, starts the lanes, and turns signals into their
+ * orders. Runs on the main thread. Must never touch a job, a client or a media byte.
+ *
+ * SIGTERM and SIGINT: finish what runs, take nothing new, exit 0. A second one, or drain_timeout:
+ * cancel what runs, exit 0.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "engine/config.h"
+#include "engine/lane.h"
+#include "engine/log.h"
+#include "engine/plan.h"
+#include "engine/topology.h"
+#include "ipc/sock.h"
+
+enum { EXIT_FAULT = 1, EXIT_USAGE = 2 };
+
+struct supervisor {
+    struct rmx_config config;
+    struct rmx_topology topology;
+    struct rmx_plan plan;
+    struct rmx_lane *lanes[RMX_LANES_MAX];
+    uint32_t lanes_count;
+    int listen_fd;
+    int signal_fd;
+    int report_fd;
+    enum rmx_lane_order order;
+    bool announced;
+};
+
+static int complain(const char *what, int error)
+{
+    if (error < 0) {
+        (void)fprintf(stderr, "ringmuxd: %s: %s\n", what, strerror(-error));
+    } else {
+        (void)fprintf(stderr, "ringmuxd: %s\n", what);
+    }
+    return EXIT_FAULT;
+}
+
+/* Every job brings two descriptors: take as many as the hard limit lets us. */
+static void raise_descriptors(uint64_t wanted)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+        return;
+    }
+    if (limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur < wanted) {
+        rmx_log(RMX_LOG_WARN, "few_descriptors", RMX_LOG_U64("limit", limit.rlim_cur),
+            RMX_LOG_U64("wanted", wanted),
+            RMX_LOG_STR("remedy", "raise LimitNOFILE=, or lower jobs_max and sessions_max"));
+    }
+}
+
+static int open_signals(void)
+{
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP); /* nothing is reloadable yet: do not die of it */
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0) {
+        return -EINVAL;
+    }
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int open_listener(struct supervisor *sup)
+{
+    if (sup->config.private_fd != 0) {
+        return 0;
+    }
+    sup->listen_fd = rmx_sock_listen(sup->config.socket, sup->config.socket_mode);
+    if (sup->listen_fd >= 0) {
+        return 0;
+    }
+    (void)fprintf(stderr, "ringmuxd: cannot listen on %s: %s%s\n", sup->config.socket,
+        strerror(-sup->listen_fd),
+        sup->listen_fd == -EADDRINUSE ? " (is another ringmuxd running there?)"
+        : sup->listen_fd == -ENOENT
+            ? " (make its directory first, or name another with --socket=PATH)"
+            : "");
+    return sup->listen_fd;
+}
+
+static void log_budget(const struct supervisor *sup)
+{
+    struct rmx_config_budget budget;
+
+    rmx_config_budget(
+        &sup->config, sup->plan.workers, sup->plan.lanes, sizeof(struct rmx_flow), &budget);
+    raise_descriptors(budget.descriptors);
+    rmx_log(RMX_LOG_INFO, "memory", RMX_LOG_U64("total_bytes", budget.total_bytes),
+        RMX_LOG_U64("worker_arena_bytes", budget.worker_arena_bytes),
+        RMX_LOG_U64("workers", sup->plan.workers),
+        RMX_LOG_U64("sessions_bytes", budget.sessions_bytes),
+        RMX_LOG_U64("job_table_bytes", budget.jobs_bytes));
+}
+
+static int plan(struct supervisor *sup)
+{
+    int error = rmx_topology_load(&sup->topology, NULL);
+
+    if (error < 0) {
+        return complain("the machine's topology cannot be read", error);
+    }
+    rmx_plan_make(&sup->plan, &sup->topology, &sup->config);
+    if (sup->plan.why[0] != 0) {
+        rmx_log(RMX_LOG_WARN, "plan", RMX_LOG_STR("why", sup->plan.why));
+    }
+    log_budget(sup);
+    return 0;
+}
+
+static int start_lanes(struct supervisor *sup)
+{
+    uint64_t spin_ns = rmx_plan_spin_ns(&sup->plan, &sup->topology, &sup->config);
+
+    for (uint32_t i = 0; i < sup->plan.lanes; i++) {
+        struct rmx_lane *lane =
+            aligned_alloc(RMX_LINE, (sizeof(*lane) + RMX_LINE - 1) / RMX_LINE * RMX_LINE);
+        int error;
+
+        if (lane == NULL) {
+            return complain("no memory for a lane", -ENOMEM);
+        }
+        *lane = (struct rmx_lane){
+            .index = i,
+            .config = &sup->config,
+            .topology = &sup->topology,
+            .plan = &sup->plan,
+            .place = &sup->plan.lane[i],
+            .lanes = sup->lanes,
+            .lanes_count = sup->plan.lanes,
+            .listen_fd = sup->listen_fd,
+            .private_fd = i == 0 && sup->config.private_fd != 0 ? (int)sup->config.private_fd : -1,
+            .spin_ns = spin_ns,
+            .report_fd = sup->report_fd,
+        };
+        sup->lanes[i] = lane;
+        error = rmx_lane_start(lane);
+        if (error < 0) {
+            return complain("a lane's thread cannot be started", error);
+        }
+        sup->lanes_count++;
+    }
+    return 0;
+}
+
+static void order(struct supervisor *sup, enum rmx_lane_order what)
+{
+    if (what <= sup->order) {
+        return;
+    }
+    sup->order = what;
+    rmx_close(&sup->listen_fd); /* who connects from here on is refused, or finds our successor */
+    for (uint32_t i = 0; i < sup->lanes_count; i++) {
+        rmx_lane_order(sup->lanes[i], what);
+    }
+}
+
+static void take_signals(struct supervisor *sup)
+{
+    struct signalfd_siginfo info;
+
+    while (read(sup->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
+            rmx_log(RMX_LOG_INFO, "signal", RMX_LOG_U64("number", info.ssi_signo));
+            order(sup, sup->order == RMX_LANE_SERVE ? RMX_LANE_DRAIN : RMX_LANE_ABORT);
+        }
+    }
+}
+
+/* What the lanes say. Returns how many are over. */
+static uint32_t take_reports(struct supervisor *sup)
+{
+    uint32_t ready = 0;
+    uint32_t over = 0;
+    eventfd_t count;
+
+    (void)eventfd_read(sup->report_fd, &count);
+    for (uint32_t i = 0; i < sup->lanes_count; i++) {
+        /* A1, pairs with R1: what the lane did before it was ready is visible. */
+        ready += atomic_load_explicit(&sup->lanes[i]->ready, memory_order_acquire);
+        /* A3, pairs with R3: error and why are visible. */
+        over += atomic_load_explicit(&sup->lanes[i]->over, memory_order_acquire);
+    }
+    if (ready == sup->lanes_count && !sup->announced) {
+        sup->announced = true;
+        rmx_log(RMX_LOG_INFO, "ready",
+            RMX_LOG_STR("socket", sup->config.private_fd != 0 ? "private" : sup->config.socket),
+            RMX_LOG_U64("lanes", sup->lanes_count), RMX_LOG_U64("workers", sup->plan.workers));
+    }
+    return over;
+}
+
+static void supervise(struct supervisor *sup)
+{
+    struct pollfd fds[] = {
+        { .fd = sup->signal_fd, .events = POLLIN },
+        { .fd = sup->report_fd, .events = POLLIN },
+    };
+    int drain_ms = (int)(sup->config.drain_timeout_ns / 1000000u);
+    uint32_t over = 0;
+
+    while (over < sup->lanes_count) {
+        int ready = poll(fds, 2, sup->order == RMX_LANE_DRAIN ? drain_ms : -1);
+
+        if (ready == 0) {
+            rmx_log(RMX_LOG_WARN, "drain_timeout");
+            order(sup, RMX_LANE_ABORT);
+        }
+        take_signals(sup);
+        over = take_reports(sup);
+        if (over > 0) { /* one ends: by our order, by its private client, or for a reason */
+            order(sup, RMX_LANE_DRAIN);
+        }
+    }
+}
+
+static int join_lanes(struct supervisor *sup)
+{
+    int result = 0;
+
+    for (uint32_t i = 0; i < sup->lanes_count; i++) {
+        struct rmx_lane *lane = sup->lanes[i];
+        int error = atomic_load_explicit(&lane->error, memory_order_relaxed);
+
+        if (error < 0) {
+            (void)complain(lane->why[0] != 0 ? lane->why : "a lane failed", error);
+            result = EXIT_FAULT;
+        }
+        rmx_lane_join(lane);
+        free(lane);
+    }
+    return result;
+}
+
+static int serve(struct supervisor *sup)
+{
+    int result = plan(sup);
+
+    if (result != 0) {
+        return result;
+    }
+    sup->signal_fd = open_signals();
+    sup->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (sup->signal_fd < 0 || sup->report_fd < 0) {
+        return complain("no descriptor left for signals: raise ulimit -n", -EMFILE);
+    }
+    if (open_listener(sup) < 0) {
+        return EXIT_FAULT;
+    }
+    result = start_lanes(sup);
+    if (result != 0) {
+        order(sup, RMX_LANE_ABORT);
+    }
+    supervise(sup);
+    return join_lanes(sup) != 0 ? EXIT_FAULT : result;
+}
+
+int main(int argc, char **argv)
+{
+    static struct supervisor sup = {
+        .topology = RMX_TOPOLOGY_INIT,
+        .listen_fd = -1,
+        .signal_fd = -1,
+        .report_fd = -1,
+    };
+    char error[512];
+    int result;
+
+    switch (rmx_config_load(&sup.config, argc, argv, error, sizeof(error))) {
+    case RMX_CONFIG_EXIT_OK:
+        return EXIT_SUCCESS;
+    case RMX_CONFIG_EXIT_USAGE:
+        (void)complain(error, 0);
+        return EXIT_USAGE;
+    case RMX_CONFIG_RUN:
+        break;
+    }
+    rmx_log_init(sup.config.log_format, sup.config.log_level);
+    result = serve(&sup);
+    if (sup.config.private_fd == 0 && sup.announced) {
+        (void)unlink(sup.config.socket);
+    }
+    rmx_topology_fini(&sup.topology);
+    rmx_close(&sup.listen_fd);
+    rmx_close(&sup.signal_fd);
+    rmx_close(&sup.report_fd);
+    return result;
+}
