@@ -190,7 +190,7 @@ int rmx_sock_pair(int pair[2])
 void rmx_sock_fds_close(struct rmx_sock_fds *fds)
 {
     for (int i = 0; i < fds->count; i++) {
-        rmx_close(&fds->fds[i]);
+        rmx_base_close(&fds->fds[i]);
     }
     fds->count = 0;
 }

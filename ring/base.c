@@ -15,15 +15,15 @@ static void say_on_stderr(const char *expr, const char *file, int line)
     dprintf(STDERR_FILENO, "%s:%d: assertion failed: %s\n", file, line, expr);
 }
 
-void (*rmx_assert_hook)(const char *expr, const char *file, int line) = say_on_stderr;
+void (*rmx_base_assert_hook)(const char *expr, const char *file, int line) = say_on_stderr;
 
-_Noreturn void rmx_assert_failed(const char *expr, const char *file, int line)
+_Noreturn void rmx_base_assert_failed(const char *expr, const char *file, int line)
 {
-    rmx_assert_hook(expr, file, line);
+    rmx_base_assert_hook(expr, file, line);
     abort();
 }
 
-void rmx_close(int *fd)
+void rmx_base_close(int *fd)
 {
     int saved = errno;
 

@@ -10,22 +10,22 @@
 #define RMX_LINE 128
 
 /* For our own bugs only, never for what the world or a peer did. On in every build. */
-#define rmx_assert(cond) ((cond) ? (void)0 : rmx_assert_failed(#cond, __FILE__, __LINE__))
+#define rmx_assert(cond) ((cond) ? (void)0 : rmx_base_assert_failed(#cond, __FILE__, __LINE__))
 
 /* Called by a failing assert before the process aborts; says so on stderr. A process with a better
  * place for last words sets its own, which must not allocate or take a lock. */
-extern void (*rmx_assert_hook)(const char *expr, const char *file, int line);
+extern void (*rmx_base_assert_hook)(const char *expr, const char *file, int line);
 
-_Noreturn void rmx_assert_failed(const char *expr, const char *file, int line);
+_Noreturn void rmx_base_assert_failed(const char *expr, const char *file, int line);
 
 /* One load, whatever the optimiser thinks: for words another process may change at any time. */
 #define RMX_READ_ONCE(word) (*(const volatile __typeof__(word) *)&(word))
 
 /* rmx_autofd int fd = -1; is closed on every way out. */
-#define rmx_autofd __attribute__((cleanup(rmx_close)))
+#define rmx_autofd __attribute__((cleanup(rmx_base_close)))
 
 /* Closes *fd unless it is -1, which it then is. Leaves errno as it was. */
-void rmx_close(int *fd);
+void rmx_base_close(int *fd);
 
 /* Moves a descriptor out of its owner: *fd is -1 afterwards. */
 static inline int rmx_take_fd(int *fd)

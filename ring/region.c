@@ -28,6 +28,14 @@ static size_t page_bytes(void)
     return (size_t)sysconf(_SC_PAGESIZE);
 }
 
+/* The kernel would try, and kill every process of the machine on the way. */
+static bool exceeds_machine(size_t size_bytes)
+{
+    long pages = sysconf(_SC_PHYS_PAGES);
+
+    return pages > 0 && size_bytes / page_bytes() > (size_t)pages;
+}
+
 static int open_memfd(const char *name)
 {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
@@ -60,6 +68,9 @@ int rmx_region_create(
     rmx_assert((flags & ~(unsigned int)RMX_REGION_HUGE) == 0);
     if (size_bytes == 0 || size_bytes % page_bytes() != 0) {
         return -EINVAL;
+    }
+    if (exceeds_machine(size_bytes)) {
+        return -ENOMEM;
     }
     fd = open_memfd(name);
     if (fd < 0) {
@@ -142,7 +153,7 @@ void rmx_region_fini(struct rmx_region *region)
     if (region->base != NULL) {
         munmap(region->base, region->size);
     }
-    rmx_close(&region->fd);
+    rmx_base_close(&region->fd);
     *region = (struct rmx_region)RMX_REGION_INIT;
 }
 

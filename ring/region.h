@@ -32,7 +32,8 @@ enum rmx_region_flags {
  * not mapped yet: the first touch of each costs a fault, see rmx_region_prefault(). name shows in
  * /proc. Returns 0, or
  *   -EINVAL           size_bytes is 0 or not whole pages, or the name is too long
- *   -ENOMEM, -ENOSPC  the machine has no such memory
+ *   -ENOMEM           more than the machine has, or no room for the mapping. Memory that exists but
+ *                     is in use may end in the kernel's OOM killer: the caller bounds size_bytes
  *   -EMFILE, -ENFILE  no descriptor left */
 int rmx_region_create(
     struct rmx_region *region, const char *name, size_t size_bytes, unsigned int flags);
