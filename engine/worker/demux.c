@@ -13,7 +13,9 @@
 #include <libavutil/dict.h>
 #include <libavutil/mem.h>
 
+#include "engine/worker/shortcut.h"
 #include "engine/worker/verdict.h"
+#include "ipc/format.h"
 
 /* What one byte stream can hold completely. Left out: playlists and everything else that names
  * other files (hls, dash, concat, sdp, imf, vobsub), devices, picture sequences, raw samples that
@@ -112,12 +114,23 @@ static enum rmx_status open_context(AVFormatContext **context, const AVInputForm
     return RMX_STATUS_OK;
 }
 
-/* As ffmpeg, goes on when only some streams stay unknown. */
-static enum rmx_status find_streams(
-    AVFormatContext *context, AVIOContext *input, struct rmx_words *words)
+static bool take_shortcut(AVFormatContext *context, const struct rmx_job_spec *spec)
 {
+    const struct rmx_format *format = rmx_format_find(spec->format);
+
+    return spec->kind == RMX_JOB_REMUX && format && rmx_shortcut_take(context, format->muxer);
+}
+
+/* As ffmpeg, goes on when only some streams stay unknown. */
+static enum rmx_status find_streams(AVFormatContext *context, const struct rmx_job_spec *spec,
+    AVIOContext *input, struct rmx_words *words)
+{
+    bool shortcut = take_shortcut(context, spec);
     int err = avformat_find_stream_info(context, NULL);
 
+    if (shortcut) {
+        rmx_shortcut_fill(context);
+    }
     if (input->error == AVERROR_EXIT || err == AVERROR(ENOMEM) ||
         (err < 0 && context->nb_streams == 0)) {
         rmx_words_default(words, err);
@@ -147,7 +160,7 @@ enum rmx_status rmx_demux_open(AVFormatContext **demuxer, const struct rmx_job_s
     status = open_context(&context, format, input, words);
     if (status == RMX_STATUS_OK) {
         context->probe_score = score;
-        status = find_streams(context, input, words);
+        status = find_streams(context, spec, input, words);
     }
     if (status != RMX_STATUS_OK) {
         avformat_close_input(&context);

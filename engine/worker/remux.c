@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <libavutil/avstring.h>
 #include <libavutil/mem.h>
 
 #include "engine/worker/adts.h"
 #include "engine/worker/avshim.h"
 #include "engine/worker/demux.h"
+#include "engine/worker/extent.h"
 #include "engine/worker/mux.h"
 #include "engine/worker/streams.h"
 #include "engine/worker/timing.h"
@@ -31,6 +33,7 @@ struct remux {
     AVIOContext *input;
     AVIOContext *output;
     struct rmx_words words;
+    struct rmx_extent extent;
     AVFormatContext *demuxer;
     struct rmx_streams streams;
     struct rmx_timing timing;
@@ -55,6 +58,7 @@ void rmx_remux_init_process(size_t alloc_max_bytes)
 
 static enum rmx_status open_input(struct remux *remux)
 {
+    rmx_extent_begin(&remux->extent, remux->input);
     return rmx_demux_open(&remux->demuxer, remux->spec, remux->input, &remux->words);
 }
 
@@ -129,6 +133,7 @@ static int copy_packet(struct remux *remux)
     AVPacket *packet = remux->packet;
     unsigned source = (unsigned)packet->stream_index;
 
+    rmx_extent_note(&remux->extent, remux->demuxer, packet);
     if (source >= remux->timing.count ||
         remux->demuxer->streams[source]->discard == AVDISCARD_ALL) {
         av_packet_unref(packet);
@@ -187,10 +192,40 @@ static enum rmx_status finish(struct remux *remux, enum rmx_status status)
     return status;
 }
 
+/* Data that were there but went by before the index that names them was read. */
+static bool needed_to_go_back(const struct remux *remux, enum rmx_status status)
+{
+    return status == RMX_STATUS_BAD_MEDIA && remux->demuxer &&
+           !(remux->input->seekable & AVIO_SEEKABLE_NORMAL) &&
+           av_match_name("mov", remux->demuxer->iformat->name);
+}
+
+/* The input was read to its end, or to where it made no sense any more: was that its real end? */
+static enum rmx_status judge_end(struct remux *remux, enum rmx_status status)
+{
+    bool allowed = remux->spec->flags & RMX_JOB_ALLOW_TRUNCATED;
+    int64_t end = rmx_extent_missing_end(&remux->extent, remux->demuxer, remux->input);
+
+    if (remux->input->error < 0) {
+        return rmx_verdict_input(remux->input->error, remux->input);
+    }
+    if (end > 0) {
+        remux->result->bytes_expected = (uint64_t)end;
+        return allowed && remux->mux.header_written ? RMX_STATUS_OK : RMX_STATUS_TRUNCATED;
+    }
+    if (needed_to_go_back(remux, status)) {
+        return RMX_STATUS_NEEDS_SEEKABLE_INPUT;
+    }
+    return status;
+}
+
 static enum rmx_status run_remux(struct remux *remux)
 {
     enum rmx_status status = open_input(remux);
 
+    if (status == RMX_STATUS_BAD_MEDIA) {
+        return judge_end(remux, status);
+    }
     if (status == RMX_STATUS_OK) {
         status = open_output(remux);
     }
@@ -202,7 +237,7 @@ static enum rmx_status run_remux(struct remux *remux)
     }
     status = copy_packets(remux);
     if (status == RMX_STATUS_OK || status == RMX_STATUS_BAD_MEDIA) {
-        status = finish(remux, status);
+        status = finish(remux, judge_end(remux, status));
     }
     return status;
 }
