@@ -31,6 +31,22 @@ static void wrap(FILE *out, const char *indent, const char *text)
     }
 }
 
+/* Writes text with each sentence on lines of its own, as mdoc(7) wants them. */
+static void write_sentences(FILE *out, const char *text)
+{
+    char sentence[512];
+
+    while (*text) {
+        const char *end = strstr(text, ". ");
+        size_t length = end ? (size_t)(end - text) + 1 : strlen(text);
+
+        snprintf(sentence, sizeof(sentence), "%.*s", (int)length, text);
+        wrap(out, "", sentence);
+        text += length;
+        text += strspn(text, " ");
+    }
+}
+
 /* An option's name as the command line has it. */
 static const char *dashed(const char *name, char *text, size_t bytes)
 {
@@ -109,7 +125,7 @@ void rmx_manual_options(FILE *out)
             rmx_setting_range(row, range, sizeof(range));
             fprintf(
                 out, ".It Ic %s No = Ar %s\n", row->name, row->standard[0] ? row->standard : "\\&");
-            wrap(out, "", row->prose);
+            write_sentences(out, row->prose);
             fprintf(out, "Allowed: %s.\n", range);
         }
         if (row + 1 == end || row[1].type == RMX_SETTING_GROUP) {

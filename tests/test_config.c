@@ -331,6 +331,24 @@ Test(config, help_names_every_setting_and_stays_within_100_columns)
     free(text);
 }
 
+Test(config, the_manual_has_the_settings_as_the_program_prints_them)
+{
+    static char manual[1 << 16];
+    FILE *file = fopen(RMX_SOURCE_DIR "/engine/ringmuxd.8", "re");
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+
+    cr_assert_not_null(file);
+    manual[fread(manual, 1, sizeof(manual) - 1, file)] = '\0';
+    fclose(file);
+    rmx_manual_options(out);
+    fclose(out);
+    cr_assert_not_null(strstr(manual, text),
+        "put the output of ringmuxd --print-man-options under SETTINGS of engine/ringmuxd.8");
+    free(text);
+}
+
 Test(config, the_budget_is_what_the_settings_say)
 {
     struct rmx_config_budget one;
