@@ -148,6 +148,7 @@ class Exports(unittest.TestCase):
         self.assertEqual(tidy.check_exports("ring/ring.c", ["rmx_ring_peek"]), [])
         self.assertEqual(tidy.check_exports("engine/ringmuxd.c", ["main"]), [])
         self.assertEqual(tidy.check_exports("clients/ringmux.c", ["rmx_open", "rmx_fd"]), [])
+        self.assertEqual(tidy.check_exports("clients/rmx_say.c", ["rmx_say", "rmx_say_time"]), [])
         self.assertEqual(len(tidy.check_exports("ring/ring.c", ["rmx_bell_ring", "peek"])), 2)
 
     def test_objects_of_a_build(self):

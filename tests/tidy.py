@@ -282,8 +282,8 @@ def read_tree(root):
 
 
 def check_exports(path, symbols):
-    """Object X.o exports rmx_X_* only; the public library exports rmx_*."""
-    stem = os.path.basename(path)[:-2]
+    """Object X.o, or rmx_X.o, exports rmx_X_* only; the public library exports rmx_*."""
+    stem = os.path.basename(path)[:-2].removeprefix("rmx_")
     if re.fullmatch(r"clients/ringmux\w*\.c", path):
         wanted = re.compile(r"rmx_\w+")
     else:

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The line to the daemon (see line.h). Runs in the client process, under the client's one thread at
+ * a time.
+ */
+#include "clients/line.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "clients/clock.h"
+#include "clients/ringmux.h"
+#include "ipc/sock.h"
+#include "ring/base.h"
+
+#define ANSWER_NS       UINT64_C(10000000000)
+#define ARENA_BYTES_MAX (UINT64_C(1) << 40)
+
+void rmx_line_init(struct rmx_line *line)
+{
+    memset(line, 0, sizeof(*line)); /* in place: it is too large for a stack */
+    line->fd = -1;
+    line->arena = (struct rmx_region)RMX_REGION_INIT;
+    rmx_session_init(&line->session, RMX_SESSION_CLIENT);
+    rmx_inflight_init(&line->inflight);
+}
+
+void rmx_line_fini(struct rmx_line *line)
+{
+    rmx_base_close(&line->fd);
+    rmx_region_fini(&line->arena);
+    line->progress = NULL;
+    line->progress_slots = 0;
+}
+
+/* Nothing more will be said or heard: jobs in flight end here. The descriptor stays open, readable
+ * and hung up, so that whoever polls it comes to ask. */
+static int lose(struct rmx_line *line, int err)
+{
+    bool is_lie = err == -EPROTO;
+
+    if (line->lost == 0) {
+        line->lost = err;
+        rmx_inflight_end_all(&line->inflight, is_lie ? RMX_PEER_CORRUPT : RMX_DAEMON_LOST,
+            is_lie ? "the daemon broke the protocol" : "the connection to the daemon ended");
+        shutdown(line->fd, SHUT_RDWR);
+    }
+    return line->lost;
+}
+
+static int refuse_lie(struct rmx_line *line)
+{
+    struct rmx_msg_goodbye goodbye = {
+        .head = { .type = RMX_MSG_GOODBYE, .bytes = sizeof(goodbye) },
+        .status = RMX_PEER_CORRUPT,
+    };
+
+    rmx_sock_say(line->fd, &goodbye, sizeof(goodbye), MSG_DONTWAIT); /* heard or not */
+    return lose(line, -EPROTO);
+}
+
+static int take_done(struct rmx_line *line, uint32_t count)
+{
+    struct rmx_done_item item;
+
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(&item, line->buffer + sizeof(struct rmx_msg_done) + i * sizeof(item), sizeof(item));
+        if (rmx_inflight_end(&line->inflight, &item.result) < 0) {
+            return refuse_lie(line);
+        }
+    }
+    return 0;
+}
+
+static int take_pong(struct rmx_line *line)
+{
+    struct rmx_msg_ping pong;
+
+    memcpy(&pong, line->buffer, sizeof(pong));
+    if (line->pongs == line->pings || pong.nonce != line->pongs + 1) {
+        return refuse_lie(line);
+    }
+    line->pongs++;
+    return 0;
+}
+
+static int take_stats(struct rmx_line *line, uint32_t count)
+{
+    if (line->stats_due == 0) {
+        return refuse_lie(line);
+    }
+    memcpy(line->stats, line->buffer + sizeof(struct rmx_msg_stats_reply),
+        count * sizeof(line->stats[0]));
+    line->stats_count = count;
+    line->stats_due--;
+    return 0;
+}
+
+/* What a GOODBYE that ends the session means for us. */
+static int take_goodbye(struct rmx_line *line)
+{
+    struct rmx_msg_goodbye goodbye;
+
+    if (line->session.state != RMX_SESSION_CLOSED) {
+        return 0; /* DRAINING: the session lives while its jobs do */
+    }
+    memcpy(&goodbye, line->buffer, sizeof(goodbye));
+    switch (goodbye.status) {
+    case RMX_BUSY:
+        return lose(line, -EBUSY);
+    case RMX_DRAINING:
+        return lose(line, -ESHUTDOWN);
+    case RMX_UNSUPPORTED:
+        return lose(line, -EPROTONOSUPPORT);
+    case RMX_PEER_CORRUPT:
+        return lose(line, -EPROTO);
+    default:
+        return lose(line, -ECONNRESET);
+    }
+}
+
+static int take_welcome(struct rmx_line *line, struct rmx_sock_fds *fds)
+{
+    struct rmx_msg_welcome welcome;
+    rmx_autofd int arena = rmx_sock_fds_take(fds, 0);
+
+    memcpy(&welcome, line->buffer, sizeof(welcome));
+    if (welcome.arena_bytes == 0 || welcome.arena_bytes > ARENA_BYTES_MAX) {
+        return refuse_lie(line);
+    }
+    int err = rmx_region_adopt(
+        &line->arena, &arena, (size_t)welcome.arena_bytes, (size_t)welcome.arena_bytes);
+    if (err == -EBADMSG) {
+        return refuse_lie(line);
+    }
+    if (err < 0) {
+        return lose(line, err);
+    }
+    line->progress = rmx_region_at(&line->arena, welcome.progress_at,
+        (uint64_t)welcome.progress_slots * sizeof(struct rmx_progress_shm),
+        _Alignof(struct rmx_progress_shm));
+    line->progress_slots = line->progress != NULL ? welcome.progress_slots : 0;
+    line->daemon_pid = welcome.daemon_pid;
+    return 0;
+}
+
+static int take_message(struct rmx_line *line, int type, struct rmx_sock_fds *fds)
+{
+    struct rmx_msg_head head;
+
+    memcpy(&head, line->buffer, sizeof(head));
+    switch (type) {
+    case RMX_MSG_WELCOME:
+        return take_welcome(line, fds);
+    case RMX_MSG_DONE:
+        return take_done(line, head.count);
+    case RMX_MSG_PONG:
+        return take_pong(line);
+    case RMX_MSG_STATS_REPLY:
+        return take_stats(line, head.count);
+    case RMX_MSG_GOODBYE:
+        return take_goodbye(line);
+    default:
+        return 0; /* CREDIT: the session has counted it */
+    }
+}
+
+int rmx_line_hear(struct rmx_line *line)
+{
+    struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
+
+    if (line->lost != 0) {
+        return line->lost;
+    }
+    int bytes = rmx_sock_recv(line->fd, line->buffer, sizeof(line->buffer), &fds, MSG_DONTWAIT);
+    if (bytes == -EAGAIN) {
+        return -EAGAIN;
+    }
+    if (bytes <= 0) {
+        return bytes == 0 || bytes == -ECONNRESET ? lose(line, -ECONNRESET) : refuse_lie(line);
+    }
+    int type =
+        rmx_session_receive(&line->session, line->buffer, (size_t)bytes, (uint32_t)fds.count);
+    int err = type < 0 ? refuse_lie(line) : take_message(line, type, &fds);
+    rmx_sock_fds_close(&fds);
+    return err;
+}
+
+int rmx_line_broke(struct rmx_line *line, int err)
+{
+    if (err != -EPIPE && err != -ECONNRESET) {
+        return err;
+    }
+    /* A daemon that is gone may have left words: ends of jobs, a GOODBYE. */
+    while (rmx_line_hear(line) == 0) {
+    }
+    return lose(line, -ECONNRESET);
+}
+
+int rmx_line_say(struct rmx_line *line, const void *message, size_t bytes)
+{
+    if (line->lost != 0) {
+        return line->lost;
+    }
+    int err = rmx_sock_say(line->fd, message, bytes, MSG_DONTWAIT);
+    if (err < 0) {
+        return rmx_line_broke(line, err);
+    }
+    rmx_session_sent(&line->session, message, bytes);
+    return 0;
+}
+
+int rmx_line_submit(struct rmx_line *line, size_t bytes, const int *fds, size_t fd_count)
+{
+    struct iovec part = { .iov_base = line->buffer, .iov_len = bytes };
+    int err = rmx_sock_send(line->fd, &part, 1, fds, (int)fd_count, MSG_DONTWAIT);
+
+    if (err == 0) {
+        rmx_session_sent(&line->session, line->buffer, bytes);
+    }
+    return err;
+}
+
+int rmx_line_await(struct rmx_line *line, bool (*has_come)(const struct rmx_line *line))
+{
+    uint64_t until_ns = rmx_clock_in(ANSWER_NS);
+
+    while (!has_come(line)) {
+        int err = rmx_line_hear(line);
+
+        if (err == -EAGAIN) {
+            int ready = rmx_clock_readable(line->fd, until_ns);
+
+            if (ready <= 0) {
+                return ready < 0 ? ready : -ETIMEDOUT;
+            }
+        } else if (err < 0) {
+            return err;
+        }
+    }
+    return 0;
+}
+
+static bool is_open(const struct rmx_line *line)
+{
+    return (line->session.state & (RMX_SESSION_OPEN | RMX_SESSION_DRAINING)) != 0;
+}
+
+/* Our program's name for the daemon's log, as far as it is printable. */
+static void set_name(char (*field)[sizeof(((struct rmx_msg_hello *)0)->name)])
+{
+    const char *name = program_invocation_short_name;
+
+    for (size_t i = 0; i + 1 < sizeof(*field) && name[i] > 0x20 && name[i] < 0x7f; i++) {
+        (*field)[i] = name[i];
+    }
+}
+
+int rmx_line_greet(struct rmx_line *line)
+{
+    struct rmx_msg_hello hello = {
+        .head = { .type = RMX_MSG_HELLO, .bytes = sizeof(hello) },
+        .version_min = RMX_WIRE_VERSION,
+        .version_max = RMX_WIRE_VERSION,
+    };
+
+    set_name(&hello.name);
+    int err = rmx_line_say(line, &hello, sizeof(hello));
+    return err < 0 ? err : rmx_line_await(line, is_open);
+}

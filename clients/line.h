@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The line to the daemon: the socket, the conversation on it, and what was heard. Runs in the
+ * client process, under the client's one thread at a time. Never blocks but in rmx_line_await();
+ * believes the daemon no more than ipc/session.c and the tables here can check.
+ *
+ * A full socket or an empty window is -EAGAIN and needs no second thing to poll: each message ever
+ * sent is answered, so the socket is readable again before long.
+ */
+#ifndef RMX_CLIENTS_LINE_H
+#define RMX_CLIENTS_LINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clients/inflight.h"
+#include "ipc/session.h"
+#include "ring/region.h"
+
+struct rmx_line {
+    int fd;   /* owned; -1 = none */
+    int lost; /* 0, or the -errno that every call returns from now on */
+    struct rmx_session session;
+    struct rmx_region arena;
+    const struct rmx_progress_shm *progress; /* in the arena; progress_slots of them */
+    uint32_t progress_slots;
+    uint32_t daemon_pid;
+    uint64_t pings; /* sent, and the nonce of the last */
+    uint64_t pongs;
+    uint32_t stats_due; /* STATS sent and not answered */
+    uint32_t stats_count;
+    uint64_t stats[RMX_STATS_VALUES_MAX]; /* the last answer */
+    struct rmx_inflight inflight;
+    _Alignas(uint64_t) unsigned char buffer[RMX_WIRE_BYTES_MAX]; /* one message, either way */
+};
+
+void rmx_line_init(struct rmx_line *line);
+
+/* Closes everything; accepts a line that was only initialised. */
+void rmx_line_fini(struct rmx_line *line);
+
+/* Says HELLO on line->fd and waits for the WELCOME. Returns 0, -ETIMEDOUT, -EINTR, or what the line
+ * was lost to. */
+int rmx_line_greet(struct rmx_line *line);
+
+/* Sends one message without descriptors. Returns 0, -EAGAIN when the daemon does not read, or what
+ * the line was lost to. */
+int rmx_line_say(struct rmx_line *line, const void *message, size_t bytes);
+
+/* Sends the SUBMIT in line->buffer, whose credits are spent. Returns 0 or -errno; the line stands
+ * as it was until rmx_line_broke() is told. */
+int rmx_line_submit(struct rmx_line *line, size_t bytes, const int *fds, size_t fd_count);
+
+/* A send failed with err: if that means that the daemon is gone, hears its last words and loses the
+ * line. Returns what the caller's call returns. */
+int rmx_line_broke(struct rmx_line *line, int err);
+
+/* Reads one message and takes note of what it says. Returns 0, -EAGAIN when there is none, or what
+ * the line was lost to. */
+int rmx_line_hear(struct rmx_line *line);
+
+/* Hears until has_come(line), for at most 10 s. Returns 0, -ETIMEDOUT, -EINTR, or as hear. */
+int rmx_line_await(struct rmx_line *line, bool (*has_come)(const struct rmx_line *line));
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The command rmx: picks the subcommand. Runs in the process rmx, which lives for one command.
+ */
+#include "clients/rmx.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clients/ringmux.h"
+#include "clients/rmx_args.h"
+#include "clients/rmx_say.h"
+
+struct command {
+    const char *name;
+    int (*main)(int argc, char **argv);
+    const char *summary;
+};
+
+static const struct command commands[] = {
+    { "remux", rmx_remux_main, "put the streams of a file into another container" },
+    { "probe", rmx_probe_main, "describe a file as ffprobe does, in JSON" },
+    { "ping", rmx_ping_main, "measure how fast the daemon answers" },
+    { "stat", rmx_stat_main, "show the daemon's counters" },
+    { "formats", rmx_formats_main, "list the containers that can be written" },
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static int print_help(void)
+{
+    puts("usage: rmx COMMAND [OPTION...] [ARGUMENT...]\n"
+         "\n"
+         "Remuxes media files with ringmux, without starting a process for each.\n"
+         "\n"
+         "commands:");
+    for (size_t i = 0; i < COMMANDS; i++) {
+        printf("  %-9s%s\n", commands[i].name, commands[i].summary);
+    }
+    puts("  help     [COMMAND] say more about a command, with examples\n"
+         "\n"
+         "example:   rmx remux in.mp4 out.ts\n"
+         "\n"
+         "See rmx(1).");
+    return 0;
+}
+
+static int refuse_command(const char *name)
+{
+    const char *known[COMMANDS + 1] = { NULL };
+
+    for (size_t i = 0; i < COMMANDS; i++) {
+        known[i] = commands[i].name;
+    }
+    const char *near = rmx_args_nearest(name, known);
+    rmx_say("no command '%s': %s%s%s", name, near != NULL ? "did you mean '" : "see 'rmx help",
+        near != NULL ? near : "", near != NULL ? "'?" : "'");
+    return RMX_ARGS_USAGE;
+}
+
+static int run_help(int argc, char **argv)
+{
+    if (argc < 2) {
+        return print_help();
+    }
+    const struct command *command = find_command(argv[1]);
+    static char option[] = "--help";
+    char *asked[] = { argv[1], option, NULL };
+    return command != NULL ? command->main(2, asked) : refuse_command(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        rmx_say("no command given: see 'rmx help'");
+        return RMX_ARGS_USAGE;
+    }
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
+        strcmp(argv[1], "-h") == 0) {
+        return run_help(argc - 1, argv + 1);
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        printf("rmx %s\n", rmx_version());
+        return 0;
+    }
+    const struct command *command = find_command(argv[1]);
+    return command != NULL ? command->main(argc - 1, argv + 1) : refuse_command(argv[1]);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the subcommands of rmx share when they read their command lines. Runs in the process rmx.
+ */
+#ifndef RMX_CLIENTS_RMX_ARGS_H
+#define RMX_CLIENTS_RMX_ARGS_H
+
+#include <getopt.h>
+#include <stdint.h>
+
+#define RMX_ARGS_USAGE 2 /* the exit code of a command line that makes no sense */
+
+/* "500ms", "2s", "1m": a whole number and one of ns us ms s m h. Returns 0, or -EINVAL when it is
+ * not that, or -ERANGE when it is more than 64 bits of nanoseconds. */
+int rmx_args_duration(const char *text, uint64_t *ns);
+
+/* A whole number from 1 to max. Returns 0 or -EINVAL. */
+int rmx_args_count(const char *text, uint32_t max, uint32_t *count);
+
+/* The entry of a NULL-ended list that word is probably a slip of, or NULL. */
+const char *rmx_args_nearest(const char *word, const char *const *known);
+
+/* Says why getopt_long(3) stopped at argv[optind - 1]: unknown, ambiguous, argument missing or too
+ * many. The option string must start with ':'. Returns RMX_ARGS_USAGE. */
+int rmx_args_refuse(char **argv, const struct option *options, int got);
+
+/* Says that there are too few or too many arguments. Returns RMX_ARGS_USAGE. */
+int rmx_args_miscount(char **argv, const char *wanted);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * How rmx finds its daemon (see rmx_connect.h). Runs in the process rmx.
+ */
+#include "clients/rmx_connect.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/rmx_run.h"
+
+static bool is_absent(int err)
+{
+    return err == -ENOENT || err == -ECONNREFUSED;
+}
+
+void rmx_connect_failed(struct rmx_result *result, int err)
+{
+    switch (err) {
+    case -EBUSY:
+        rmx_run_failed(result, RMX_BUSY, 0, "the daemon has no room for another client: try again");
+        break;
+    case -ESHUTDOWN:
+        rmx_run_failed(result, RMX_DRAINING, 0, "the daemon is shutting down: try again");
+        break;
+    case -EPROTO:
+        rmx_run_failed(result, RMX_PEER_CORRUPT, 0, "what answers is not ringmuxd");
+        break;
+    case -EPROTONOSUPPORT:
+        rmx_run_failed(result, RMX_PEER_CORRUPT, 0,
+            "the daemon speaks another version of the protocol: use the rmx that came with it");
+        break;
+    case -EINTR:
+        rmx_run_failed(result, RMX_CANCELLED, 0, "interrupted");
+        break;
+    case -ETIMEDOUT:
+        rmx_run_failed(result, RMX_DAEMON_LOST, 0, "the daemon does not answer");
+        break;
+    case -ECONNRESET:
+        rmx_run_failed(result, RMX_DAEMON_LOST, 0, "the daemon hung up");
+        break;
+    default:
+        rmx_run_failed(result, RMX_DAEMON_LOST, 0, "cannot use the daemon: %s", strerror(-err));
+        break;
+    }
+}
+
+static int open_private(struct rmx_client **client, struct rmx_result *result)
+{
+    int err = rmx_open_private(client, NULL);
+
+    if (err == -ENOENT) {
+        rmx_run_failed(result, RMX_DAEMON_LOST, 0,
+            "cannot find ringmuxd: install it beside rmx or in $PATH, or set RINGMUX_DAEMON");
+    } else if (err == -ECONNRESET) {
+        rmx_run_failed(result, RMX_DAEMON_LOST, 0, "ringmuxd started and ended at once");
+    } else if (err < 0 && err != -EINTR && err != -EPROTO) {
+        rmx_run_failed(result, RMX_DAEMON_LOST, 0, "cannot start ringmuxd: %s", strerror(-err));
+    } else if (err < 0) {
+        rmx_connect_failed(result, err);
+    }
+    return err;
+}
+
+int rmx_connect_open(
+    const struct rmx_connect *connect, struct rmx_client **client, struct rmx_result *result)
+{
+    const char *named = connect->socket != NULL ? connect->socket : getenv("RINGMUX_SOCKET");
+
+    if (connect->is_private) {
+        return open_private(client, result);
+    }
+    int err = rmx_open(client, connect->socket);
+    if (!is_absent(err)) {
+        if (err < 0) {
+            rmx_connect_failed(result, err);
+        }
+        return err;
+    }
+    if (named == NULL && connect->may_be_private) {
+        return open_private(client, result);
+    }
+    if (named != NULL) {
+        rmx_run_failed(result, RMX_DAEMON_LOST, 0,
+            "no daemon listens on %.107s: start ringmuxd with that --socket", named);
+    } else {
+        rmx_run_failed(result, RMX_DAEMON_LOST, 0,
+            "no daemon listens on " RMX_SOCKET_DEFAULT ": start ringmuxd, or give --socket");
+    }
+    return err;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * How rmx finds its daemon: the one that runs, or one of its own. Runs in the process rmx.
+ */
+#ifndef RMX_CLIENTS_RMX_CONNECT_H
+#define RMX_CLIENTS_RMX_CONNECT_H
+
+#include <stdbool.h>
+
+#include "clients/ringmux.h"
+
+struct rmx_connect {
+    const char *socket;  /* --socket; NULL = not given */
+    bool is_private;     /* --private */
+    bool may_be_private; /* start one where none runs at the usual place */
+};
+
+/* Returns 0, or -errno and fills *result as the end of a job that found no daemon: what failed, and
+ * what to do. */
+int rmx_connect_open(
+    const struct rmx_connect *connect, struct rmx_client **client, struct rmx_result *result);
+
+/* A client's call failed with err: the end of a job that this stands for. */
+void rmx_connect_failed(struct rmx_result *result, int err);
+
+#endif

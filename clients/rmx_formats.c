@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * `rmx formats`: what can be written. Runs in the process rmx.
+ */
+#include "clients/rmx.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "clients/rmx_args.h"
+#include "ipc/format.h"
+
+static const char help[] = "usage: rmx formats\n"
+                           "\n"
+                           "Lists the containers that can be written: the name for --format, the "
+                           "extensions that stand for\n"
+                           "it, and what the output must be.\n";
+
+static const struct option options[] = {
+    { "help", no_argument, NULL, 'h' },
+    { NULL, 0, NULL, 0 },
+};
+
+static const char *const outputs[] = {
+    [RMX_PATCH_NEVER] = "anything",
+    [RMX_PATCH_HELPS] = "anything; better a file",
+    [RMX_PATCH_ALWAYS] = "a file",
+};
+
+int rmx_formats_main(int argc, char **argv)
+{
+    const struct rmx_format *format;
+    int option = getopt_long(argc, argv, ":h", options, NULL);
+
+    if (option == 'h') {
+        fputs(help, stdout);
+        return 0;
+    }
+    if (option != -1) {
+        return rmx_args_refuse(argv, options, option);
+    }
+    if (argc != optind) {
+        return rmx_args_miscount(argv, "no arguments");
+    }
+    printf("%-10s %-18s %s\n", "FORMAT", "EXTENSIONS", "OUTPUT");
+    for (size_t i = 0; (format = rmx_format_at(i)) != NULL; i++) {
+        printf("%-10s %-18s %s\n", format->name, format->extensions, outputs[format->patch]);
+    }
+    return 0;
+}

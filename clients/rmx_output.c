@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Where rmx writes (see rmx_output.h). Runs in the process rmx.
+ */
+#include "clients/rmx_output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ring/base.h"
+
+#define TRIES 16 /* for a hidden name nobody else has */
+
+static int open_special(struct rmx_output *output, const char *path)
+{
+    output->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    return output->fd < 0 ? -errno : 0;
+}
+
+/* A file's folder and its name in it. The path may be changed. */
+static int open_folder(struct rmx_output *output, char *path)
+{
+    char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+    const char *folder = slash == NULL ? "." : slash == path ? "/" : path;
+    int bytes = snprintf(output->name, sizeof(output->name), "%s", name);
+
+    if (bytes == 0) {
+        return -EISDIR; /* "folder/" */
+    }
+    if (bytes >= (int)sizeof(output->name)) {
+        return -ENAMETOOLONG;
+    }
+    if (slash != NULL) {
+        *slash = '\0';
+    }
+    output->folder = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return output->folder < 0 ? -errno : 0;
+}
+
+/* A name beside the final one, so that a rename can put one in place of the other. */
+static int choose_hidden_name(struct rmx_output *output)
+{
+    uint64_t number;
+
+    if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number)) {
+        return -EAGAIN;
+    }
+    snprintf(output->hidden, sizeof(output->hidden), ".%.200s.%016llx.rmx", output->name,
+        (unsigned long long)number);
+    return 0;
+}
+
+static int make_hidden_file(struct rmx_output *output)
+{
+    for (int i = 0; i < TRIES; i++) {
+        int err = choose_hidden_name(output);
+
+        if (err == 0) {
+            output->fd =
+                openat(output->folder, output->hidden, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+            err = output->fd < 0 ? -errno : 0;
+        }
+        if (err != -EEXIST) {
+            if (err != 0) {
+                output->hidden[0] = '\0';
+            }
+            return err;
+        }
+    }
+    output->hidden[0] = '\0';
+    return -EEXIST;
+}
+
+static int make_file(struct rmx_output *output)
+{
+    output->fd = openat(output->folder, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0666);
+    if (output->fd >= 0) {
+        return 0;
+    }
+    bool is_unknown = errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL || errno == ENOENT;
+    return is_unknown ? make_hidden_file(output) : -errno;
+}
+
+/* What stands under the name already: may it go, and which permissions will its successor have? */
+static int look_at_old(
+    const struct rmx_output *output, const char *path, const struct stat *old, mode_t *mode)
+{
+    if (S_ISDIR(old->st_mode)) {
+        return -EISDIR;
+    }
+    if (!output->may_replace) {
+        return -EEXIST;
+    }
+    if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0) {
+        return -errno;
+    }
+    *mode = old->st_mode & 0777;
+    return 0;
+}
+
+static int open_file(struct rmx_output *output, const char *path, const struct stat *old)
+{
+    char whole[PATH_MAX];
+    mode_t mode = 0;
+    int err = 0;
+
+    if (old != NULL) {
+        err = look_at_old(output, path, old, &mode);
+        if (err == 0 && realpath(path, whole) == NULL) {
+            err = -errno;
+        }
+    } else if (snprintf(whole, sizeof(whole), "%s", path) >= (int)sizeof(whole)) {
+        err = -ENAMETOOLONG;
+    }
+    if (err == 0) {
+        err = open_folder(output, whole);
+    }
+    if (err == 0) {
+        err = make_file(output);
+    }
+    if (err == 0 && old != NULL && fchmod(output->fd, mode) < 0) {
+        err = -errno;
+    }
+    return err;
+}
+
+int rmx_output_open(struct rmx_output *output, const char *path, bool may_replace)
+{
+    struct stat old;
+    int err;
+
+    *output = (struct rmx_output)RMX_OUTPUT_INIT;
+    output->may_replace = may_replace;
+    if (strcmp(path, "-") == 0) {
+        output->fd = STDOUT_FILENO;
+        return 0;
+    }
+    if (stat(path, &old) == 0) {
+        bool is_special = !S_ISREG(old.st_mode) && !S_ISDIR(old.st_mode);
+
+        err = is_special ? open_special(output, path) : open_file(output, path, &old);
+    } else {
+        err = errno == ENOENT ? open_file(output, path, NULL) : -errno;
+    }
+    if (err < 0) {
+        rmx_output_fini(output);
+    }
+    return err;
+}
+
+/* Names the unnamed file. AT_EMPTY_PATH would need a capability, so the way leads through /proc. */
+static int link_file(const struct rmx_output *output, const char *name)
+{
+    char self[64];
+
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", output->fd);
+    int err = linkat(AT_FDCWD, self, output->folder, name, AT_SYMLINK_FOLLOW);
+    return err < 0 ? -errno : 0;
+}
+
+/* An unnamed file can take a free name, but not another file's: then it gets a hidden one first. */
+static int link_hidden(struct rmx_output *output)
+{
+    int err = -EEXIST;
+
+    for (int i = 0; i < TRIES && err == -EEXIST; i++) {
+        err = choose_hidden_name(output);
+        if (err == 0) {
+            err = link_file(output, output->hidden);
+        }
+    }
+    if (err < 0) {
+        output->hidden[0] = '\0';
+    }
+    return err;
+}
+
+static int rename_hidden(struct rmx_output *output)
+{
+    unsigned int flags = output->may_replace ? 0 : RENAME_NOREPLACE;
+
+    if (renameat2(output->folder, output->hidden, output->folder, output->name, flags) < 0) {
+        return -errno;
+    }
+    output->hidden[0] = '\0';
+    return 0;
+}
+
+int rmx_output_keep(struct rmx_output *output)
+{
+    rmx_assert(output->fd >= 0);
+    if (output->folder < 0) {
+        lseek(output->fd, 0, SEEK_END); /* the next program writes behind ours; a pipe just fails */
+        return 0;
+    }
+    if (output->hidden[0] == '\0') {
+        int err = link_file(output, output->name);
+
+        if (err != -EEXIST || !output->may_replace) {
+            return err;
+        }
+        err = link_hidden(output);
+        if (err < 0) {
+            return err;
+        }
+    }
+    return rename_hidden(output);
+}
+
+void rmx_output_fini(struct rmx_output *output)
+{
+    if (output->hidden[0] != '\0') {
+        unlinkat(output->folder, output->hidden, 0);
+        output->hidden[0] = '\0';
+    }
+    if (output->fd != STDOUT_FILENO) {
+        rmx_base_close(&output->fd);
+    }
+    output->fd = -1;
+    rmx_base_close(&output->folder);
+}

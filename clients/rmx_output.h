@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Where rmx writes: a regular file shows under its name only when it is complete, replacing what
+ * was there in one step. Runs in the process rmx. Must leave nothing behind when the job fails, nor
+ * (where the file system knows O_TMPFILE) when the process is killed.
+ *
+ *   open  an unnamed file in the folder of the name; or a hidden one, .NAME.*.rmx
+ *   keep  it gets its name
+ *   fini  what was not kept is gone
+ *
+ * What is no regular file (a pipe, /dev/null, a terminal's other end) is opened and written as it
+ * is.
+ */
+#ifndef RMX_CLIENTS_RMX_OUTPUT_H
+#define RMX_CLIENTS_RMX_OUTPUT_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+struct rmx_output {
+    int fd;                    /* owned unless it is standard output; -1 = none */
+    int folder;                /* owned; -1: the file is not ours to name */
+    bool may_replace;          /* a file of that name */
+    char name[NAME_MAX + 1];   /* in the folder */
+    char hidden[NAME_MAX + 1]; /* the name it has until it is kept; "" = none */
+};
+
+#define RMX_OUTPUT_INIT                                                                            \
+    {                                                                                              \
+        .fd = -1, .folder = -1                                                                     \
+    }
+
+/* Opens `path` for writing, "-" for standard output. A symbolic link is followed. Returns 0, or
+ * open(2)'s errors and
+ *   -EEXIST     there is such a file and may_replace is false
+ *   -EISDIR     it is a folder
+ *   -EINTR      a signal came while a fifo waited for its reader */
+int rmx_output_open(struct rmx_output *output, const char *path, bool may_replace);
+
+/* The file is complete: gives it its name. Returns 0, or linkat(2)'s and rename(2)'s errors. */
+int rmx_output_keep(struct rmx_output *output);
+
+/* Closes; removes what was not kept. Accepts one that is empty or was never opened. */
+void rmx_output_fini(struct rmx_output *output);
+
+#endif

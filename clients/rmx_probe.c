@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * `rmx probe`: describe a file. Runs in the process rmx; the worker writes the description, rmx
+ * puts the file's name into it, which nobody else knows.
+ */
+#include "clients/rmx.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clients/rmx_args.h"
+#include "clients/rmx_connect.h"
+#include "clients/rmx_input.h"
+#include "clients/rmx_json.h"
+#include "clients/rmx_report.h"
+#include "clients/rmx_run.h"
+#include "clients/rmx_say.h"
+#include "clients/rmx_signal.h"
+#include "ring/base.h"
+
+#define DESCRIPTION_BYTES_MAX (64 << 20)
+
+struct request {
+    struct rmx_connect connect;
+    struct rmx_job job;
+    const char *input;
+};
+
+static const char help[] =
+    "usage: rmx probe [OPTION...] IN\n"
+    "\n"
+    "Describes IN in JSON, as 'ffprobe -of json -show_format -show_streams IN' does. '-' is "
+    "standard\n"
+    "input.\n"
+    "\n"
+    "  --input-format F     container to read; default: recognised from the bytes\n"
+    "  --json               JSON it is; the only form there is\n"
+    "  --socket P           use the daemon that listens there\n"
+    "  --private            use a daemon of this command's own\n"
+    "\n"
+    "examples:\n"
+    "  rmx probe talk.mp4\n"
+    "  curl -s https://example.org/talk.ts | rmx probe -\n";
+
+enum { OPT_INPUT_FORMAT = 256, OPT_JSON, OPT_SOCKET, OPT_PRIVATE, OPT_HELP };
+
+static const struct option options[] = {
+    { "input-format", required_argument, NULL, OPT_INPUT_FORMAT },
+    { "json", no_argument, NULL, OPT_JSON },
+    { "socket", required_argument, NULL, OPT_SOCKET },
+    { "private", no_argument, NULL, OPT_PRIVATE },
+    { "help", no_argument, NULL, OPT_HELP },
+    { NULL, 0, NULL, 0 },
+};
+
+/* Returns -1 when there is work to do, else what to exit with. */
+static int parse(struct request *request, int argc, char **argv)
+{
+    int option;
+
+    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+        switch (option) {
+        case OPT_INPUT_FORMAT:
+            request->job.input_format = optarg;
+            break;
+        case OPT_JSON:
+            break;
+        case OPT_SOCKET:
+            request->connect.socket = optarg;
+            break;
+        case OPT_PRIVATE:
+            request->connect.is_private = true;
+            break;
+        case OPT_HELP:
+        case 'h':
+            fputs(help, stdout);
+            return 0;
+        default:
+            return rmx_args_refuse(argv, options, option);
+        }
+    }
+    if (argc - optind != 1) {
+        return rmx_args_miscount(argv, "one input");
+    }
+    request->input = argv[optind];
+    return -1;
+}
+
+/* The description with "filename" as the first member of "format". */
+static int print_description(const char *json, size_t bytes, const char *name)
+{
+    ssize_t at = rmx_json_find_format(json, bytes);
+
+    if (at < 0) {
+        return (int)at;
+    }
+    size_t rest = (size_t)at + strspn(json + at, " \t\r\n");
+    bool is_empty = json[rest] == '}';
+    fwrite(json, 1, (size_t)at, stdout);
+    fputs("\n        \"filename\": ", stdout);
+    rmx_json_string(stdout, name);
+    fputs(is_empty ? "\n    " : ",\n        ", stdout);
+    fwrite(json + rest, 1, bytes - rest, stdout);
+    return fflush(stdout) == 0 ? 0 : -errno;
+}
+
+/* Prints what the worker wrote into fd. Returns 0 or -errno. */
+static int show(int fd, const char *name)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0) {
+        return -errno;
+    }
+    if (st.st_size <= 0 || st.st_size > DESCRIPTION_BYTES_MAX) {
+        return -EBADMSG;
+    }
+    size_t bytes = (size_t)st.st_size;
+    /* The daemon closed its duplicate before it said DONE, so nobody else can change these bytes.
+     */
+    char *json = mmap(NULL, bytes + 1, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (json == MAP_FAILED) {
+        return -errno;
+    }
+    int err = print_description(json, bytes, name);
+    munmap(json, bytes + 1);
+    return err;
+}
+
+static void probe(struct request *request, struct rmx_client *client, struct rmx_result *result)
+{
+    rmx_autofd int description = memfd_create("rmx-probe", MFD_CLOEXEC);
+
+    if (description < 0) {
+        rmx_run_failed(result, RMX_OUTPUT_IO, -errno, "no memory for the description");
+        return;
+    }
+    request->job.output = description;
+    rmx_run(client, &request->job, false, result);
+    if (result->status == RMX_OK) {
+        int err = show(description, rmx_report_name(request->input, "pipe:0"));
+
+        if (err == -EBADMSG) {
+            rmx_run_failed(result, RMX_INTERNAL, 0, "the worker's description is no JSON");
+        } else if (err < 0) {
+            rmx_run_failed(result, RMX_OUTPUT_IO, err, "cannot print the description");
+        }
+    }
+}
+
+int rmx_probe_main(int argc, char **argv)
+{
+    struct request request = { .connect = { .may_be_private = true }, .job = RMX_JOB_INIT };
+    struct rmx_client *client = NULL;
+    struct rmx_result result;
+    int status = parse(&request, argc, argv);
+
+    if (status >= 0) {
+        return status;
+    }
+    request.job.kind = RMX_PROBE;
+    int err = rmx_signal_watch();
+    if (err < 0) {
+        rmx_say("probe: %s", strerror(-err));
+        return rmx_end_exit(RMX_INTERNAL);
+    }
+    if (rmx_input_open(&request.job.input, request.input, &result) == 0 &&
+        rmx_connect_open(&request.connect, &client, &result) == 0) {
+        probe(&request, client, &result);
+    }
+    rmx_close(&client);
+    rmx_input_close(&request.job.input);
+    const struct rmx_report names = { .input = request.input, .output = "standard output" };
+    rmx_report_failure(&names, &result);
+    return rmx_report_exit(&result);
+}

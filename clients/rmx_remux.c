@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * `rmx remux`: a file into another container. Runs in the process rmx.
+ */
+#include "clients/rmx.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clients/rmx_args.h"
+#include "clients/rmx_connect.h"
+#include "clients/rmx_input.h"
+#include "clients/rmx_output.h"
+#include "clients/rmx_report.h"
+#include "clients/rmx_run.h"
+#include "clients/rmx_say.h"
+#include "clients/rmx_signal.h"
+#include "ipc/format.h"
+
+#define LIST_MAX 64 /* --opt and --map; a job carries fewer maps, and says so itself */
+
+enum progress_choice { PROGRESS_AUTO, PROGRESS_ON, PROGRESS_OFF };
+
+struct request {
+    struct rmx_connect connect;
+    struct rmx_job job;
+    struct rmx_report names;
+    const char *options[LIST_MAX + 1]; /* NULL-ended, as is maps */
+    size_t option_count;
+    const char *maps[LIST_MAX + 1];
+    size_t map_count;
+    uint64_t deadline_ns; /* from now on; 0 = none */
+    enum progress_choice progress;
+    bool has_deadline;
+    bool no_clobber;
+    bool json;
+    bool quiet;
+};
+
+static const char help[] =
+    "usage: rmx remux [OPTION...] IN OUT\n"
+    "\n"
+    "Puts the streams of IN into another container, as 'ffmpeg -i IN -c copy OUT' does. '-' is\n"
+    "standard input or output. OUT shows under its name only when it is complete.\n"
+    "\n"
+    "  --format F           container to write; default: by OUT's extension ('rmx formats')\n"
+    "  --input-format F     container to read; default: recognised from the bytes\n"
+    "  --opt K=V            an option of the container, e.g. movflags=+faststart; repeatable\n"
+    "  --map S              a stream to take: v, a:1, s?, or one to leave: -d; repeatable\n"
+    "  --all-streams        take every stream, not the best of each kind\n"
+    "  --bitexact           no encoder names, dates or random numbers in OUT\n"
+    "  --allow-truncated    a cut-off IN is no failure: keep what there is\n"
+    "  --deadline D         give up after 500ms, 2s, 1m...\n"
+    "  --class C            critical, normal or background\n"
+    "  --no-clobber         fail if OUT exists\n"
+    "  --socket P           use the daemon that listens there\n"
+    "  --private            use a daemon of this command's own\n"
+    "  --json               print the result as one line of JSON\n"
+    "  --quiet              print nothing but errors\n"
+    "  --[no-]progress      show how far it is; default: on a terminal\n"
+    "\n"
+    "examples:\n"
+    "  rmx remux talk.mp4 talk.ts\n"
+    "  rmx remux --format fmp4 talk.mkv - | player\n"
+    "  rmx remux --opt movflags=+faststart --all-streams in.mov out.mp4\n";
+
+enum {
+    OPT_FORMAT = 256,
+    OPT_INPUT_FORMAT,
+    OPT_OPT,
+    OPT_MAP,
+    OPT_ALL_STREAMS,
+    OPT_BITEXACT,
+    OPT_ALLOW_TRUNCATED,
+    OPT_DEADLINE,
+    OPT_CLASS,
+    OPT_NO_CLOBBER,
+    OPT_SOCKET,
+    OPT_PRIVATE,
+    OPT_JSON,
+    OPT_QUIET,
+    OPT_PROGRESS,
+    OPT_NO_PROGRESS,
+    OPT_HELP,
+};
+
+static const struct option options[] = {
+    { "format", required_argument, NULL, OPT_FORMAT },
+    { "input-format", required_argument, NULL, OPT_INPUT_FORMAT },
+    { "opt", required_argument, NULL, OPT_OPT },
+    { "map", required_argument, NULL, OPT_MAP },
+    { "all-streams", no_argument, NULL, OPT_ALL_STREAMS },
+    { "bitexact", no_argument, NULL, OPT_BITEXACT },
+    { "allow-truncated", no_argument, NULL, OPT_ALLOW_TRUNCATED },
+    { "deadline", required_argument, NULL, OPT_DEADLINE },
+    { "class", required_argument, NULL, OPT_CLASS },
+    { "no-clobber", no_argument, NULL, OPT_NO_CLOBBER },
+    { "socket", required_argument, NULL, OPT_SOCKET },
+    { "private", no_argument, NULL, OPT_PRIVATE },
+    { "json", no_argument, NULL, OPT_JSON },
+    { "quiet", no_argument, NULL, OPT_QUIET },
+    { "progress", no_argument, NULL, OPT_PROGRESS },
+    { "no-progress", no_argument, NULL, OPT_NO_PROGRESS },
+    { "help", no_argument, NULL, OPT_HELP },
+    { NULL, 0, NULL, 0 },
+};
+
+static int add(const char *list[LIST_MAX + 1], size_t *count, const char *name, const char *value)
+{
+    if (*count == LIST_MAX) {
+        rmx_say("remux: more than %d times --%s", LIST_MAX, name);
+        return RMX_ARGS_USAGE;
+    }
+    list[(*count)++] = value;
+    return 0;
+}
+
+static int set_class(struct rmx_job *job, const char *name)
+{
+    static const char *const classes[] = { "critical", "normal", "background", NULL };
+
+    for (uint32_t i = 0; classes[i] != NULL; i++) {
+        if (strcmp(classes[i], name) == 0) {
+            job->job_class = i;
+            return 0;
+        }
+    }
+    rmx_say("remux: no class '%s': give critical, normal or background", name);
+    return RMX_ARGS_USAGE;
+}
+
+static int set_deadline(struct request *request, const char *text)
+{
+    if (rmx_args_duration(text, &request->deadline_ns) < 0) {
+        rmx_say("remux: --deadline %s is no duration: give 500ms, 2s, 1m or the like", text);
+        return RMX_ARGS_USAGE;
+    }
+    request->has_deadline = true;
+    return 0;
+}
+
+/* An option that says how the job is to be. Returns -1 if it is none, else 0 or RMX_ARGS_USAGE. */
+static int take_job_option(struct request *request, int option)
+{
+    struct rmx_job *job = &request->job;
+
+    switch (option) {
+    case OPT_FORMAT:
+        job->format = optarg;
+        return 0;
+    case OPT_INPUT_FORMAT:
+        job->input_format = optarg;
+        return 0;
+    case OPT_OPT:
+        return add(request->options, &request->option_count, "opt", optarg);
+    case OPT_MAP:
+        return add(request->maps, &request->map_count, "map", optarg);
+    case OPT_ALL_STREAMS:
+        job->flags |= RMX_ALL_STREAMS;
+        return 0;
+    case OPT_BITEXACT:
+        job->flags |= RMX_BITEXACT;
+        return 0;
+    case OPT_ALLOW_TRUNCATED:
+        job->flags |= RMX_ALLOW_TRUNCATED;
+        return 0;
+    case OPT_DEADLINE:
+        return set_deadline(request, optarg);
+    case OPT_CLASS:
+        return set_class(job, optarg);
+    default:
+        return -1;
+    }
+}
+
+/* One that says how rmx is to go about it. Returns as take_job_option(). */
+static int take_own_option(struct request *request, int option)
+{
+    switch (option) {
+    case OPT_NO_CLOBBER:
+        request->no_clobber = true;
+        return 0;
+    case OPT_SOCKET:
+        request->connect.socket = optarg;
+        return 0;
+    case OPT_PRIVATE:
+        request->connect.is_private = true;
+        return 0;
+    case OPT_JSON:
+        request->json = true;
+        return 0;
+    case OPT_QUIET:
+        request->quiet = true;
+        return 0;
+    case OPT_PROGRESS:
+        request->progress = PROGRESS_ON;
+        return 0;
+    case OPT_NO_PROGRESS:
+        request->progress = PROGRESS_OFF;
+        return 0;
+    default:
+        return -1;
+    }
+}
+
+/* " mp4 fmp4 ...": for a message. */
+static void list_formats(char *list, size_t bytes)
+{
+    const struct rmx_format *format;
+    size_t used = 0;
+
+    for (size_t i = 0; (format = rmx_format_at(i)) != NULL && used < bytes; i++) {
+        used += (size_t)snprintf(list + used, bytes - used, " %s", format->name);
+    }
+}
+
+static int choose_format(struct request *request)
+{
+    const char *output = request->names.output;
+    char list[512] = "";
+
+    if (request->job.format == NULL) {
+        const struct rmx_format *guess = rmx_format_guess(output);
+
+        request->job.format = guess != NULL ? guess->name : NULL;
+    }
+    if (request->job.format != NULL && rmx_format_find(request->job.format) != NULL) {
+        return 0;
+    }
+    list_formats(list, sizeof(list));
+    if (request->job.format != NULL) {
+        rmx_say("remux: no format '%s': give one of%s", request->job.format, list);
+    } else {
+        rmx_say("remux: %s does not tell the container: give --format, one of%s",
+            rmx_report_name(output, "standard output"), list);
+    }
+    return RMX_ARGS_USAGE;
+}
+
+/* Returns -1 when there is work to do, else what to exit with. */
+static int parse(struct request *request, int argc, char **argv)
+{
+    int option;
+
+    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+        if (option == OPT_HELP || option == 'h') {
+            fputs(help, stdout);
+            return 0;
+        }
+        if (option == '?' || option == ':') {
+            return rmx_args_refuse(argv, options, option);
+        }
+        int taken = take_job_option(request, option);
+        if (taken < 0) {
+            taken = take_own_option(request, option);
+        }
+        if (taken != 0) {
+            return taken;
+        }
+    }
+    if (argc - optind != 2) {
+        return rmx_args_miscount(argv, "one input and one output");
+    }
+    request->names = (struct rmx_report){ .input = argv[optind], .output = argv[optind + 1] };
+    request->job.options = request->options;
+    request->job.maps = request->maps;
+    int status = choose_format(request);
+    return status == 0 ? -1 : status;
+}
+
+static int open_output(
+    const struct request *request, struct rmx_output *output, struct rmx_result *result)
+{
+    const char *name = request->names.output;
+    int err = 0;
+
+    if (strcmp(name, "-") == 0 && isatty(STDOUT_FILENO)) {
+        rmx_run_failed(result, RMX_OUTPUT_IO, 0, "it is a terminal: pipe it, or name a file");
+        return -ENOTTY;
+    }
+    err = rmx_output_open(output, name, !request->no_clobber);
+    if (err < 0) {
+        rmx_run_failed(result, err == -ENOSPC || err == -EDQUOT ? RMX_OUTPUT_FULL : RMX_OUTPUT_IO,
+            err, "cannot open it for writing");
+    }
+    return err;
+}
+
+static bool shows_progress(const struct request *request)
+{
+    if (request->progress == PROGRESS_AUTO) {
+        return !request->quiet && isatty(STDERR_FILENO);
+    }
+    return request->progress == PROGRESS_ON;
+}
+
+/* The job itself, once there is a daemon; the output is there afterwards or nothing is. */
+static void remux(struct request *request, struct rmx_client *client, struct rmx_result *result)
+{
+    struct rmx_output output;
+
+    if (open_output(request, &output, result) < 0) {
+        return;
+    }
+    request->job.output = output.fd;
+    rmx_run(client, &request->job, shows_progress(request), result);
+    if (result->status == RMX_OK) {
+        int err = rmx_output_keep(&output);
+
+        if (err < 0) {
+            rmx_run_failed(result, RMX_OUTPUT_IO, err, "it is written, but cannot get its name");
+        }
+    }
+    rmx_output_fini(&output);
+}
+
+static int report(const struct request *request, const struct rmx_result *result)
+{
+    if (request->json) {
+        bool is_taken = strcmp(request->names.output, "-") == 0; /* the media goes there */
+
+        rmx_report_json(is_taken ? stderr : stdout, &request->names, result);
+    }
+    if (result->status != RMX_OK) {
+        rmx_report_failure(&request->names, result);
+    } else if (!request->json && !request->quiet && isatty(STDERR_FILENO)) {
+        rmx_report_success(&request->names, result);
+    }
+    return rmx_report_exit(result);
+}
+
+int rmx_remux_main(int argc, char **argv)
+{
+    struct request request = { .connect = { .may_be_private = true }, .job = RMX_JOB_INIT };
+    struct rmx_client *client = NULL;
+    struct rmx_result result;
+    int status = parse(&request, argc, argv);
+
+    if (status >= 0) {
+        return status;
+    }
+    if (request.has_deadline) {
+        request.job.deadline_ns = rmx_deadline_in(request.deadline_ns);
+    }
+    int err = rmx_signal_watch();
+    if (err < 0) {
+        rmx_say("remux: %s", strerror(-err));
+        return rmx_end_exit(RMX_INTERNAL);
+    }
+    if (rmx_input_open(&request.job.input, request.names.input, &result) == 0) {
+        err = rmx_connect_open(&request.connect, &client, &result);
+        if (err == 0) {
+            remux(&request, client, &result);
+        }
+    }
+    rmx_close(&client);
+    rmx_input_close(&request.job.input);
+    return report(&request, &result);
+}

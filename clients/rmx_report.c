@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * How rmx says how a job went (see rmx_report.h). Runs in the process rmx.
+ */
+#include "clients/rmx_report.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "clients/rmx_json.h"
+#include "clients/rmx_say.h"
+#include "clients/rmx_signal.h"
+
+#define LINE_BYTES 1024
+
+const char *rmx_report_name(const char *path, const char *instead)
+{
+    return strcmp(path, "-") == 0 ? instead : path;
+}
+
+/* The remedy that is an option of ours; most statuses' own text says what to do. */
+static const char *remedy(uint32_t status)
+{
+    switch (status) {
+    case RMX_TRUNCATED:
+        return " (--allow-truncated keeps what there is)";
+    case RMX_NO_STREAMS:
+        return " ('rmx probe' lists the streams, --map chooses)";
+    case RMX_DEADLINE:
+        return " (--deadline)";
+    case RMX_DAEMON_LOST:
+        return " (run the command again)";
+    default:
+        return "";
+    }
+}
+
+/* "the input ends before its media does: 3 of 9 bytes are there: what the media library said" */
+static void describe(char line[LINE_BYTES], const struct rmx_result *result)
+{
+    const char *cause = result->cause != 0 ? strerror(-result->cause) : "";
+    const char *colon = *cause != '\0' ? ": " : "";
+    char expected[64] = "";
+
+    if (result->id == 0) { /* it never started: the words are ours and say it all */
+        snprintf(line, LINE_BYTES, "%s%s%s", result->text, colon, cause);
+        return;
+    }
+    if (result->bytes_expected != 0) {
+        snprintf(expected, sizeof(expected), ": %" PRIu64 " of %" PRIu64 " bytes are there",
+            result->bytes_in, result->bytes_expected);
+    }
+    snprintf(line, LINE_BYTES, "%s%s%s%s%s%s", rmx_end_text(result->status), expected, colon, cause,
+        *result->text != '\0' ? ": " : "", result->text);
+}
+
+/* The file that is to blame, or NULL. */
+static const char *culprit(const struct rmx_report *report, const struct rmx_result *result)
+{
+    const char *fault = rmx_end_fault(result->status);
+
+    if (strcmp(fault, "SINK") == 0 && report->output != NULL) {
+        return rmx_report_name(report->output, "standard output");
+    }
+    if (report->input == NULL || (strcmp(fault, "ENGINE") == 0 && result->id == 0)) {
+        return NULL;
+    }
+    return rmx_report_name(report->input, "standard input");
+}
+
+void rmx_report_failure(const struct rmx_report *report, const struct rmx_result *result)
+{
+    char line[LINE_BYTES];
+    const char *name = culprit(report, result);
+
+    if (result->status == RMX_OK) {
+        return;
+    }
+    describe(line, result);
+    rmx_say("%s%s%s: %s%s", name != NULL ? name : "", name != NULL ? ": " : "",
+        rmx_end_name(result->status), line, result->id != 0 ? remedy(result->status) : "");
+}
+
+void rmx_report_success(const struct rmx_report *report, const struct rmx_result *result)
+{
+    char bytes[RMX_SAY_BYTES];
+    char time[RMX_SAY_BYTES];
+
+    rmx_say("%s: %s, %" PRIu64 " packets, in %s",
+        rmx_report_name(report->output, "standard output"),
+        rmx_say_bytes(bytes, (double)result->bytes_out), result->packets_out,
+        rmx_say_time(time, result->total_ns));
+}
+
+void rmx_report_json(FILE *out, const struct rmx_report *report, const struct rmx_result *result)
+{
+    fprintf(out, "{\"status\":\"%s\",\"fault\":\"%s\",\"text\":", rmx_end_name(result->status),
+        rmx_end_fault(result->status));
+    rmx_json_string(out, *result->text != '\0' ? result->text : rmx_end_text(result->status));
+    fprintf(out,
+        ",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64 ",\"packets_in\":%" PRIu64
+        ",\"packets_out\":%" PRIu64 ",\"bytes_expected\":%" PRIu64 ",\"queued_ns\":%" PRIu64
+        ",\"run_ns\":%" PRIu64 ",\"total_ns\":%" PRIu64 ",\"output\":",
+        result->bytes_in, result->bytes_out, result->packets_in, result->packets_out,
+        result->bytes_expected, result->queued_ns, result->run_ns, result->total_ns);
+    if (result->status == RMX_OK) {
+        rmx_json_string(out, report->output);
+    } else {
+        fputs("null", out);
+    }
+    fputs("}\n", out);
+}
+
+int rmx_report_exit(const struct rmx_result *result)
+{
+    if (result->status != RMX_OK && rmx_signal_seen() != 0) {
+        return 128 + rmx_signal_seen();
+    }
+    return rmx_end_exit(result->status);
+}

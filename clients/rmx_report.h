@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * How rmx says how a job went: to a person on stderr, to a program as one line of JSON, to the
+ * shell as an exit code. Runs in the process rmx.
+ */
+#ifndef RMX_CLIENTS_RMX_REPORT_H
+#define RMX_CLIENTS_RMX_REPORT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "clients/ringmux.h"
+
+struct rmx_report {
+    const char *input;  /* the names as the user gave them; */
+    const char *output; /* NULL where there is none */
+};
+
+/* What to call a file in a message: "-" has a name too. */
+const char *rmx_report_name(const char *path, const char *instead);
+
+/* One line on stderr that says what failed and what can be done. Nothing for OK. */
+void rmx_report_failure(const struct rmx_report *report, const struct rmx_result *result);
+
+/* One line on stderr that says what was done. */
+void rmx_report_success(const struct rmx_report *report, const struct rmx_result *result);
+
+/* One line of JSON. */
+void rmx_report_json(FILE *out, const struct rmx_report *report, const struct rmx_result *result);
+
+/* What the shell gets to see: a signal's 128 + number if there was one, else the status's. */
+int rmx_report_exit(const struct rmx_result *result);
+
+#endif

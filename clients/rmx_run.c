@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * One job from submit to its end (see rmx_run.h). Runs in the process rmx.
+ */
+#include "clients/rmx_run.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "clients/clock.h"
+#include "clients/rmx_connect.h"
+#include "clients/rmx_progress.h"
+#include "clients/rmx_signal.h"
+
+#define DRAW_MS   200                  /* five times a second */
+#define CANCEL_NS UINT64_C(2000000000) /* a cancelled job that takes longer is left alone */
+
+struct run {
+    struct rmx_client *client;
+    uint64_t id; /* 0 = not submitted yet */
+    uint64_t give_up_ns;
+    struct rmx_progress_line line;
+};
+
+void rmx_run_failed(struct rmx_result *result, uint32_t status, int cause, const char *format, ...)
+{
+    va_list arguments;
+
+    *result = (struct rmx_result){ .status = status, .cause = cause };
+    va_start(arguments, format);
+    vsnprintf(result->text, sizeof(result->text), format, arguments);
+    va_end(arguments);
+}
+
+/* Sleeps until the client or a signal has something to say, or it is time to draw. */
+static void rest(const struct run *run)
+{
+    struct pollfd watched[] = {
+        { .fd = rmx_fd(run->client), .events = POLLIN },
+        { .fd = rmx_signal_seen() == 0 ? rmx_signal_fd() : -1, .events = POLLIN },
+    };
+    bool has_timer = run->line.is_wanted || run->give_up_ns != RMX_CLOCK_NEVER;
+
+    poll(watched, 2, has_timer ? DRAW_MS : -1); /* EINTR: the signal is seen on the way round */
+}
+
+static void draw(struct run *run)
+{
+    struct rmx_progress progress;
+
+    if (rmx_progress(run->client, run->id, &progress) == 0) {
+        rmx_progress_draw(&run->line, &progress);
+    }
+}
+
+static void heed_signal(struct run *run)
+{
+    if (rmx_signal_seen() == 0 || run->give_up_ns != RMX_CLOCK_NEVER) {
+        return;
+    }
+    if (run->id == 0 || rmx_cancel(run->client, run->id) == 0) {
+        run->give_up_ns = rmx_clock_in(run->id == 0 ? 0 : CANCEL_NS);
+    }
+}
+
+/* One turn of the loop. Returns 1 when *result is there, 0 to go on, or -errno. */
+static int step(struct run *run, const struct rmx_job *job, struct rmx_result *result)
+{
+    if (run->id == 0) {
+        int err = rmx_submit(run->client, job, 1, &run->id);
+
+        if (err < 0 && err != -EAGAIN) {
+            return err;
+        }
+    }
+    int count = rmx_wait(run->client, result, 1, 0);
+    if (count != 0 && count != -EINTR) {
+        return count;
+    }
+    heed_signal(run);
+    if (rmx_clock_ns() >= run->give_up_ns) {
+        return -ECANCELED;
+    }
+    rest(run);
+    draw(run);
+    return 0;
+}
+
+static void explain(const struct rmx_job *job, int err, struct rmx_result *result)
+{
+    const char *why = "";
+
+    if (err == -EINVAL) {
+        int status = rmx_check(job, &why);
+
+        rmx_run_failed(result, (uint32_t)status, 0, "%s", why);
+    } else if (err == -ECANCELED) {
+        rmx_run_failed(result, RMX_CANCELLED, 0, "interrupted");
+    } else {
+        rmx_connect_failed(result, err);
+    }
+}
+
+void rmx_run(struct rmx_client *client, const struct rmx_job *job, bool show_progress,
+    struct rmx_result *result)
+{
+    struct run run = { .client = client, .give_up_ns = RMX_CLOCK_NEVER };
+    int done = 0;
+
+    rmx_progress_start(&run.line, show_progress);
+    while (done == 0) {
+        done = step(&run, job, result);
+    }
+    rmx_progress_wipe(&run.line);
+    if (done < 0) {
+        explain(job, done, result);
+    }
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * From the caller's struct rmx_job to the wire's struct rmx_job_spec. Runs in the client process,
+ * on the caller's thread; pure, allocates nothing.
+ */
+#ifndef RMX_CLIENTS_SPEC_H
+#define RMX_CLIENTS_SPEC_H
+
+#include <stddef.h>
+
+#include "clients/ringmux.h"
+#include "ipc/job.h"
+
+/* Fills *spec; its name of the job is `id`. Returns 0, or the status such a job would end with
+ * (BAD_JOB, BAD_OPTION, UNSUPPORTED), with *why set to a static sentence and *spec undefined. */
+int rmx_spec_fill(
+    struct rmx_job_spec *spec, const struct rmx_job *job, uint64_t id, const char **why);
+
+/* The job's descriptors in the order the wire wants them, into fds[0..2). Returns how many. */
+size_t rmx_spec_fds(const struct rmx_job *job, int fds[2]);
+
+#endif
