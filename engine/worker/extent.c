@@ -155,6 +155,36 @@ static int64_t end_of_segment(const struct rmx_extent *extent)
     return av_sat_add64(at + 4 + length, (int64_t)size);
 }
 
+/* --- what the last bytes promise ------------------------------------------------------------- */
+
+/* Packets of 188 bytes, or with 4 before or 16 after each: a file ends with a whole one. */
+static int64_t end_of_ts_packet(int64_t present)
+{
+    if (present % 188 == 0 || present % 192 == 0 || present % 204 == 0) {
+        return 0;
+    }
+    return (present / 188 + 1) * 188;
+}
+
+/* FLV: each tag is followed by its size, and carries its size less 11 itself. */
+static int64_t end_of_flv_tag(AVIOContext *input, int64_t present)
+{
+    uint8_t bytes[4] = { 0 };
+
+    if (!(input->seekable & AVIO_SEEKABLE_NORMAL) || present < 28 ||
+        avio_seek(input, present - 4, SEEK_SET) < 0) {
+        return 0;
+    }
+    avio_read(input, bytes, sizeof(bytes));
+    int64_t tag = AV_RB32(bytes);
+
+    if (tag < 11 || tag > present - 17 || avio_seek(input, present - 4 - tag, SEEK_SET) < 0) {
+        return present + 1;
+    }
+    avio_read(input, bytes, sizeof(bytes));
+    return AV_RB24(bytes + 1) + 11 == tag ? 0 : present + 1;
+}
+
 /* --- together -------------------------------------------------------------------------------- */
 
 static int64_t promised_iso(AVFormatContext *demuxer, AVIOContext *input, int64_t present)
@@ -176,7 +206,15 @@ static int64_t promised(
     if (is(demuxer, "avi") && end_of_samples(demuxer) > 0) {
         return end_of_samples(demuxer); /* the index is written last, so it knows best */
     }
-    return FFMAX(end_of_riff(extent), end_of_segment(extent));
+    if (is(demuxer, "mpegts")) {
+        return end_of_ts_packet(present);
+    }
+    if (is(demuxer, "flv")) {
+        return end_of_flv_tag(input, present);
+    }
+    int64_t riff = end_of_riff(extent);
+
+    return riff > 0 ? riff : end_of_segment(extent);
 }
 
 int64_t rmx_extent_missing_end(

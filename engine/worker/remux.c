@@ -200,7 +200,8 @@ static bool needed_to_go_back(const struct remux *remux, enum rmx_status status)
            av_match_name("mov", remux->demuxer->iformat->name);
 }
 
-/* The input was read to its end, or to where it made no sense any more: was that its real end? */
+/* The input was read to its end, or to where it made no sense any more, or has nothing to read: was
+ * that its real end? */
 static enum rmx_status judge_end(struct remux *remux, enum rmx_status status)
 {
     bool allowed = remux->spec->flags & RMX_JOB_ALLOW_TRUNCATED;
@@ -223,11 +224,11 @@ static enum rmx_status run_remux(struct remux *remux)
 {
     enum rmx_status status = open_input(remux);
 
-    if (status == RMX_STATUS_BAD_MEDIA) {
-        return judge_end(remux, status);
-    }
     if (status == RMX_STATUS_OK) {
         status = open_output(remux);
+    }
+    if (status == RMX_STATUS_BAD_MEDIA || status == RMX_STATUS_NO_STREAMS) {
+        return judge_end(remux, status);
     }
     if (status == RMX_STATUS_OK) {
         status = write_header(remux);
