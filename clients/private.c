@@ -199,7 +199,7 @@ int rmx_private_start(
 {
     static const struct rmx_private_options defaults;
     const char *argv[ARGUMENTS_MAX] = { NULL };
-    char path[PATH_MAX];
+    char path[PATH_MAX] = "";
     rmx_autofd int ours = -1;
     rmx_autofd int theirs = -1;
     pid_t pid = 0;
