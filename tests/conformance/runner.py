@@ -34,6 +34,8 @@ class Daemon:
         self.process = None
 
     def __enter__(self):
+        if not os.access(self.program, os.X_OK):
+            raise SystemExit(f"{self.program} is not there: build it first")
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen([self.program, "--socket", self.socket],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
