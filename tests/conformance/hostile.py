@@ -136,7 +136,8 @@ def main():
     daemon = os.path.join(os.path.dirname(os.path.abspath(args.rmx)), "ringmuxd")
     with tempfile.TemporaryDirectory(prefix="rmx-") as place, runner.Daemon(daemon, place) as d:
         files = corpus(args.media) + scrambled(own, place)
-        run = runner.Runner(args.rmx, d.socket, None, args.seconds)
+        run = runner.Runner(args.rmx, d.socket, None, args.seconds,
+                            extra=("--deadline", f"{args.seconds / 2:.0f}s"))
         neighbour = Neighbour(run, honest, place)
         neighbour.start()
         results = run_all(run, files, place, args.jobs)

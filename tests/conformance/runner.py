@@ -80,17 +80,17 @@ class Daemon:
 class Runner:
     """run(...) remuxes one file and returns {status, text, exit, seconds, ...} of rmx --json."""
 
-    def __init__(self, rmx=None, socket_path=None, tool=None, seconds=60):
+    def __init__(self, rmx=None, socket_path=None, tool=None, seconds=60, extra=()):
         if tool:
             self.command, self.place = [tool], []
         else:
             self.command = [rmx, "remux", "--json"]
             self.place = ["--socket", socket_path] if socket_path else ["--private"]
-        self.seconds = seconds
+        self.seconds, self.extra = seconds, list(extra)
         self.exit_of = statuses()
 
     def run(self, source, out, target, bitexact=False, allow_truncated=False):
-        args = [*self.command, *self.place, "--all-streams", "--format", target]
+        args = [*self.command, *self.place, *self.extra, "--all-streams", "--format", target]
         args += ["--bitexact"] if bitexact else []
         args += ["--allow-truncated"] if allow_truncated else []
         start = time.monotonic()
