@@ -37,6 +37,7 @@ LIBRARY_HOMES = [
 ALLOCATES = {
     "clients/ringmux.c",
     "engine/berth.c",
+    "engine/crew.c",
     "engine/gate.c",
     "engine/lane.c",
     "engine/ringmuxd.c",
