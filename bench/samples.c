@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What a benchmark measured. See samples.h.
+ */
+#include "bench/samples.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "ring/base.h"
+
+uint64_t rmx_samples_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+void rmx_samples_add(struct rmx_samples *samples, double value)
+{
+    rmx_assert(samples->count < RMX_SAMPLES_MAX);
+    samples->value[samples->count++] = value;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+double rmx_samples_percentile(struct rmx_samples *samples, double part)
+{
+    rmx_assert(samples->count > 0 && part >= 0 && part <= 1);
+    qsort(samples->value, samples->count, sizeof(samples->value[0]), compare);
+    return samples->value[(size_t)(part * (double)(samples->count - 1) + 0.5)];
+}
+
+void rmx_samples_print(struct rmx_samples *samples, const char *after)
+{
+    printf("  \"%s\": {\"unit\": \"%s\", \"count\": %zu, \"min\": %.4g, \"p50\": %.4g, "
+           "\"p99\": %.4g, \"max\": %.4g}%s\n",
+        samples->name, samples->unit, samples->count, rmx_samples_percentile(samples, 0),
+        rmx_samples_percentile(samples, 0.5), rmx_samples_percentile(samples, 0.99),
+        rmx_samples_percentile(samples, 1), after);
+}
