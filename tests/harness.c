@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * For end-to-end tests. See harness.h.
+ */
+#include "tests/harness.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SETTINGS_MAX = 24, WAIT_MS = 20000 };
+
+extern char **environ;
+
+uint64_t harness_now_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void nap_ms(unsigned ms)
+{
+    (void)poll(NULL, 0, (int)ms);
+}
+
+/* --- the daemon ------------------------------------------------------------------------------- */
+
+/* The whole log, NUL-terminated; the caller frees it. */
+static char *read_log(const struct harness *harness)
+{
+    FILE *file = fopen(harness->log, "re");
+    size_t size = 0;
+    char *text = NULL;
+
+    cr_assert_not_null(file);
+    if (getdelim(&text, &size, 0, file) < 0) {
+        free(text);
+        text = strdup("");
+    }
+    (void)fclose(file);
+    return text;
+}
+
+static void wait_ready(const struct harness *harness)
+{
+    uint64_t until = harness_now_ns() + WAIT_MS * 1000000ull;
+
+    while (harness_now_ns() < until) {
+        char *log = read_log(harness);
+        bool ready = strstr(log, "\"event\":\"ready\"") != NULL;
+
+        if (!ready && waitpid(harness->daemon, NULL, WNOHANG) == harness->daemon) {
+            cr_assert_fail("ringmuxd ended at once: %s", log);
+        }
+        free(log);
+        if (ready) {
+            return;
+        }
+        nap_ms(5);
+    }
+    cr_assert_fail("ringmuxd did not get ready");
+}
+
+void harness_start(struct harness *harness, const char *const *settings)
+{
+    static const char program[] = RMX_BUILD_DIR "/ringmuxd";
+    char socket[128];
+    const char *argv[SETTINGS_MAX + 4] = { program, socket, "--log-format=json" };
+    posix_spawn_file_actions_t actions;
+    size_t argc = 3;
+
+    *harness = (struct harness){ .dir = "/tmp/ringmux-test-XXXXXX" };
+    cr_assert_not_null(mkdtemp(harness->dir));
+    (void)snprintf(harness->socket, sizeof(harness->socket), "%s/socket", harness->dir);
+    (void)snprintf(harness->log, sizeof(harness->log), "%s/log", harness->dir);
+    (void)snprintf(socket, sizeof(socket), "--socket=%s", harness->socket);
+    for (; settings != NULL && *settings != NULL; settings++) {
+        cr_assert_lt(argc, SETTINGS_MAX + 3);
+        argv[argc++] = *settings;
+    }
+    (void)posix_spawn_file_actions_init(&actions);
+    (void)posix_spawn_file_actions_addopen(
+        &actions, 2, harness->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    cr_assert_eq(
+        posix_spawn(&harness->daemon, program, &actions, NULL, (char **)(uintptr_t)argv, environ),
+        0);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    wait_ready(harness);
+}
+
+static void remove_dir(const struct harness *harness)
+{
+    DIR *dir = opendir(harness->dir);
+    struct dirent *entry;
+
+    cr_assert_not_null(dir);
+    while ((entry = readdir(dir)) != NULL) {
+        (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    (void)closedir(dir);
+    (void)rmdir(harness->dir);
+}
+
+void harness_stop(struct harness *harness)
+{
+    uint64_t until = harness_now_ns() + WAIT_MS / 2 * 1000000ull;
+    pid_t workers[64];
+    size_t count = harness_workers(harness, workers, 64);
+    int status = -1;
+
+    (void)kill(harness->daemon, SIGTERM);
+    while (waitpid(harness->daemon, &status, WNOHANG) == 0) {
+        cr_assert_lt(harness_now_ns(), until, "ringmuxd does not end");
+        nap_ms(2);
+    }
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "ringmuxd ended with %#x", status);
+    for (size_t i = 0; i < count; i++) {
+        cr_assert_eq(kill(workers[i], 0), -1, "worker %d is left behind", (int)workers[i]);
+    }
+    remove_dir(harness);
+}
+
+struct rmx_client *harness_client(const struct harness *harness)
+{
+    struct rmx_client *client = NULL;
+
+    cr_assert_eq(rmx_open(&client, harness->socket), 0);
+    return client;
+}
+
+size_t harness_workers(const struct harness *harness, pid_t *pids, size_t max)
+{
+    char *log = read_log(harness);
+    size_t count = 0;
+
+    for (char *at = log; (at = strstr(at, "\"event\":\"worker_ready\"")) != NULL; at++) {
+        const char *pid_text = strstr(at, "\"pid\":");
+        pid_t pid = pid_text == NULL ? -1 : (pid_t)strtol(pid_text + 6, NULL, 10);
+
+        if (pid > 0 && kill(pid, 0) == 0 && count < max) {
+            pids[count++] = pid;
+        }
+    }
+    free(log);
+    return count;
+}
+
+/* --- media ------------------------------------------------------------------------------------ */
+
+#define SOURCE                                                                                     \
+    "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25", "-f", "lavfi", "-i",                     \
+        "sine=frequency=440:sample_rate=48000"
+#define CODECS                                                                                     \
+    "-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "25", "-bf", "2", "-c:a", "aac", "-b:a", "64k"
+
+static const struct {
+    const char *name;
+    const char *arguments[40];
+} recipes[] = {
+    { "small.mp4", { SOURCE, "-t", "2", CODECS, "-b:v", "500k", "-movflags", "+faststart", NULL } },
+    { "small.ts", { SOURCE, "-t", "2", CODECS, "-b:v", "500k", NULL } },
+    { "large.mp4",
+        { SOURCE, "-t", "30", CODECS, "-preset", "ultrafast", "-bf", "0", "-b:v", "8M", "-minrate",
+            "8M", "-maxrate", "8M", "-bufsize", "1M", "-nal-hrd", "cbr", NULL } },
+};
+
+static void make_media(const char *path, const char *const *arguments)
+{
+    char temporary[256];
+    const char *argv[64] = { "ffmpeg", "-v", "error", "-nostdin", "-y" };
+    size_t argc = 5;
+    pid_t pid;
+    int status = -1;
+
+    (void)snprintf(
+        temporary, sizeof(temporary), "%s.%d%s", path, (int)getpid(), strrchr(path, '.'));
+    for (; *arguments != NULL; arguments++) {
+        argv[argc++] = *arguments;
+    }
+    argv[argc] = temporary;
+    cr_assert_eq(posix_spawnp(&pid, "ffmpeg", NULL, NULL, (char **)(uintptr_t)argv, environ), 0);
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert_eq(status, 0, "ffmpeg cannot make %s", path);
+    cr_assert_eq(rename(temporary, path), 0);
+}
+
+const char *harness_media(const char *name)
+{
+    static char path[256];
+
+    (void)mkdir(RMX_BUILD_DIR "/tests/media", 0755);
+    (void)snprintf(path, sizeof(path), "%s/tests/media/%s", RMX_BUILD_DIR, name);
+    for (size_t i = 0; i < sizeof(recipes) / sizeof(recipes[0]); i++) {
+        if (strcmp(recipes[i].name, name) == 0) {
+            if (access(path, R_OK) < 0) {
+                make_media(path, recipes[i].arguments);
+            }
+            return path;
+        }
+    }
+    cr_assert_fail("no recipe for %s", name);
+    return NULL;
+}
+
+/* --- jobs ------------------------------------------------------------------------------------- */
+
+int harness_input(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    cr_assert_geq(fd, 0, "%s: %s", path, strerror(errno));
+    return fd;
+}
+
+int harness_output(const struct harness *harness, const char *name)
+{
+    char path[160];
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "%s/%s", harness->dir, name);
+    fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    cr_assert_geq(fd, 0, "%s: %s", path, strerror(errno));
+    return fd;
+}
+
+static uint64_t submit(struct rmx_client *client, int input, int output, const char *format)
+{
+    struct rmx_job job = RMX_JOB_INIT;
+    uint64_t id = 0;
+
+    job.input = input;
+    job.output = output;
+    job.format = format;
+    job.flags = RMX_BITEXACT;
+    cr_assert_eq(rmx_submit(client, &job, 1, &id), 1);
+    return id;
+}
+
+static int unnamed_output(const struct harness *harness)
+{
+    int fd = open(harness->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    cr_assert_geq(fd, 0, "%s: %s", harness->dir, strerror(errno));
+    return fd;
+}
+
+uint64_t harness_submit(
+    const struct harness *harness, struct rmx_client *client, const char *path, const char *format)
+{
+    int input = harness_input(path);
+    int output = unnamed_output(harness);
+    uint64_t id = submit(client, input, output, format);
+
+    close(input);
+    close(output);
+    return id;
+}
+
+struct rmx_result harness_wait(struct rmx_client *client)
+{
+    struct rmx_result result;
+
+    cr_assert_eq(rmx_wait(client, &result, 1, WAIT_MS), 1, "no end came");
+    return result;
+}
+
+static uint64_t hash_of(int fd)
+{
+    unsigned char bytes[4096];
+    uint64_t hash = 14695981039346656037ull; /* FNV-1a */
+    ssize_t count;
+
+    for (off_t at = 0; (count = pread(fd, bytes, sizeof(bytes), at)) > 0; at += count) {
+        for (ssize_t i = 0; i < count; i++) {
+            hash = (hash ^ bytes[i]) * 1099511628211ull;
+        }
+    }
+    return hash;
+}
+
+uint64_t harness_remux(
+    const struct harness *harness, struct rmx_client *client, const char *path, const char *format)
+{
+    int input = harness_input(path);
+    int output = unnamed_output(harness);
+    uint64_t id = submit(client, input, output, format);
+    struct rmx_result result = harness_wait(client);
+    uint64_t hash = hash_of(output);
+
+    cr_assert_eq(result.id, id);
+    cr_assert_eq(result.status, RMX_OK, "%s: %s", rmx_end_name(result.status), result.text);
+    cr_assert_gt(result.bytes_out, 0);
+    close(input);
+    close(output);
+    return hash;
+}
+
+uint64_t harness_counter(struct rmx_client *client, const char *name)
+{
+    struct rmx_counter counters[256];
+    int count = rmx_stats(client, counters, 256);
+
+    cr_assert_gt(count, 0);
+    for (int i = 0; i < count; i++) {
+        if (strcmp(counters[i].name, name) == 0) {
+            return counters[i].value;
+        }
+    }
+    cr_assert_fail("the daemon has no counter %s", name);
+    return 0;
+}
+
+void harness_counter_becomes(struct rmx_client *client, const char *name, uint64_t value)
+{
+    uint64_t until = harness_now_ns() + WAIT_MS / 4 * 1000000ull;
+
+    while (harness_counter(client, name) != value) {
+        cr_assert_lt(harness_now_ns(), until, "%s stays %llu, not %llu", name,
+            (unsigned long long)harness_counter(client, name), (unsigned long long)value);
+        nap_ms(1);
+    }
+}
+
+/* --- /proc ------------------------------------------------------------------------------------ */
+
+size_t harness_descriptors(pid_t pid)
+{
+    char path[64];
+    size_t count = 0;
+    DIR *dir;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+    dir = opendir(path);
+    cr_assert_not_null(dir);
+    while (readdir(dir) != NULL) {
+        count++;
+    }
+    (void)closedir(dir);
+    return count - 2;
+}
+
+uint64_t harness_resident_bytes(pid_t pid)
+{
+    char path[64];
+    char line[256];
+    uint64_t kib = 0;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    file = fopen(path, "re");
+    cr_assert_not_null(file);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        if (strncmp(line, "RssAnon:", 8) == 0 || strncmp(line, "RssFile:", 8) == 0) {
+            kib += strtoull(line + 8, NULL, 10);
+        }
+    }
+    (void)fclose(file);
+    return kib * 1024;
+}

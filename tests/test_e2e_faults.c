@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What a client sees, and what the daemon gets back, when somebody dies or something is full.
+ */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/harness.h"
+
+static struct harness harness;
+static struct rmx_client *client;
+
+static void set_up(void)
+{
+    static const char *const settings[] = { "--flows-small=16", "--flows-bulk=2", NULL };
+
+    harness_start(&harness, settings);
+    client = harness_client(&harness);
+}
+
+static void tear_down(void)
+{
+    rmx_close(&client);
+    harness_stop(&harness);
+}
+
+TestSuite(e2e_faults, .init = set_up, .fini = tear_down, .timeout = 60);
+
+/* A job that is in a worker and waits for the rest of its input. Returns the pipe to write. */
+static int start_waiting_job(struct rmx_client *of, const char *output)
+{
+    struct rmx_job job = RMX_JOB_INIT;
+    unsigned char bytes[65536];
+    int input = harness_input(harness_media("small.ts"));
+    ssize_t count = read(input, bytes, sizeof(bytes));
+    int ends[2];
+    int error;
+
+    cr_assert_gt(count, 0);
+    cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+    cr_assert_eq(write(ends[1], bytes, (size_t)count), count);
+    job.input = ends[0];
+    job.output = harness_output(&harness, output);
+    job.format = "matroska";
+    error = rmx_submit(of, &job, 1, NULL);
+    cr_assert_eq(error, 1);
+    close(ends[0]);
+    close(job.output);
+    close(input);
+    return ends[1];
+}
+
+static void wait_until_told(void)
+{
+    harness_counter_becomes(client, "chunks_in", 4);
+    (void)poll(NULL, 0, 50);
+}
+
+Test(e2e_faults, killed_worker_is_one_lost_job_and_the_next_works)
+{
+    pid_t workers[64];
+    size_t count = harness_workers(&harness, workers, 64);
+    int feed = start_waiting_job(client, "a");
+    struct rmx_result result;
+    uint64_t killed;
+
+    cr_assert_gt(count, 0);
+    wait_until_told();
+    killed = harness_now_ns();
+    for (size_t i = 0; i < count; i++) {
+        (void)kill(workers[i], SIGKILL);
+    }
+    result = harness_wait(client);
+
+    cr_assert_eq(result.status, RMX_WORKER_LOST, "%s", rmx_end_name(result.status));
+    cr_assert_lt(harness_now_ns() - killed, 10000000000ull);
+    (void)harness_remux(&harness, client, harness_media("small.mp4"), "fmp4");
+    close(feed);
+    harness_counter_becomes(client, "fds_open", 0);
+}
+
+Test(e2e_faults, job_after_job_survives_workers_that_keep_dying)
+{
+    uint64_t hash = harness_remux(&harness, client, harness_media("small.mp4"), "mpegts");
+
+    for (int round = 0; round < 5; round++) {
+        pid_t workers[64];
+        size_t count = harness_workers(&harness, workers, 64);
+
+        cr_assert_gt(count, 0);
+        (void)kill(workers[0], SIGKILL);
+        (void)poll(NULL, 0, 100);
+        cr_assert_eq(harness_remux(&harness, client, harness_media("small.mp4"), "mpegts"), hash);
+    }
+}
+
+Test(e2e_faults, killed_client_gives_everything_back)
+{
+    size_t before = harness_descriptors(harness.daemon);
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        struct rmx_client *own = harness_client(&harness);
+
+        for (int i = 0; i < 8; i++) {
+            (void)start_waiting_job(own, "b");
+        }
+        (void)pause();
+    }
+    harness_counter_becomes(client, "jobs_in_flight", 8);
+    (void)kill(pid, SIGKILL);
+    (void)waitpid(pid, NULL, 0);
+    harness_counter_becomes(client, "jobs_in_flight", 0);
+    harness_counter_becomes(client, "sessions_open", 1);
+
+    cr_assert_eq(harness_counter(client, "fds_open"), 0);
+    cr_assert_eq(harness_counter(client, "pairs_small_used"), 0);
+    cr_assert_eq(harness_counter(client, "pairs_bulk_used"), 0);
+    cr_assert_eq(harness_descriptors(harness.daemon), before);
+}
+
+Test(e2e_faults, killed_daemon_is_seen_at_once, .fini = NULL)
+{
+    struct rmx_result result;
+    int feed = start_waiting_job(client, "c");
+    uint64_t killed;
+
+    wait_until_told();
+    killed = harness_now_ns();
+    (void)kill(harness.daemon, SIGKILL);
+    result = harness_wait(client);
+
+    cr_assert_eq(result.status, RMX_DAEMON_LOST);
+    cr_assert_lt(harness_now_ns() - killed, 10000000000ull);
+    cr_assert_eq(rmx_wait(client, &result, 1, 1000), -ECONNRESET);
+    close(feed);
+    (void)waitpid(harness.daemon, NULL, 0);
+}
+
+Test(e2e_faults, workers_end_with_their_daemon, .fini = NULL)
+{
+    pid_t workers[64];
+    size_t count = harness_workers(&harness, workers, 64);
+    uint64_t until = harness_now_ns() + 10000000000ull;
+
+    (void)kill(harness.daemon, SIGKILL);
+    (void)waitpid(harness.daemon, NULL, 0);
+    for (size_t i = 0; i < count; i++) {
+        while (kill(workers[i], 0) == 0) {
+            cr_assert_lt(harness_now_ns(), until, "worker %d lives on", (int)workers[i]);
+            (void)poll(NULL, 0, 5);
+        }
+    }
+}
+
+Test(e2e_faults, full_disk_is_OUTPUT_FULL)
+{
+    struct rmx_job job = RMX_JOB_INIT;
+    struct rmx_result result;
+
+    job.input = harness_input(harness_media("small.mp4"));
+    job.output = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    job.format = "mpegts";
+    cr_assert_eq(rmx_submit(client, &job, 1, NULL), 1);
+    result = harness_wait(client);
+
+    cr_assert_eq(result.status, RMX_OUTPUT_FULL, "%s", rmx_end_name(result.status));
+    cr_assert_eq(result.cause, -ENOSPC);
+    close(job.input);
+    close(job.output);
+}
+
+Test(e2e_faults, closed_reader_is_OUTPUT_CLOSED)
+{
+    struct rmx_job job = RMX_JOB_INIT;
+    struct rmx_result result;
+    int ends[2];
+
+    cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+    close(ends[0]);
+    job.input = harness_input(harness_media("small.mp4"));
+    job.output = ends[1];
+    job.format = "mpegts";
+    cr_assert_eq(rmx_submit(client, &job, 1, NULL), 1);
+    result = harness_wait(client);
+
+    cr_assert_eq(result.status, RMX_OUTPUT_CLOSED, "%s", rmx_end_name(result.status));
+    close(job.input);
+    close(job.output);
+}
+
+Test(e2e_faults, cancelled_job_ends_once_and_holds_nothing)
+{
+    int feed = start_waiting_job(client, "d");
+    struct rmx_result result;
+
+    wait_until_told();
+    cr_assert_eq(rmx_cancel(client, 1), 0);
+    result = harness_wait(client);
+
+    cr_assert_eq(result.status, RMX_CANCELLED, "%s", rmx_end_name(result.status));
+    cr_assert_eq(rmx_wait(client, &result, 1, 50), 0, "a second end");
+    cr_assert_eq(harness_counter(client, "fds_open"), 0);
+    close(feed);
+}
+
+Test(e2e_faults, late_job_is_DEADLINE)
+{
+    struct rmx_job job = RMX_JOB_INIT;
+    struct rmx_result result;
+    int ends[2];
+
+    cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+    job.input = ends[0];
+    job.output = harness_output(&harness, "e");
+    job.format = "mpegts";
+    job.deadline_ns = rmx_deadline_in(50000000);
+    cr_assert_eq(rmx_submit(client, &job, 1, NULL), 1);
+    result = harness_wait(client);
+
+    cr_assert_eq(result.status, RMX_DEADLINE, "%s", rmx_end_name(result.status));
+    close(ends[0]);
+    close(ends[1]);
+    close(job.output);
+}
+
+Test(e2e_faults, neighbours_do_not_notice_a_lost_worker)
+{
+    uint64_t hash = harness_remux(&harness, client, harness_media("small.mp4"), "fmp4");
+    uint64_t ok = 0;
+
+    for (int i = 0; i < 32; i++) {
+        (void)harness_submit(&harness, client, harness_media("small.mp4"), "fmp4");
+        if (i == 16) {
+            pid_t workers[64];
+
+            cr_assert_gt(harness_workers(&harness, workers, 64), 0);
+            (void)kill(workers[0], SIGKILL);
+        }
+    }
+    for (int i = 0; i < 32; i++) {
+        struct rmx_result result = harness_wait(client);
+
+        cr_assert(result.status == RMX_OK || result.status == RMX_WORKER_LOST, "%s",
+            rmx_end_name(result.status));
+        ok += result.status == RMX_OK;
+    }
+    cr_assert_gt(ok, 0);
+    cr_assert_eq(harness_remux(&harness, client, harness_media("small.mp4"), "fmp4"), hash);
+}
