@@ -23,7 +23,7 @@
 
 #define ITEMS        1000000u
 #define ITEM_SLOTS   1024u
-#define CHUNK_BYTES  65536u
+#define CHUNK_BYTES  65536ul
 #define CHUNKS       2048u /* 128 MiB a trial */
 #define ROUND_TRIPS  10000u
 #define ARENA_BYTES  (40u << 20)
@@ -169,7 +169,7 @@ static void send_chunks(struct pair *pair)
             relax();
             continue;
         }
-        memcpy(rmx_chunk_payload(&ring, 0), source + sent % 4 * CHUNK_BYTES, CHUNK_BYTES);
+        memcpy(rmx_chunk_payload(&ring, 0), source + (sent % 4) * CHUNK_BYTES, CHUNK_BYTES);
         rmx_chunk_fill(&ring, 0, &chunk);
         rmx_ring_publish(&ring.ring, 1);
         sent++;
@@ -189,7 +189,7 @@ static void take_chunks(struct pair *pair)
             continue;
         }
         rmx_assert(rmx_chunk_read(&ring, 0, &chunk) == 0);
-        memcpy(sink + taken % 4 * CHUNK_BYTES, rmx_chunk_payload(&ring, 0), chunk.bytes);
+        memcpy(sink + (taken % 4) * CHUNK_BYTES, rmx_chunk_payload(&ring, 0), chunk.bytes);
         rmx_ring_release(&ring.ring, 1);
         taken++;
     }
@@ -198,7 +198,7 @@ static void take_chunks(struct pair *pair)
 /* GB/s, that is bytes/ns. */
 static double chunks_per_ns(struct pair *pair, uint32_t ring_bytes)
 {
-    pair->slots = ring_bytes / CHUNK_BYTES;
+    pair->slots = ring_bytes / (uint32_t)CHUNK_BYTES;
     rmx_assert(rmx_chunk_ring_init(&pair->region, 0, pair->slots, CHUNK_BYTES, 0) == 0);
     return (double)CHUNKS * CHUNK_BYTES / run_pair(pair, send_chunks, take_chunks);
 }
@@ -233,7 +233,7 @@ static double memcpy_bytes_per_ns(void)
     uint64_t began = rmx_samples_now_ns();
 
     for (uint32_t i = 0; i < CHUNKS; i++) {
-        memcpy(sink + i % 4 * CHUNK_BYTES, source + i % 4 * CHUNK_BYTES, CHUNK_BYTES);
+        memcpy(sink + (i % 4) * CHUNK_BYTES, source + (i % 4) * CHUNK_BYTES, CHUNK_BYTES);
         __asm__ volatile("" ::: "memory");
     }
     return (double)CHUNKS * CHUNK_BYTES / (double)(rmx_samples_now_ns() - began);

@@ -59,11 +59,11 @@ static void run_job(struct bench *bench, const struct rmx_job *job, struct rmx_r
     int got = rmx_submit(bench->client, job, 1, NULL);
 
     if (got != 1) {
-        die("submit", strerror(-got));
+        die("submit", strerrordesc_np(-got));
     }
     got = rmx_wait(bench->client, result, 1, WAIT_MS);
     if (got != 1) {
-        die("wait", got < 0 ? strerror(-got) : "no answer within 10 s");
+        die("wait", got < 0 ? strerrordesc_np(-got) : "no answer within 10 s");
     }
     if (result->status != RMX_OK) {
         die(rmx_end_name(result->status), result->text);
@@ -77,7 +77,7 @@ static void remux(struct bench *bench, struct rmx_result *result)
     job.input = open(bench->clip, O_RDONLY | O_CLOEXEC);
     job.output = open(bench->output, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (job.input < 0 || job.output < 0) {
-        die(job.input < 0 ? bench->clip : bench->output, strerror(errno));
+        die(job.input < 0 ? bench->clip : bench->output, strerrordesc_np(errno));
     }
     job.format = "fmp4";
     run_job(bench, &job, result);
@@ -122,7 +122,7 @@ static void measure_ffmpeg(struct bench *bench)
     memcpy(arguments, command, sizeof(command));
     error = posix_spawnp(&pid, "ffmpeg", NULL, NULL, arguments, environ);
     if (error != 0) {
-        die("ffmpeg", strerror(error));
+        die("ffmpeg", strerrordesc_np(error));
     }
     if (waitpid(pid, &status, 0) != pid || status != 0) {
         die("ffmpeg", "it failed");
@@ -157,7 +157,7 @@ static void connect_to(struct bench *bench, const char *socket)
     int error = socket ? rmx_open(&bench->client, socket) : rmx_open_private(&bench->client, NULL);
 
     if (error < 0) {
-        die(socket ? socket : "private daemon", strerror(-error));
+        die(socket ? socket : "private daemon", strerrordesc_np(-error));
     }
 }
 
