@@ -6,8 +6,25 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <time.h>
+
+/* Of an output's start, written in place: 150 KB take 24 us so, and 75 us through io_uring. */
+#define IN_PLACE_BYTES_MAX (512u * 1024)
+
+/* A write in place that takes longer than this is the disk's doing; then there is none for a while.
+ */
+#define SLOW_NS  2000000u
+#define PAUSE_NS 1000000000u
 
 static void write_done(struct rmx_op *op, int result);
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
 
 static bool by_offset(const struct rmx_drain *drain)
 {
@@ -15,12 +32,14 @@ static bool by_offset(const struct rmx_drain *drain)
 }
 
 void rmx_drain_init(struct rmx_drain *drain, struct rmx_loop *loop, struct rmx_stats *stats,
-    const struct rmx_file *file, const struct rmx_chunk_ring *ring, uint32_t coalesce_bytes)
+    struct rmx_drain_pace *pace, const struct rmx_file *file, const struct rmx_chunk_ring *ring,
+    uint32_t coalesce_bytes)
 {
     *drain = (struct rmx_drain){
         .op.owner = drain,
         .loop = loop,
         .stats = stats,
+        .pace = pace,
         .file = file,
         .ring = *ring,
         .coalesce_bytes = coalesce_bytes,
@@ -142,8 +161,17 @@ static void write_done(struct rmx_op *op, int result)
     drain->moved(drain);
 }
 
+/* May this write be done by us, now? */
+static bool goes_in_place(const struct rmx_drain *drain, uint64_t bytes)
+{
+    return drain->file->kind == RMX_FILE_MEMORY ||
+           (drain->file->kind == RMX_FILE_REGULAR && drain->bytes + bytes <= IN_PLACE_BYTES_MAX &&
+               (drain->pace->not_before_ns == 0 || now_ns() >= drain->pace->not_before_ns));
+}
+
 static void write_in_place(struct rmx_drain *drain)
 {
+    uint64_t start = now_ns();
     bool whole = false;
 
     while (!whole && drain->error == 0) {
@@ -157,6 +185,7 @@ static void write_in_place(struct rmx_drain *drain)
             drain->error = result < 0 ? -errno : -EIO;
         }
     }
+    drain->pace->not_before_ns = now_ns() - start > SLOW_NS ? now_ns() + PAUSE_NS : 0;
     give_back(drain);
 }
 
@@ -182,7 +211,7 @@ static bool start_write(struct rmx_drain *drain)
         give_back(drain);
         return true;
     }
-    if (drain->file->kind == RMX_FILE_MEMORY) {
+    if (goes_in_place(drain, bytes)) {
         write_in_place(drain);
     } else {
         submit(drain);

@@ -163,8 +163,8 @@ uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
     if (error == 0 && spec->outputs > 0) {
         error = rmx_file_take_output(&flow->output, output_fd);
     }
-    rmx_close(input_fd);
-    rmx_close(output_fd);
+    rmx_base_close(input_fd);
+    rmx_base_close(output_fd);
     if (error < 0) {
         char why[RMX_JOB_TEXT_BYTES];
 
@@ -332,7 +332,7 @@ void rmx_flow_start(struct rmx_flow *flow, struct rmx_berth *berth, struct rmx_p
     flow->feed.moved = feed_moved;
     flow->feed.owner = flow;
     attach(&ring, flow, pair->output_at);
-    rmx_drain_init(&flow->drain, &lane->loop, &lane->stats, &flow->output, &ring,
+    rmx_drain_init(&flow->drain, &lane->loop, &lane->stats, &lane->pace, &flow->output, &ring,
         (uint32_t)(coalesce < half_ring ? coalesce : half_ring));
     flow->drain.moved = drain_moved;
     flow->drain.owner = flow;

@@ -52,6 +52,7 @@ struct rmx_lane {
 
     struct rmx_loop loop;
     struct rmx_stats stats;
+    struct rmx_drain_pace pace;
     struct rmx_gate gate;
     struct rmx_crew crew;
     struct rmx_flow *flows; /* jobs_max of them */

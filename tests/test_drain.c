@@ -19,6 +19,7 @@ static struct rmx_loop loop;
 static struct rmx_stats stats;
 static struct rmx_region region = RMX_REGION_INIT;
 static struct rmx_chunk_ring producer;
+static struct rmx_drain_pace pace;
 static struct rmx_drain drain;
 static struct rmx_file file = RMX_FILE_INIT;
 static unsigned moves;
@@ -60,7 +61,7 @@ static void start(int fd)
 
     cr_assert_eq(rmx_file_take_output(&file, &fd), 0);
     cr_assert_eq(rmx_chunk_ring_attach(&consumer, &region, 0, SLOTS, CHUNK), 0);
-    rmx_drain_init(&drain, &loop, &stats, &file, &consumer, 3 * CHUNK);
+    rmx_drain_init(&drain, &loop, &stats, &pace, &file, &consumer, 3 * CHUNK);
     drain.moved = moved;
     rmx_drain_pump(&drain);
 }
@@ -129,6 +130,7 @@ static void give_stream(uint64_t chunks, uint32_t last_bytes)
 
 Test(drain, file_gets_every_byte_and_chunks_are_coalesced)
 {
+    pace.not_before_ns = UINT64_MAX; /* no write in place */
     start(temporary());
     give_stream(100, 17);
 
@@ -148,8 +150,25 @@ Test(drain, file_on_tmpfs_is_written_in_place)
     cr_assert_eq(rmx_stats_get(&stats, RMX_STATS_URING_WRITES), 0);
 }
 
+Test(drain, small_output_is_written_in_place_and_the_rest_of_a_large_one_is_not)
+{
+    start(temporary());
+    give_stream(100, 17);
+    cr_assert_eq(rmx_stats_get(&stats, RMX_STATS_URING_WRITES), 0);
+    check_file(file.fd, 100 * CHUNK + 17);
+    drain.ended = false;
+    drain.bytes = 1u << 30;
+    give(100 * CHUNK + 17, CHUNK, RMX_CHUNK_END);
+    rmx_drain_pump(&drain);
+    finish();
+
+    cr_assert_eq(rmx_stats_get(&stats, RMX_STATS_URING_WRITES), 1);
+    check_file(file.fd, 101 * CHUNK + 17);
+}
+
 Test(drain, muxer_that_goes_back_patches_in_order)
 {
+    pace.not_before_ns = UINT64_MAX;
     start(temporary());
     for (int i = 0; i < 20; i++) {
         give((uint64_t)(19 - i) * CHUNK, CHUNK, 0);
@@ -227,6 +246,7 @@ Test(drain, file_size_limit_is_EFBIG_with_what_was_written_counted)
     struct rlimit limit = { .rlim_cur = 2 * CHUNK + 100, .rlim_max = RLIM_INFINITY };
 
     (void)signal(SIGXFSZ, SIG_IGN);
+    pace.not_before_ns = UINT64_MAX;
     start(temporary());
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
     give_stream(20, 1);
