@@ -136,7 +136,7 @@ static enum rmx_status find_streams(AVFormatContext *context, const struct rmx_j
         rmx_words_default(words, err);
         return rmx_verdict_input(err, input);
     }
-    for (unsigned slot = 0; slot < context->nb_streams; slot++) {
+    for (unsigned slot = 0; slot < context->nb_streams && spec->kind == RMX_JOB_REMUX; slot++) {
         guess_layout(context->streams[slot]->codecpar);
     }
     return RMX_STATUS_OK;

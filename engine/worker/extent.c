@@ -221,6 +221,10 @@ int64_t rmx_extent_missing_end(
     const struct rmx_extent *extent, AVFormatContext *demuxer, AVIOContext *input)
 {
     int64_t present = rmx_extent_present(input);
+
+    if (!(input->seekable & AVIO_SEEKABLE_NORMAL) && !avio_feof(input)) {
+        return 0; /* there may be more: nobody read to the end */
+    }
     int64_t end = promised(extent, demuxer, input, present);
 
     if (end > present) {

@@ -17,6 +17,7 @@
 #include "engine/worker/demux.h"
 #include "engine/worker/extent.h"
 #include "engine/worker/mux.h"
+#include "engine/worker/probe.h"
 #include "engine/worker/streams.h"
 #include "engine/worker/timing.h"
 #include "engine/worker/verdict.h"
@@ -215,6 +216,8 @@ static enum rmx_status judge_end(struct remux *remux, enum rmx_status status)
         return allowed && remux->mux.header_written ? RMX_STATUS_OK : RMX_STATUS_TRUNCATED;
     }
     if (needed_to_go_back(remux, status)) {
+        rmx_words_say(&remux->words, "the index follows the samples it names: give a file, or an "
+                                     "input that can seek");
         return RMX_STATUS_NEEDS_SEEKABLE_INPUT;
     }
     return status;
@@ -241,6 +244,21 @@ static enum rmx_status run_remux(struct remux *remux)
         status = finish(remux, judge_end(remux, status));
     }
     return status;
+}
+
+static enum rmx_status run_probe(struct remux *remux)
+{
+    enum rmx_status status = open_input(remux);
+
+    if (status == RMX_STATUS_BAD_MEDIA) {
+        return judge_end(remux, status);
+    }
+    if (status != RMX_STATUS_OK) {
+        return status;
+    }
+    int err = rmx_probe_write(remux->demuxer, remux->output);
+
+    return err < 0 ? rmx_verdict_output(err, remux->output) : RMX_STATUS_OK;
 }
 
 /* --- the job --------------------------------------------------------------------------------- */
@@ -280,7 +298,7 @@ void rmx_remux_run(const struct rmx_job_spec *spec, AVIOContext *input, AVIOCont
     result->bytes_expected = 0;
     remux.packet = av_packet_alloc();
     if (remux.packet) {
-        status = run_remux(&remux);
+        status = spec->kind == RMX_JOB_PROBE ? run_probe(&remux) : run_remux(&remux);
     }
     result->status = status;
     result->cause = cause_of(status, &remux);
