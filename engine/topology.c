@@ -244,7 +244,7 @@ int rmx_topology_bind_memory(
     if (!set || hwloc_bitmap_only(set, node) < 0) {
         result = -ENOMEM;
     } else if (hwloc_set_area_membind(topology->hwloc, base, bytes, set, HWLOC_MEMBIND_BIND,
-                   HWLOC_MEMBIND_BYNODESET) < 0) {
+                   HWLOC_MEMBIND_BYNODESET | HWLOC_MEMBIND_MIGRATE) < 0) {
         result = -errno;
     }
     hwloc_bitmap_free(set);

@@ -55,8 +55,10 @@ int rmx_topology_bind_thread(const struct rmx_topology *topology, const cpu_set_
 /* Binds another process, all its threads, to one cpu. Returns 0 or -errno. */
 int rmx_topology_bind_process(const struct rmx_topology *topology, pid_t pid, uint32_t cpu);
 
-/* Binds whole pages to a node before anything has touched them. Nothing to do on a machine of one
- * node. node is the system's number. Returns 0 or -errno. */
+/* Binds whole pages to a node and moves those there that are elsewhere. Pages that exist but are
+ * not mapped yet (a memfd's after fallocate) cannot be moved: fault them in first, best from a
+ * thread bound to the node, so that none needs to move. Nothing to do on a machine of one node.
+ * node is the system's number. Returns 0 or -errno. */
 int rmx_topology_bind_memory(
     const struct rmx_topology *topology, void *base, size_t bytes, uint32_t node);
 

@@ -64,6 +64,21 @@ Test(log, auto_is_json_where_no_terminal_is)
     cr_assert_eq(read_all()[0], '{');
 }
 
+Test(log, auto_is_text_on_a_terminal)
+{
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    char line[128] = "";
+
+    cr_assert_geq(terminal, 0);
+    cr_assert(grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+    int theirs = open(ptsname(terminal), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    cr_assert_eq(dup2(theirs, STDERR_FILENO), STDERR_FILENO);
+    rmx_log_init(RMX_LOG_AUTO, RMX_LOG_INFO);
+    rmx_log(RMX_LOG_INFO, "ready");
+    cr_assert_gt(read(terminal, line, sizeof(line) - 1), 0);
+    cr_assert(strstr(line, "INFO  ready"), "%s", line);
+}
+
 Test(log, only_the_chosen_level_and_graver_is_written)
 {
     rmx_log_init(RMX_LOG_TEXT, RMX_LOG_WARN);

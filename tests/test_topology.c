@@ -175,21 +175,43 @@ Test(topology, a_cpu_that_is_not_there_cannot_be_bound_to)
     rmx_topology_fini(&topology);
 }
 
-Test(topology, memory_is_where_it_was_bound_to)
+/* Whole pages, faulted in. */
+static char *map_memory(void)
 {
-    char *memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE,
-        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    uint32_t node;
+    char *memory =
+        mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     cr_assert_neq(memory, MAP_FAILED);
-    cr_assert_eq(rmx_topology_load(&topology, NULL), 0);
-    node = topology.cpu[0].node_number;
-    cr_assert_eq(rmx_topology_bind_memory(&topology, memory, MEMORY_BYTES, node), 0);
     for (size_t i = 0; i < MEMORY_BYTES; i += 4096) {
         memory[i] = 1;
     }
+    return memory;
+}
+
+Test(topology, memory_is_where_it_was_bound_to)
+{
+    char *memory = map_memory();
+    uint32_t node;
+
+    cr_assert_eq(rmx_topology_load(&topology, NULL), 0);
+    node = topology.cpu[0].node_number;
+    topology.nodes = 2; /* else there is nothing to do on a machine of one */
+    cr_assert_eq(rmx_topology_bind_memory(&topology, memory, MEMORY_BYTES, node), 0);
     cr_assert_eq(rmx_topology_memory_is_on(&topology, memory, MEMORY_BYTES, node), 1);
-    cr_assert_neq(rmx_topology_memory_is_on(&topology, memory, MEMORY_BYTES, node + 1), 1);
+    cr_assert_eq(rmx_topology_memory_is_on(&topology, memory, MEMORY_BYTES, node + 1), 0);
+    munmap(memory, MEMORY_BYTES);
+    rmx_topology_fini(&topology);
+}
+
+Test(topology, memory_cannot_be_bound_to_a_node_that_is_not_there)
+{
+    char *memory = map_memory();
+
+    cr_assert_eq(rmx_topology_load(&topology, NULL), 0);
+    topology.nodes = 2;
+    cr_assert_lt(rmx_topology_bind_memory(&topology, memory, MEMORY_BYTES, 1000), 0);
+    topology.nodes = 1;
+    cr_assert_eq(rmx_topology_bind_memory(&topology, memory, MEMORY_BYTES, 0), 0);
     munmap(memory, MEMORY_BYTES);
     rmx_topology_fini(&topology);
 }
