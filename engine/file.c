@@ -33,6 +33,9 @@ static int classify(struct rmx_file *file, int fd, int refused_mode)
     if ((flags & O_PATH) != 0 || (flags & O_ACCMODE) == refused_mode) {
         return -EBADF;
     }
+    if ((flags & O_DIRECT) != 0) {
+        return -EOPNOTSUPP;
+    }
     *file = (struct rmx_file){ .fd = -1, .kind = RMX_FILE_STREAM, .size = UINT64_MAX };
     switch (st.st_mode & S_IFMT) {
     case S_IFREG:
@@ -79,7 +82,7 @@ int rmx_file_take_output(struct rmx_file *file, int *fd)
 
 void rmx_file_fini(struct rmx_file *file)
 {
-    rmx_close(&file->fd);
+    rmx_base_close(&file->fd);
 }
 
 const char *rmx_file_error_text(int error)
@@ -89,6 +92,8 @@ const char *rmx_file_error_text(int error)
         return "the descriptor is not open in the direction the job needs";
     case -EISDIR:
         return "the descriptor is a directory";
+    case -EOPNOTSUPP:
+        return "the descriptor was opened with O_DIRECT: open it without";
     case -EINVAL:
         return "the descriptor is neither a file, a pipe, a socket nor a character device";
     default:

@@ -26,10 +26,11 @@ struct rmx_file {
 /* clang-format on */
 
 /* Takes *fd on success. Returns 0, or
- *   -EBADF   not open for reading (or writing)
- *   -EISDIR  a directory
- *   -EINVAL  a block device, an epoll or another thing without bytes
- *   other    what fstat(2) or fcntl(2) said */
+ *   -EBADF       not open for reading (or writing)
+ *   -EISDIR      a directory
+ *   -EINVAL      a block device, an epoll or another thing without bytes
+ *   -EOPNOTSUPP  opened with O_DIRECT: a demuxer reads at any offset
+ *   other        what fstat(2) or fcntl(2) said */
 int rmx_file_take_input(struct rmx_file *file, int *fd);
 int rmx_file_take_output(struct rmx_file *file, int *fd);
 void rmx_file_fini(struct rmx_file *file);
