@@ -3,6 +3,7 @@
  * What a client sees, and what the daemon gets back, when somebody dies or something is full.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>

@@ -4,6 +4,7 @@
  * it brought is closed, and the others go on.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
