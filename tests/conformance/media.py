@@ -15,6 +15,7 @@ AV = VIDEO + AUDIO
 FRAGMENTED = ["-movflags", "+frag_keyframe+empty_moov+default_base_moof"]
 
 MP4S = ["mp4", "fmp4", "cmaf", "mov"]
+CHOICES = ["mp4-choice", "matroska-choice"]
 VIDEO_TARGETS = MP4S + ["mpegts", "matroska", "flv"]
 
 SUBTITLES = """1
@@ -52,6 +53,7 @@ RECIPES = {
     "h264-aac.flv": (AV + H264 + AAC, VIDEO_TARGETS),
     "h264-mp3.avi": (AV + H264 + ["-bf", "0", "-c:a", "libmp3lame"], VIDEO_TARGETS),
     "h264-ac3.mp4": (AV + H264 + ["-c:a", "ac3"], ["mp4", "mov", "mpegts", "matroska"]),
+    "h264-ac3.ts": (AV + H264 + ["-c:a", "ac3"], ["mp4", "fmp4", "mpegts", "matroska"]),
     "hevc-aac.mp4": (AV + HEVC + AAC, MP4S + ["mpegts", "matroska"]),
     "mpeg2-mp2.ts": (AV + ["-c:v", "mpeg2video", "-bf", "2", "-c:a", "mp2"],
                      ["mp4", "mov", "mpegts", "matroska"]),
@@ -60,11 +62,11 @@ RECIPES = {
     "vp9-opus.webm": (AV + ["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8",
                             "-c:a", "libopus"], ["webm", "matroska", "mp4", "fmp4"]),
     "two-audio.mkv": (AV + AUDIO + ["-map", "0", "-map", "1", "-map", "2"] + H264 + AAC +
-                      ["-metadata:s:a:1", "language=fra"], ["mp4", "mpegts", "matroska"]),
+                      ["-metadata:s:a:1", "language=fra"], ["mp4", "mpegts", "matroska"] + CHOICES),
     "subtitles.mkv": (AV + ["-i", "SRT", "-map", "0", "-map", "1", "-map", "2"] + H264 + AAC +
-                      ["-c:s", "srt"], ["matroska", "mp4"]),
+                      ["-c:s", "srt"], ["matroska", "mp4"] + CHOICES),
     "subtitles.mp4": (AV + ["-i", "SRT", "-map", "0", "-map", "1", "-map", "2"] + H264 + AAC +
-                      ["-c:s", "mov_text"], ["mp4", "mov", "matroska"]),
+                      ["-c:s", "mov_text"], ["mp4", "mov", "matroska"] + CHOICES),
     "chapters.mp4": (AV + ["-i", "META", "-map_metadata", "2", "-map_chapters", "2"] + H264 + AAC,
                      ["mp4", "mov", "matroska", "flv"]),
     "chapters.mkv": (AV + ["-i", "META", "-map_metadata", "2", "-map_chapters", "2"] + H264 + AAC,
@@ -72,7 +74,7 @@ RECIPES = {
     "picture.mp3": (AUDIO + ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=1:duration=1",
                              "-map", "0", "-map", "1", "-c:a", "libmp3lame", "-c:v", "mjpeg",
                              "-frames:v", "1", "-disposition:v", "attached_pic"],
-                    ["mp3", "mp4", "matroska"]),
+                    ["mp3", "mp4", "matroska"] + CHOICES),
     "late-start.ts": (AV + H264 + AAC + ["-output_ts_offset", "95443.2"],
                       ["mp4", "mpegts", "matroska"]),
     "vorbis.ogg": (AUDIO + ["-c:a", "libvorbis"], ["ogg", "matroska", "webm"]),

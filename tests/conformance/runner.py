@@ -9,6 +9,8 @@ import socket
 import subprocess
 import time
 
+import truth
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 READY_SECONDS = 20
 STOP_SECONDS = 20
@@ -90,7 +92,9 @@ class Runner:
         self.exit_of = statuses()
 
     def run(self, source, out, target, bitexact=False, allow_truncated=False):
-        args = [*self.command, *self.place, *self.extra, "--all-streams", "--format", target]
+        name, all_streams = truth.split(target)
+        args = [*self.command, *self.place, *self.extra, "--format", name]
+        args += ["--all-streams"] if all_streams else []
         args += ["--bitexact"] if bitexact else []
         args += ["--allow-truncated"] if allow_truncated else []
         start = time.monotonic()

@@ -28,7 +28,15 @@ TARGETS = {
     "flac": ["-f", "flac"],
 }
 
+# "matroska-choice": only the streams that ffmpeg picks when nobody says which.
+CHOICE = "-choice"
+
 FIELDS = "stream_index,pts,dts,duration,size,flags,data_hash"
+
+
+def split(target):
+    """(what the container is called, whether all streams are taken)."""
+    return target.removesuffix(CHOICE), not target.endswith(CHOICE)
 
 
 def version():
@@ -62,10 +70,12 @@ def packets(path):
 def remux(source, target, out, bitexact):
     """Runs ffmpeg file to file; returns its exit code and what it said."""
     exact = ["-bitexact"] if bitexact else []
+    name, all_streams = split(target)
+    streams = ["-map", "0"] if all_streams else []
     try:
         done = subprocess.run(
-            ["ffmpeg", "-v", "error", "-nostdin", *exact, "-y", "-i", source, "-map", "0",
-             "-c", "copy", *exact, *TARGETS[target], out],
+            ["ffmpeg", "-v", "error", "-nostdin", *exact, "-y", "-i", source, *streams,
+             "-c", "copy", *exact, *TARGETS[name], out],
             capture_output=True, timeout=FFMPEG_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return -1, f"ffmpeg took more than {FFMPEG_SECONDS} s"
@@ -82,7 +92,7 @@ class Truth:
         os.makedirs(folder, exist_ok=True)
 
     def key(self, source_sha256, target):
-        what = [self.version, source_sha256, target, TARGETS[target], FIELDS]
+        what = [self.version, source_sha256, target, TARGETS[split(target)[0]], FIELDS]
         return hashlib.sha256(repr(what).encode()).hexdigest()[:32]
 
     def __call__(self, source, source_sha256, target):
