@@ -9,13 +9,13 @@
 #include <hwloc/glibc-sched.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/quota.h"
 #include "ring/base.h"
 
 /* Loading takes 0.4 ms instead of 1.3 without asking every core's CPUID (the kernel has told), and
@@ -24,14 +24,13 @@
     (HWLOC_TOPOLOGY_FLAG_NO_DISTANCES | HWLOC_TOPOLOGY_FLAG_NO_MEMATTRS |                          \
         HWLOC_TOPOLOGY_FLAG_NO_CPUKINDS)
 
-#define WAKE_TRIALS_MAX   200
-#define WAKE_TRIALS_MIN   5
-#define WAKE_BUDGET_NS    2000000u /* then no new trial starts */
-#define WAKE_PATIENCE_MS  10       /* for one wake; a machine this slow is not measured */
-#define WAKE_CALL         1u
-#define WAKE_LAST_CALL    2u
-#define NS_PER_SECOND     1000000000ull
-#define CGROUP_TEXT_BYTES 512
+#define WAKE_TRIALS_MAX  200
+#define WAKE_TRIALS_MIN  5
+#define WAKE_BUDGET_NS   2000000u /* then no new trial starts */
+#define WAKE_PATIENCE_MS 10       /* for one wake; a machine this slow is not measured */
+#define WAKE_CALL        1u
+#define WAKE_LAST_CALL   2u
+#define NS_PER_SECOND    1000000000ull
 
 static int load(hwloc_topology_t hwloc, const char *synthetic)
 {
@@ -118,48 +117,6 @@ static int list_cpus(struct rmx_topology *topology)
     return topology->cpus ? 0 : -ENODEV;
 }
 
-/* Reads a small file's first line. */
-static bool read_line(const char *path, char *line, int bytes)
-{
-    FILE *file = fopen(path, "re");
-    bool got = file && fgets(line, bytes, file);
-
-    if (file) {
-        fclose(file);
-    }
-    if (got) {
-        line[strcspn(line, "\n")] = '\0';
-    }
-    return got;
-}
-
-/* cpu.max of our cgroup (version 2): "max PERIOD", or "QUOTA PERIOD" in us. 0 = no limit known. */
-static uint32_t read_quota(void)
-{
-    char group[CGROUP_TEXT_BYTES];
-    char path[CGROUP_TEXT_BYTES + 64];
-    char line[64];
-    char *end;
-    unsigned long quota;
-    unsigned long period;
-
-    if (!read_line("/proc/self/cgroup", group, sizeof(group)) || strncmp(group, "0::", 3) != 0) {
-        return 0;
-    }
-    snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cpu.max", group + 3);
-    if (!read_line(path, line, sizeof(line)) &&
-        !read_line("/sys/fs/cgroup/cpu.max", line, sizeof(line))) {
-        return 0;
-    }
-    quota = strtoul(line, &end, 10);
-    period = strtoul(end, NULL, 10);
-    if (quota == 0 || period == 0) {
-        return 0; /* "max", or no numbers */
-    }
-    quota = quota / period + (quota % period != 0);
-    return quota < RMX_CPUS_MAX ? (uint32_t)quota : 0;
-}
-
 int rmx_topology_load(struct rmx_topology *topology, const char *synthetic)
 {
     int result;
@@ -176,7 +133,7 @@ int rmx_topology_load(struct rmx_topology *topology, const char *synthetic)
         rmx_topology_fini(topology);
         return result;
     }
-    topology->quota = synthetic ? 0 : read_quota();
+    topology->quota = synthetic ? 0 : rmx_quota_read(RMX_QUOTA_MEMBERSHIP, RMX_QUOTA_ROOT);
     return 0;
 }
 
