@@ -18,7 +18,7 @@ bool rmx_bell_ring(const struct rmx_bell *bell)
 {
     uint64_t once = 1;
 
-    /* R5, pairs with A5: who arms after this sees what we did before it. */
+    /* R6, pairs with A6: who arms after this sees what we did before it. */
     if (atomic_exchange_explicit(&bell->shm->asleep, 0, memory_order_release) == 0) {
         return false;
     }

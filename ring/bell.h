@@ -6,18 +6,19 @@
  * likes, or never rings, costs latency on its own job, because every sleep has a bound.
  *
  *     sleeper                               waker
- *     arm                       A5          publish, release, seek ...
- *     ask every ring it waits for           asked? then ring              R5
+ *     arm                       A6          publish, release, seek ...
+ *     ask every ring it waits for           asked? then ring              R6
  *     all said it may sleep:
  *         poll(fd), with a time limit       (rings: the word was 1, so it writes the eventfd)
  *     disarm
  *     hear
  *     serve every ring
  *
- * The word is one more ask word, and the argument of ring.h holds for it: of the sleeper's exchange
- * (arm) and the waker's (ring) one comes first. If arm does, ring sees 1 and writes the eventfd. If
- * ring does, all that came before it is visible to the looks that follow arm. So arm comes before
- * the asks, never after. Many may ring one bell; one thread sleeps on it.
+ * Arm comes before the asks, never after: who takes an ask must find the bell armed (ring.h). The
+ * bell's word is one more ask word, and of its two exchanges one comes first: if arm does, ring
+ * sees 1 and writes the eventfd; if ring does, all that came before it is visible to the looks that
+ * follow arm. So a waker may also ring without any ask, for news that no ring carries, and pays one
+ * exchange while the sleeper is awake. Many may ring one bell; one thread sleeps on it.
  */
 #ifndef RMX_RING_BELL_H
 #define RMX_RING_BELL_H
@@ -35,7 +36,7 @@ struct rmx_bell {
 /* Sleeper: says that it is about to sleep. The looks at everything it waits for come after this. */
 static inline void rmx_bell_arm(const struct rmx_bell *bell)
 {
-    /* A5, pairs with R5: what was done before the bell last rang is visible to those looks. */
+    /* A6, pairs with R6: what was done before the bell last rang is visible to those looks. */
     (void)atomic_exchange_explicit(&bell->shm->asleep, 1, memory_order_acquire);
 }
 

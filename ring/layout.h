@@ -24,7 +24,8 @@
  *     R2 release  -> A2 reserve   the empty slot travels back to the producer
  *     R3 seek     -> A3 seek due  the new offset travels to the producer
  *     R4 asked    -> A4 ask       what was published (or released) travels to who wants to sleep
- *     R5 ring     -> A5 arm       what happened before the ring travels to who wants to sleep
+ *     R5 ask      -> A5 asked     that the sleeper's bell is armed travels to who will ring it
+ *     R6 ring     -> A6 arm       what happened before the ring travels to who wants to sleep
  */
 #ifndef RMX_RING_LAYOUT_H
 #define RMX_RING_LAYOUT_H

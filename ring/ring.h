@@ -8,22 +8,28 @@
  * Counts are free-running 64-bit numbers. The four calls are for batches: they look at the peer's
  * line each time. The _one forms look again only when the last look is used up.
  *
- * Sleeping without losing a wake-up. Who wants to sleep sets its ask word, then looks at the ring
- * once more. The other side moves its count, then takes the ask word, once per batch, and wakes the
- * sleeper if it was set:
+ * Sleeping without losing a wake-up. Who wants to sleep arms its bell (bell.h), sets its ask word,
+ * then looks at the ring once more. The other side moves its count, then takes the ask word, once
+ * per batch, and rings if it was set:
  *
  *     sleeper                            waker
- *     exchange(ask, 1)       A4          publish (or release)
- *     look again                         exchange(ask, 0)       R4
- *     nothing: sleep                     was 1: wake it
+ *     arm the bell                       publish (or release)
+ *     exchange(ask, 1)       A4 R5       exchange(ask, 0)       R4 A5
+ *     look again                         was 1: ring the bell
+ *     nothing: sleep
  *
- * Both are exchanges of one word, so one comes first in its modification order. If the sleeper's
- * does, the waker reads its 1 and wakes it. If the waker's does, the sleeper's exchange reads what
- * the waker's wrote (or a later exchange, which carries it on), which is an R4 -> A4 edge, so the
- * second look sees the count. There is no third case, hence no fence. The word must not be looked
- * at with a plain load first "to save the exchange": that load may be satisfied before the count is
- * visible, both sides then see nothing, and the wake-up is lost. Nor may it ever be reset with a
- * plain store, which would cut the chain of exchanges that carries the edge.
+ * Both are exchanges of one word, so one comes first in its modification order. If the waker's
+ * does, the sleeper's reads what it wrote (or a later exchange, which carries it on): that is the
+ * edge R4 -> A4, and the second look sees the count. If the sleeper's does, the waker reads its 1:
+ * that is R5 -> A5, and the bell it rings is armed. There is no third case, hence no fence.
+ *
+ * R5 -> A5 is not there for form's sake. The count may be seen without any ask, by polling; without
+ * the edge a waker that is late with its exchange could take an ask meant for the next count and
+ * ring a bell not yet armed, and the next count would find no ask. tests/spin found that.
+ *
+ * The word must not be looked at with a plain load first "to save the exchange": that load may be
+ * satisfied before the count is visible, both sides then see nothing, and the wake-up is lost. Nor
+ * may it ever be reset with a plain store, which would cut the chain of exchanges.
  */
 #ifndef RMX_RING_RING_H
 #define RMX_RING_RING_H
@@ -117,8 +123,9 @@ static inline void rmx_ring_publish(struct rmx_ring *ring, uint32_t n)
  * caller. */
 static inline bool rmx_ring_consumer_asked(struct rmx_ring *ring)
 {
-    /* R4, pairs with A4: a consumer that asks after this sees what we published before it. */
-    return atomic_exchange_explicit(&ring->shm->consumer_asks, 0, memory_order_release) != 0;
+    /* R4, pairs with A4: a consumer that asks after this sees what we published before it.
+     * A5, pairs with R5: one that has asked has armed its bell, and we shall find it armed. */
+    return atomic_exchange_explicit(&ring->shm->consumer_asks, 0, memory_order_acq_rel) != 0;
 }
 
 /* No room: may the producer sleep for it? True: it has asked, there still is none, and the consumer
@@ -166,8 +173,9 @@ static inline void rmx_ring_release(struct rmx_ring *ring, uint32_t n)
  * now up to the caller. */
 static inline bool rmx_ring_producer_asked(struct rmx_ring *ring)
 {
-    /* R4, pairs with A4: a producer that asks after this sees what we released before it. */
-    return atomic_exchange_explicit(&ring->shm->producer_asks, 0, memory_order_release) != 0;
+    /* R4, pairs with A4: a producer that asks after this sees what we released before it.
+     * A5, pairs with R5: one that has asked has armed its bell, and we shall find it armed. */
+    return atomic_exchange_explicit(&ring->shm->producer_asks, 0, memory_order_acq_rel) != 0;
 }
 
 /* Nothing to read: may the consumer sleep for it? True: it has asked, there still is nothing, and
@@ -179,8 +187,9 @@ bool rmx_ring_consumer_ask(struct rmx_ring *ring);
 /* Sets it. The caller looks at everything it waits for afterwards. */
 static inline void rmx_ring_ask(_Atomic uint32_t *word)
 {
-    /* A4, pairs with R4: what the waker did before it last took the word is visible to our look. */
-    (void)atomic_exchange_explicit(word, 1, memory_order_acquire);
+    /* A4, pairs with R4: what the waker did before it last took the word is visible to our look.
+     * R5, pairs with A5: the bell we armed before this is armed for who takes the word. */
+    (void)atomic_exchange_explicit(word, 1, memory_order_acq_rel);
 }
 
 /* Takes it back, since the look found something. An exchange, so that the chain holds; relaxed,
