@@ -152,10 +152,16 @@ static void print(struct bench *bench, long rounds)
     printf("  \"ffmpeg_to_ringmux_p50\": %.4g\n}\n", ffmpeg / job);
 }
 
+/* To a daemon that runs, or to one of our own: $RINGMUX_DAEMON, else the one built with us. */
 static void connect_to(struct bench *bench, const char *socket)
 {
-    int error = socket ? rmx_open(&bench->client, socket) : rmx_open_private(&bench->client, NULL);
+    struct rmx_private_options options = { .daemon = RMX_BENCH_DAEMON };
+    int error;
 
+    if (getenv("RINGMUX_DAEMON")) {
+        options.daemon = NULL;
+    }
+    error = socket ? rmx_open(&bench->client, socket) : rmx_open_private(&bench->client, &options);
     if (error < 0) {
         die(socket ? socket : "private daemon", strerrordesc_np(-error));
     }

@@ -20,7 +20,10 @@ uint64_t rmx_samples_now_ns(void)
 
 void rmx_samples_add(struct rmx_samples *samples, double value)
 {
-    rmx_assert(samples->count < RMX_SAMPLES_MAX);
+    if (!samples->value) {
+        samples->value = calloc(RMX_SAMPLES_MAX, sizeof(*samples->value));
+    }
+    rmx_assert(samples->value && samples->count < RMX_SAMPLES_MAX);
     samples->value[samples->count++] = value;
 }
 

@@ -14,7 +14,7 @@ struct rmx_samples {
     const char *name;
     const char *unit;
     size_t count;
-    double value[RMX_SAMPLES_MAX]; /* in the order measured, until something asks for an order */
+    double *value; /* made by the first add; in the order measured until an order is asked for */
 };
 
 uint64_t rmx_samples_now_ns(void);
