@@ -20,19 +20,10 @@
 #include <sys/types.h>
 
 #include "engine/berth.h"
+#include "engine/brake.h"
 #include "engine/loop.h"
-#include "ipc/lane_wire.h"
-
-struct rmx_warden;
-
-/* What a dead worker left behind: a private copy, text printable and NUL-terminated. */
-struct rmx_last_words {
-    uint32_t flow;   /* what it worked on when it died; UINT32_MAX = nothing, or it lies */
-    uint32_t stage;  /* enum rmx_stage, or any number */
-    uint32_t signal; /* that it caught; 0 = it could not say */
-    uint64_t jobs;   /* it had ended */
-    char text[RMX_LAST_WORDS_BYTES];
-};
+#include "engine/nursery.h"
+#include "engine/obituary.h"
 
 struct rmx_warden_plan {
     const char *program; /* path of ringmux-worker; NULL or "" = see rmx_warden_start() */
@@ -71,23 +62,15 @@ struct rmx_process {
     struct rmx_op pidfd_op;
 };
 
-#define RMX_WARDEN_DEATHS 10u /* in 10 s: then births are slowed down */
-
 struct rmx_warden {
     struct rmx_warden_plan plan;
     struct rmx_loop *loop;
     char program[512];
-    int zygote_fd; /* our end of its control socket; -1 = there is none */
-    int zygote_pidfd;
-    pid_t zygote_pid;
-    struct rmx_op zygote_op;       /* its messages */
-    struct rmx_op zygote_pidfd_op; /* its death */
+    struct rmx_nursery nursery;
     int timer_fd;
     struct rmx_op timer_op;
     uint32_t tickets;
-    uint64_t deaths[RMX_WARDEN_DEATHS]; /* when; a ring */
-    uint32_t deaths_count;              /* ever */
-    uint32_t slow_births;               /* in a row: the delay doubles with each */
+    struct rmx_brake brake;
     uint64_t next_birth_ns;
     uint64_t kill_at_ns; /* stopping: patience ends */
     bool stopping;

@@ -41,6 +41,7 @@ ALLOCATES = {
     "engine/gate.c",
     "engine/lane.c",
     "engine/ringmuxd.c",
+    "engine/warden.c",
 }
 
 # Banned call: what to use instead.

@@ -12,27 +12,13 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
+#include "engine/worker/sanitizer.h"
 #include "ring/base.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_ASAN
-#endif
-#if __has_feature(thread_sanitizer)
-#define WITH_TSAN
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_ASAN
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define WITH_TSAN
-#endif
-
-#ifdef WITH_ASAN
+#if RMX_WITH_ASAN
 #include <sanitizer/common_interface_defs.h>
 #endif
-#ifdef WITH_TSAN
+#if RMX_WITH_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
 
@@ -61,10 +47,10 @@ static _Thread_local struct rmx_fiber *running;
 /* Tells the sanitizers that `to` runs next. */
 static void announce_leave(struct stack_side *from, const struct stack_side *to)
 {
-#ifdef WITH_ASAN
+#if RMX_WITH_ASAN
     __sanitizer_start_switch_fiber(&from->fake_stack, to->bottom, to->bytes);
 #endif
-#ifdef WITH_TSAN
+#if RMX_WITH_TSAN
     from->shadow = __tsan_get_current_fiber();
     __tsan_switch_to_fiber(to->shadow, 0);
 #endif
@@ -75,7 +61,7 @@ static void announce_leave(struct stack_side *from, const struct stack_side *to)
 /* Tells them that `here` runs now, and notes which stack it came from. */
 static void announce_arrive(struct stack_side *here, struct stack_side *from)
 {
-#ifdef WITH_ASAN
+#if RMX_WITH_ASAN
     __sanitizer_finish_switch_fiber(here->fake_stack, &from->bottom, &from->bytes);
 #endif
     (void)here;
@@ -131,7 +117,7 @@ struct rmx_fiber *rmx_fiber_new(void)
     fiber = (struct rmx_fiber *)(void *)(mapping + MAPPING_BYTES - head_bytes);
     fiber->own_side.bottom = mapping + RMX_FIBER_GUARD_BYTES;
     fiber->own_side.bytes = RMX_FIBER_STACK_BYTES - head_bytes;
-#ifdef WITH_TSAN
+#if RMX_WITH_TSAN
     fiber->own_side.shadow = __tsan_create_fiber(0);
 #endif
     return fiber;
@@ -145,7 +131,7 @@ void rmx_fiber_free(struct rmx_fiber **fiber)
         return;
     }
     rmx_assert(gone->work == NULL && gone != running);
-#ifdef WITH_TSAN
+#if RMX_WITH_TSAN
     __tsan_destroy_fiber(gone->own_side.shadow);
 #endif
     size_t below = RMX_FIBER_GUARD_BYTES + gone->own_side.bytes;

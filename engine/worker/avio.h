@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the two ends of a job (source.h, sink.h) share: how to wait, how to tell the lane, and what
+ * went wrong beside the media. Worker process, the job's fiber.
+ */
+#ifndef RMX_ENGINE_WORKER_AVIO_H
+#define RMX_ENGINE_WORKER_AVIO_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ipc/lane_wire.h"
+#include "ipc/status.h"
+
+struct rmx_avio {
+    const _Atomic uint32_t *stop; /* in the arena; the lane writes it */
+
+    /* Waits until a note came for the job; may come back without one. Nothing may happen between
+     * the ring's ask and this, or the note could be taken for another's. */
+    void (*sleep)(void *owner);
+
+    /* The input ring is empty: a good moment to send out what was made. Comes before the ask. */
+    void (*starve)(void *owner);
+
+    /* Tells the lane that room (INPUT) or chunks (OUTPUT) came, and wakes it. */
+    void (*tell)(void *owner, enum rmx_note_kind kind);
+    void *owner;
+
+    enum rmx_status status; /* OK, or the first thing that ended the job from outside */
+    int cause;              /* INPUT_IO: -errno */
+};
+
+/* Is the job over, for whatever reason outside of the media? Looks at the stop word. */
+bool rmx_avio_over(struct rmx_avio *avio);
+
+/* Ends the job; the first one to say so wins. Returns the AVERROR to leave libavformat with. */
+int rmx_avio_end(struct rmx_avio *avio, enum rmx_status status, int cause);
+
+#endif

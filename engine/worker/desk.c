@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Where a worker's jobs come in and get their turns. See desk.h.
+ */
+#include "engine/worker/desk.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <time.h>
+
+#include "engine/worker/fiber.h"
+#include "engine/worker/lastwords.h"
+#include "engine/worker/remux.h"
+#include "engine/worker/task.h"
+#include "ipc/lane_wire.h"
+#include "ring/mail.h"
+
+#define NONE UINT32_MAX
+
+/* A job that computes lets others have the core this often. */
+#define TURN_NS          200000u
+#define BREATHS_PER_LOOK 16u /* packets between two looks at the clock */
+#define SPINS_PER_LOOK   32u /* polls between two looks at the clock */
+#define SLEEP_S_MAX      1   /* then look again, whatever the bell says */
+
+_Static_assert(sizeof(struct rmx_ring_shm) + RMX_WORKER_MAIL_SLOTS * sizeof(struct rmx_note_shm) <=
+                   sizeof(((struct rmx_worker_shm *)0)->to_worker),
+    "the mailbox fits");
+_Static_assert(sizeof(((struct rmx_worker_shm *)0)->to_lane) ==
+                   sizeof(((struct rmx_worker_shm *)0)->to_worker),
+    "both mailboxes fit");
+
+enum seat_state {
+    SEAT_IDLE = 0,
+    SEAT_READY = 1,
+    SEAT_RUNNING = 2,
+    SEAT_WAITING = 3,
+};
+
+/* A flow's place at the desk. */
+struct seat {
+    struct rmx_fiber *fiber; /* while it has a job */
+    uint32_t next_ready;
+    enum seat_state state;
+};
+
+static struct {
+    const struct rmx_desk_plan *plan;
+    struct rmx_worker_shm *shm;
+    struct rmx_mail inbox;
+    struct rmx_mail outbox;
+    struct rmx_bell own_bell;
+    struct rmx_bell lane_bell;
+    struct seat seats[RMX_WORKER_FLOWS_MAX];
+    uint32_t ready_first;
+    uint32_t ready_last;
+    struct rmx_fiber *pool[RMX_WORKER_FLOWS_MAX]; /* idle fibers, last used on top */
+    uint32_t pool_count;
+    uint32_t current; /* the flow that runs; NONE = the scheduler does */
+    uint64_t turn_ends_ns;
+    uint32_t breaths;
+    int error; /* -EBADMSG: the lane broke a rule */
+} desk;
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    rmx_assert(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void refuse(const char *why)
+{
+    rmx_lastwords_say(why);
+    desk.error = -EBADMSG;
+}
+
+/* --- turns ----------------------------------------------------------------------------------- */
+
+static void make_ready(uint32_t flow)
+{
+    desk.seats[flow].state = SEAT_READY;
+    desk.seats[flow].next_ready = NONE;
+    if (desk.ready_first == NONE) {
+        desk.ready_first = flow;
+    } else {
+        desk.seats[desk.ready_last].next_ready = flow;
+    }
+    desk.ready_last = flow;
+}
+
+static uint32_t take_ready(void)
+{
+    uint32_t flow = desk.ready_first;
+
+    if (flow != NONE) {
+        desk.ready_first = desk.seats[flow].next_ready;
+    }
+    return flow;
+}
+
+static void run_turn(uint32_t flow)
+{
+    struct seat *seat = &desk.seats[flow];
+
+    rmx_assert(seat->state == SEAT_READY);
+    seat->state = SEAT_RUNNING;
+    desk.current = flow;
+    desk.turn_ends_ns = 0;
+    rmx_lastwords_on_core(flow);
+    if (!rmx_fiber_resume(seat->fiber)) {
+        desk.pool[desk.pool_count++] = seat->fiber;
+        *seat = (struct seat){ .state = SEAT_IDLE };
+        rmx_lastwords_count_job();
+    }
+    rmx_lastwords_on_core(RMX_LASTWORDS_NO_FLOW);
+    desk.current = NONE;
+}
+
+/* --- what a job asks of its desk, on its fiber ------------------------------------------------ */
+
+static void tell(void *owner, enum rmx_note_kind kind)
+{
+    struct rmx_note note = { .kind = kind, .flow = desk.current };
+
+    (void)owner;
+    if (rmx_mail_post(&desk.outbox, &note) < 0) {
+        refuse("the lane's mailbox is full or broken");
+        return;
+    }
+    (void)rmx_bell_ring(&desk.lane_bell);
+}
+
+static void sleep_here(void *owner)
+{
+    (void)owner;
+    desk.seats[desk.current].state = SEAT_WAITING;
+    rmx_fiber_yield();
+}
+
+static bool mail_is_due(void)
+{
+    return rmx_ring_peek_one(&desk.inbox.ring) != 0; /* -EBADMSG is for take_mail() to find */
+}
+
+static void breathe(void)
+{
+    uint64_t now;
+
+    if (++desk.breaths % BREATHS_PER_LOOK != 0) {
+        return;
+    }
+    now = now_ns();
+    if (desk.turn_ends_ns == 0) {
+        desk.turn_ends_ns = now + TURN_NS;
+    }
+    if (now >= desk.turn_ends_ns && (desk.ready_first != NONE || mail_is_due())) {
+        make_ready(desk.current);
+        rmx_fiber_yield();
+    }
+}
+
+static void work(void *argument)
+{
+    const struct rmx_task_host host = { .sleep = sleep_here, .tell = tell };
+    struct rmx_flow_shm *flow = argument;
+
+    rmx_task_run(flow, desk.plan->arena, &host);
+    tell(NULL, RMX_NOTE_DONE);
+}
+
+/* --- notes ----------------------------------------------------------------------------------- */
+
+static void begin_job(uint32_t flow)
+{
+    struct seat *seat = &desk.seats[flow];
+
+    if (seat->state != SEAT_IDLE) {
+        refuse("the lane started a job in a flow that has one");
+        return;
+    }
+    seat->fiber = desk.pool_count > 0 ? desk.pool[--desk.pool_count] : rmx_fiber_new();
+    if (seat->fiber == NULL) {
+        refuse("no address space is left for a fiber");
+        return;
+    }
+    rmx_fiber_start(seat->fiber, work, &desk.shm->flows[flow]);
+    make_ready(flow);
+}
+
+static void take_note(const struct rmx_note *note)
+{
+    if (note->flow >= desk.plan->flows) {
+        refuse("the lane named a flow that is not in the table");
+        return;
+    }
+    switch (note->kind) {
+    case RMX_NOTE_RUN:
+        begin_job(note->flow);
+        break;
+    case RMX_NOTE_CANCEL:
+    case RMX_NOTE_INPUT:
+    case RMX_NOTE_OUTPUT:
+        if (desk.seats[note->flow].state == SEAT_WAITING) {
+            make_ready(note->flow); /* else it looks by itself before it waits, or is over */
+        }
+        break;
+    default:
+        refuse("the lane sent a note of an unknown kind");
+    }
+}
+
+static void take_mail(void)
+{
+    struct rmx_note note;
+    int taken = 1;
+
+    while (taken == 1 && desk.error == 0) {
+        taken = rmx_mail_take(&desk.inbox, &note);
+        if (taken == 1) {
+            take_note(&note);
+        } else if (taken < 0) {
+            refuse("the counts of the lane's mailbox are impossible");
+        }
+    }
+}
+
+/* --- waiting --------------------------------------------------------------------------------- */
+
+static void pause_core(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* True if mail came. */
+static bool spin(void)
+{
+    uint64_t until = desk.plan->spin_ns == 0 ? 0 : now_ns() + desk.plan->spin_ns;
+
+    while (until != 0) {
+        for (uint32_t i = 0; i < SPINS_PER_LOOK; i++) {
+            if (mail_is_due()) {
+                return true;
+            }
+            pause_core();
+        }
+        if (now_ns() >= until) {
+            break;
+        }
+    }
+    return mail_is_due();
+}
+
+/* Sleeps until the bell rings, the daemon hangs up or a second is over. False: it hung up. */
+static bool sleep_on_bell(void)
+{
+    static const struct timespec longest = { .tv_sec = SLEEP_S_MAX };
+    struct pollfd fds[] = {
+        { .fd = desk.own_bell.fd, .events = POLLIN },
+        { .fd = desk.plan->ctl_fd, .events = POLLIN },
+    };
+
+    rmx_bell_arm(&desk.own_bell);
+    if (!mail_is_due()) {
+        (void)ppoll(fds, 2, &longest, NULL); /* whatever woke us, the next look tells */
+    }
+    rmx_bell_disarm(&desk.own_bell);
+    if (fds[0].revents != 0) {
+        (void)rmx_bell_hear(&desk.own_bell);
+    }
+    return fds[1].revents == 0;
+}
+
+static int take_over(const struct rmx_desk_plan *plan)
+{
+    struct rmx_worker_shm *shm = plan->arena->base;
+    int error = rmx_mail_attach(&desk.inbox, plan->arena,
+        offsetof(struct rmx_worker_shm, to_worker), RMX_WORKER_MAIL_SLOTS);
+
+    error = error < 0 ? error
+                      : rmx_mail_attach(&desk.outbox, plan->arena,
+                            offsetof(struct rmx_worker_shm, to_lane), RMX_WORKER_MAIL_SLOTS);
+    desk.plan = plan;
+    desk.shm = shm;
+    desk.own_bell = (struct rmx_bell){ .shm = &shm->worker_bell, .fd = plan->worker_bell_fd };
+    desk.lane_bell = (struct rmx_bell){ .shm = &shm->lane_bell, .fd = plan->lane_bell_fd };
+    desk.ready_first = NONE;
+    desk.current = NONE;
+    rmx_remux_breathe = breathe;
+    return error;
+}
+
+int rmx_desk_run(const struct rmx_desk_plan *plan)
+{
+    bool wanted = true;
+    int error = take_over(plan);
+
+    rmx_assert(plan->flows <= RMX_WORKER_FLOWS_MAX);
+    if (error < 0) {
+        return error;
+    }
+    while (wanted && desk.error == 0) {
+        uint32_t flow;
+
+        take_mail();
+        flow = take_ready();
+        if (flow != NONE) {
+            run_turn(flow);
+        } else if (desk.error == 0 && !spin()) {
+            wanted = sleep_on_bell();
+        }
+    }
+    return desk.error;
+}

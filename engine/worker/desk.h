@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Where a worker's jobs come in and get their turns: notes from the lane's mailbox make fibers
+ * ready, ready fibers run one after the other, and when none is, the worker polls a while and
+ * sleeps. Worker process, its one thread.
+ *
+ *   IDLE --RUN--> READY --turn--> RUNNING --sleeps--> WAITING --note--> READY
+ *                                    `--job ends--> IDLE
+ *
+ * No note is lost: a job that is going to wait first asks its ring, then looks again, then waits,
+ * and notes are taken off the mailbox only by the scheduler, when every job waits or stands in
+ * line.
+ */
+#ifndef RMX_ENGINE_WORKER_DESK_H
+#define RMX_ENGINE_WORKER_DESK_H
+
+#include <stdint.h>
+
+#include "ring/bell.h"
+#include "ring/region.h"
+
+struct rmx_desk_plan {
+    const struct rmx_region *arena; /* laid out as ipc/lane_wire.h says */
+    uint32_t flows;                 /* entries of its flow table */
+    int worker_bell_fd;
+    int lane_bell_fd;
+    int ctl_fd; /* says nothing; its hang-up means the daemon is done with us */
+    uint64_t spin_ns;
+};
+
+/* Works until the daemon hangs up (returns 0) or is not to be worked with (-EBADMSG: it sent
+ * nonsense; last words say what). At most once in a process. */
+int rmx_desk_run(const struct rmx_desk_plan *plan);
+
+#endif

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A job's output ring as an AVIOContext. See sink.h.
+ */
+#include "engine/worker/sink.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <libavformat/version.h>
+#include <libavutil/error.h>
+#include <libavutil/mem.h>
+
+#if LIBAVFORMAT_VERSION_MAJOR >= 61
+typedef const uint8_t written_byte;
+#else
+typedef uint8_t written_byte;
+#endif
+
+/* libavformat's own buffer holds only what it writes byte by byte: see `direct` below. */
+#define BUFFER_BYTES (4 * 1024)
+
+/* Offers the reserved chunk to the drain. */
+static void publish(struct rmx_sink *sink, uint16_t flags)
+{
+    struct rmx_chunk chunk = {
+        .offset = sink->start,
+        .bytes = sink->filled,
+        .generation = sink->ring.generation,
+        .flags = flags,
+    };
+
+    rmx_chunk_fill(&sink->ring, 0, &chunk);
+    rmx_ring_publish(&sink->ring.ring, 1);
+    sink->gathering = false;
+    if (rmx_ring_consumer_asked(&sink->ring.ring)) {
+        sink->avio->tell(sink->avio->owner, RMX_NOTE_OUTPUT);
+    }
+}
+
+/* Waits for an empty chunk, which then begins at `at`. Returns 0 or an AVERROR. */
+static int reserve(struct rmx_sink *sink)
+{
+    int room = 0;
+
+    rmx_assert(!sink->gathering);
+    while (room == 0) {
+        if (rmx_avio_over(sink->avio)) {
+            return AVERROR_EXIT;
+        }
+        room = rmx_ring_reserve_one(&sink->ring.ring);
+        if (room == 0 && rmx_ring_producer_ask(&sink->ring.ring)) {
+            sink->avio->sleep(sink->avio->owner);
+        }
+    }
+    if (room < 0) {
+        return rmx_avio_end(sink->avio, RMX_STATUS_PEER_CORRUPT, 0);
+    }
+    sink->start = sink->at;
+    sink->filled = 0;
+    return 0;
+}
+
+/* Can the byte at `at` go into the chunk at hand, leaving no hole? */
+static bool fits(const struct rmx_sink *sink)
+{
+    return sink->at >= sink->start && sink->at <= sink->start + sink->filled &&
+           sink->at < sink->start + sink->ring.chunk_bytes;
+}
+
+/* Copies what fits into one chunk. Returns how much, or an AVERROR. */
+static int gather(struct rmx_sink *sink, const uint8_t *bytes, uint32_t wanted)
+{
+    uint32_t from;
+    uint32_t room;
+
+    if (sink->gathering && !fits(sink)) {
+        publish(sink, 0);
+    }
+    if (!sink->gathering) {
+        int error = reserve(sink);
+
+        if (error < 0) {
+            return error;
+        }
+        sink->gathering = true;
+    }
+    from = (uint32_t)(sink->at - sink->start);
+    room = sink->ring.chunk_bytes - from;
+    wanted = wanted < room ? wanted : room;
+    memcpy(rmx_chunk_payload(&sink->ring, 0) + from, bytes, wanted);
+    sink->at += wanted;
+    sink->filled = from + wanted > sink->filled ? from + wanted : sink->filled;
+    sink->end = sink->at > sink->end ? sink->at : sink->end;
+    if (sink->filled == sink->ring.chunk_bytes) {
+        publish(sink, 0);
+    }
+    return (int)wanted;
+}
+
+static int write_bytes(void *opaque, written_byte *bytes, int size)
+{
+    struct rmx_sink *sink = opaque;
+    int written = 0;
+
+    if (rmx_avio_over(sink->avio)) {
+        return AVERROR_EXIT;
+    }
+    if (size < 0 || sink->at > (uint64_t)(INT64_MAX - size)) {
+        return AVERROR(EINVAL);
+    }
+    while (written < size) {
+        int n = gather(sink, bytes + written, (uint32_t)(size - written));
+
+        if (n < 0) {
+            return n;
+        }
+        written += n;
+    }
+    return size;
+}
+
+static int64_t seek(void *opaque, int64_t offset, int whence)
+{
+    struct rmx_sink *sink = opaque;
+    int64_t base;
+
+    whence &= ~AVSEEK_FORCE;
+    if (whence == AVSEEK_SIZE) {
+        return (int64_t)sink->end;
+    }
+    if (whence != SEEK_SET && whence != SEEK_CUR && whence != SEEK_END) {
+        return AVERROR(ENOSYS);
+    }
+    base = whence == SEEK_SET ? 0 : (int64_t)(whence == SEEK_CUR ? sink->at : sink->end);
+    if (__builtin_add_overflow(base, offset, &base) || base < 0) {
+        return AVERROR(EINVAL);
+    }
+    sink->at = (uint64_t)base;
+    return base;
+}
+
+int rmx_sink_init(
+    struct rmx_sink *sink, struct rmx_avio *avio, const struct rmx_chunk_ring *ring, bool seekable)
+{
+    unsigned char *buffer = av_malloc(BUFFER_BYTES);
+
+    *sink = (struct rmx_sink){ .avio = avio, .ring = *ring };
+    if (buffer == NULL) {
+        return -ENOMEM;
+    }
+    sink->context = avio_alloc_context(
+        buffer, BUFFER_BYTES, 1, sink, NULL, write_bytes, seekable ? seek : NULL);
+    if (sink->context == NULL) {
+        av_free(buffer);
+        return -ENOMEM;
+    }
+    sink->context->direct = 1; /* gathering is our job: one copy less */
+    return 0;
+}
+
+void rmx_sink_push(struct rmx_sink *sink)
+{
+    uint32_t room = 0;
+
+    avio_flush(sink->context);
+    if (sink->gathering && rmx_ring_reserve(&sink->ring.ring, &room) == 0 &&
+        room == sink->ring.ring.slots) {
+        publish(sink, RMX_CHUNK_FLUSH);
+    }
+}
+
+void rmx_sink_finish(struct rmx_sink *sink)
+{
+    if (!sink->gathering) {
+        sink->at = sink->end;
+        if (reserve(sink) < 0) {
+            return;
+        }
+    }
+    publish(sink, RMX_CHUNK_END);
+}
+
+void rmx_sink_fini(struct rmx_sink *sink)
+{
+    if (sink->context != NULL) {
+        av_freep((void *)&sink->context->buffer);
+        avio_context_free(&sink->context);
+    }
+}

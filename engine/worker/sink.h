@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A job's output ring as an AVIOContext. Worker process, the job's fiber. Bytes are gathered in the
+ * reserved chunk itself, and each full chunk is offered at once. Going back inside the chunk at
+ * hand rewrites it in place; any other jump begins a new chunk at its own offset.
+ */
+#ifndef RMX_ENGINE_WORKER_SINK_H
+#define RMX_ENGINE_WORKER_SINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <libavformat/avio.h>
+
+#include "engine/worker/avio.h"
+#include "ring/chunk.h"
+
+struct rmx_sink {
+    struct rmx_avio *avio;
+    struct rmx_chunk_ring ring; /* the producer's end */
+    AVIOContext *context;
+    uint64_t at;     /* where the next byte goes in the stream */
+    uint64_t end;    /* one beyond the furthest byte written */
+    bool gathering;  /* a chunk is reserved and has bytes */
+    uint64_t start;  /* gathering: of the chunk's first byte, in the stream */
+    uint32_t filled; /* gathering: bytes in it */
+};
+
+/* ring: our end of an output ring nothing was put into. Returns 0 or -ENOMEM. */
+int rmx_sink_init(
+    struct rmx_sink *sink, struct rmx_avio *avio, const struct rmx_chunk_ring *ring, bool seekable);
+
+/* The job is about to wait for a live input: what was gathered goes out, if the reader has taken
+ * all that came before. */
+void rmx_sink_push(struct rmx_sink *sink);
+
+/* The last chunk, and the mark that it is the last. Nothing more may be written. */
+void rmx_sink_finish(struct rmx_sink *sink);
+
+/* Accepts one that was zeroed or whose init failed. */
+void rmx_sink_fini(struct rmx_sink *sink);
+
+#endif

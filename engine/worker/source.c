@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A job's input ring as an AVIOContext. See source.h.
+ */
+#include "engine/worker/source.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <libavutil/error.h>
+#include <libavutil/mem.h>
+
+/* libavformat's own buffer: larger reads go around it, from the ring into the packet. */
+#define BUFFER_BYTES (16 * 1024)
+
+/* A seek forward by less is read through: the feed sends that much in the time a request takes. */
+#define SKIP_BYTES (512u * 1024)
+
+static int corrupt(struct rmx_source *source)
+{
+    return rmx_avio_end(source->avio, RMX_STATUS_PEER_CORRUPT, 0);
+}
+
+/* Gives n chunks back, and tells the feed if it waits for that. */
+static void release(struct rmx_source *source, uint32_t n)
+{
+    rmx_ring_release(&source->ring.ring, n);
+    if (rmx_ring_producer_asked(&source->ring.ring)) {
+        source->avio->tell(source->avio->owner, RMX_NOTE_INPUT);
+    }
+}
+
+static void drop_held(struct rmx_source *source)
+{
+    rmx_assert(source->holding);
+    source->holding = false;
+    release(source, 1);
+}
+
+static bool held_covers(const struct rmx_source *source, uint64_t at)
+{
+    return source->holding && at >= source->held.offset &&
+           at < source->held.offset + source->held.bytes;
+}
+
+/* Will the stream as it flows now come to `at`, and soon? */
+static int within_reach(struct rmx_source *source, bool *within)
+{
+    uint32_t ready = 0;
+    uint64_t reach;
+
+    if (source->at < source->next) {
+        *within = false;
+        return 0;
+    }
+    if (rmx_ring_peek(&source->ring.ring, &ready) < 0) {
+        return corrupt(source);
+    }
+    reach = (uint64_t)ready * source->ring.chunk_bytes;
+    reach = reach > SKIP_BYTES ? reach : SKIP_BYTES;
+    *within = source->ended || source->at - source->next <= reach;
+    return 0;
+}
+
+/* Asks for the stream to go on at `at`. All that came before is dropped at once, so that the feed
+ * has room for what comes. */
+static int ask_for_seek(struct rmx_source *source)
+{
+    uint32_t ready = 0;
+
+    if (source->context->seek == NULL) { /* the stream cannot go back, so nobody could ask */
+        return corrupt(source);
+    }
+    if (rmx_ring_peek(&source->ring.ring, &ready) < 0) {
+        return corrupt(source);
+    }
+    (void)rmx_chunk_seek(&source->ring, source->at);
+    source->next = source->at;
+    source->ended = false;
+    source->error = 0;
+    source->holding = false;
+    release(source, ready);
+    return 0;
+}
+
+/* Takes the next chunk, waiting for it if there is none. Returns 0 with or without one in hand. */
+static int take_chunk(struct rmx_source *source)
+{
+    struct rmx_ring *ring = &source->ring.ring;
+    struct rmx_chunk chunk;
+    int ready = rmx_ring_peek_one(ring);
+
+    if (ready == 0) {
+        source->avio->starve(source->avio->owner);
+        if (rmx_ring_consumer_ask(ring)) {
+            source->avio->sleep(source->avio->owner);
+        }
+        return 0;
+    }
+    if (ready < 0 || rmx_chunk_read(&source->ring, 0, &chunk) < 0) {
+        return corrupt(source);
+    }
+    if (chunk.generation != source->ring.generation) { /* from before a seek */
+        release(source, 1);
+        return 0;
+    }
+    if (chunk.offset != source->next) {
+        return corrupt(source);
+    }
+    source->next += chunk.bytes;
+    source->ended = (chunk.flags & (RMX_CHUNK_END | RMX_CHUNK_ERROR)) != 0;
+    source->error = chunk.error;
+    source->held = chunk;
+    source->holding = chunk.bytes > 0;
+    if (!source->holding) {
+        release(source, 1);
+    }
+    return 0;
+}
+
+static int at_end(struct rmx_source *source)
+{
+    if (source->error < 0) {
+        (void)rmx_avio_end(source->avio, RMX_STATUS_INPUT_IO, source->error);
+        return source->error; /* AVERROR(e) is -e */
+    }
+    return AVERROR_EOF;
+}
+
+/* Brings the chunk with the byte `at` into hand. Returns 0 or an AVERROR. */
+static int locate(struct rmx_source *source)
+{
+    while (!rmx_avio_over(source->avio)) {
+        bool within = false;
+        int error;
+
+        if (held_covers(source, source->at)) {
+            return 0;
+        }
+        if (source->size != RMX_SOURCE_SIZE_UNKNOWN && source->at >= source->size) {
+            return AVERROR_EOF;
+        }
+        error = within_reach(source, &within);
+        if (error < 0) {
+            return error;
+        }
+        if (source->holding && within) {
+            drop_held(source);
+        }
+        if (!within) {
+            error = ask_for_seek(source);
+        } else if (source->ended) {
+            return at_end(source);
+        } else {
+            error = take_chunk(source);
+        }
+        if (error < 0) {
+            return error;
+        }
+    }
+    return AVERROR_EXIT;
+}
+
+static int read_bytes(void *opaque, uint8_t *buffer, int wanted)
+{
+    struct rmx_source *source = opaque;
+    int error = locate(source);
+    uint32_t from;
+    uint32_t bytes;
+
+    if (error < 0) {
+        return error;
+    }
+    from = (uint32_t)(source->at - source->held.offset);
+    bytes = source->held.bytes - from;
+    bytes = bytes < (uint32_t)wanted ? bytes : (uint32_t)wanted;
+    memcpy(buffer, rmx_chunk_payload(&source->ring, 0) + from, bytes);
+    source->at += bytes;
+    source->bytes += bytes;
+    if (from + bytes == source->held.bytes) {
+        drop_held(source);
+    }
+    return (int)bytes;
+}
+
+static int64_t seek(void *opaque, int64_t offset, int whence)
+{
+    struct rmx_source *source = opaque;
+    bool sized = source->size <= INT64_MAX;
+    int64_t base;
+
+    whence &= ~AVSEEK_FORCE;
+    if (whence == SEEK_SET) {
+        base = 0;
+    } else if (whence == SEEK_CUR) {
+        base = (int64_t)source->at;
+    } else if ((whence == SEEK_END || whence == AVSEEK_SIZE) && sized) {
+        base = (int64_t)source->size;
+    } else {
+        return AVERROR(ENOSYS);
+    }
+    if (whence == AVSEEK_SIZE) {
+        return base;
+    }
+    if (__builtin_add_overflow(base, offset, &base) || base < 0) {
+        return AVERROR(EINVAL);
+    }
+    source->at = (uint64_t)base;
+    return base;
+}
+
+int rmx_source_init(struct rmx_source *source, struct rmx_avio *avio,
+    const struct rmx_chunk_ring *ring, uint64_t size, bool seekable)
+{
+    unsigned char *buffer = av_malloc(BUFFER_BYTES);
+
+    *source = (struct rmx_source){ .avio = avio, .ring = *ring, .size = size };
+    if (buffer == NULL) {
+        return -ENOMEM;
+    }
+    source->context = avio_alloc_context(
+        buffer, BUFFER_BYTES, 0, source, read_bytes, NULL, seekable ? seek : NULL);
+    if (source->context == NULL) {
+        av_free(buffer);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+void rmx_source_fini(struct rmx_source *source)
+{
+    if (source->context != NULL) {
+        av_freep((void *)&source->context->buffer); /* libavformat may have replaced ours */
+        avio_context_free(&source->context);
+    }
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A job's input ring as an AVIOContext. Worker process, the job's fiber. libavformat never sees the
+ * ring's memory: each byte is copied out once, since its producer may change it at any time.
+ *
+ * A seek costs nothing until the next read; what was received already, or is about to be, is
+ * skipped instead of asked for again.
+ */
+#ifndef RMX_ENGINE_WORKER_SOURCE_H
+#define RMX_ENGINE_WORKER_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <libavformat/avio.h>
+
+#include "engine/worker/avio.h"
+#include "ring/chunk.h"
+
+#define RMX_SOURCE_SIZE_UNKNOWN UINT64_MAX
+
+struct rmx_source {
+    struct rmx_avio *avio;
+    struct rmx_chunk_ring ring; /* the consumer's end */
+    AVIOContext *context;
+    uint64_t size;         /* or RMX_SOURCE_SIZE_UNKNOWN */
+    uint64_t at;           /* the next byte libavformat reads */
+    uint64_t next;         /* where the next chunk of this generation begins */
+    struct rmx_chunk held; /* holding: being read, not yet released */
+    bool holding;
+    bool ended;     /* nothing comes after `next` */
+    int error;      /* ended: -errno; 0 = the end of the stream */
+    uint64_t bytes; /* handed to libavformat */
+};
+
+/* ring: our end of an input ring nothing was taken from. Returns 0 or -ENOMEM. */
+int rmx_source_init(struct rmx_source *source, struct rmx_avio *avio,
+    const struct rmx_chunk_ring *ring, uint64_t size, bool seekable);
+
+/* Accepts one that was zeroed or whose init failed. */
+void rmx_source_fini(struct rmx_source *source);
+
+#endif

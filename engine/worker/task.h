@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * One job from its flow table entry to its result: checks the spec, puts the stage between the two
+ * rings, says how it went. Worker process, the job's fiber, whose stack holds all of it. Must never
+ * read the entry's spec twice: the arena is shared.
+ */
+#ifndef RMX_ENGINE_WORKER_TASK_H
+#define RMX_ENGINE_WORKER_TASK_H
+
+#include "ipc/lane_wire.h"
+#include "ring/region.h"
+
+struct rmx_task_host { /* see avio.h */
+    void (*sleep)(void *owner);
+    void (*tell)(void *owner, enum rmx_note_kind kind);
+    void *owner;
+};
+
+/* Fills flow->result; the caller tells the lane. */
+void rmx_task_run(
+    struct rmx_flow_shm *flow, const struct rmx_region *arena, const struct rmx_task_host *host);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A worker process, from the zygote's fork to its end: locks itself down, says READY, waits for its
+ * arena, works. Must never return to the zygote's code, nor read a media byte before it is locked
+ * down.
+ */
+#ifndef RMX_ENGINE_WORKER_WORKER_H
+#define RMX_ENGINE_WORKER_WORKER_H
+
+#include <sys/types.h>
+
+#include "ipc/lane_wire.h"
+
+/* How a worker ended, for those who look at its exit code. */
+enum rmx_worker_exit {
+    RMX_WORKER_DONE = 0,     /* the daemon hung up */
+    RMX_WORKER_OPEN = 3,     /* it could not lock itself down */
+    RMX_WORKER_PROTOCOL = 4, /* the daemon said something impossible */
+};
+
+/* In the forked child. ctl_fd: its control socket; zygote: its parent; fork: what the daemon asked
+ * for. */
+_Noreturn void rmx_worker_run(int ctl_fd, pid_t zygote, const struct rmx_lane_msg *fork);
+
+#endif
