@@ -8,6 +8,7 @@
  * cancel what runs, exit 0.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -37,6 +38,7 @@ struct supervisor {
     int signal_fd;
     int report_fd;
     enum rmx_lane_order order;
+    bool listened; /* the socket's file is ours */
     bool announced;
 };
 
@@ -89,8 +91,9 @@ static int open_listener(struct supervisor *sup)
         return 0;
     }
     sup->listen_fd = rmx_sock_listen(sup->config.socket, sup->config.socket_mode);
-    if (sup->listen_fd >= 0) {
-        return 0;
+    sup->listened = sup->listen_fd >= 0 && sup->config.socket[0] != '@';
+    if (sup->listen_fd >= 0) { /* several lanes accept from it: none may wait there */
+        return fcntl(sup->listen_fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
     }
     (void)fprintf(stderr, "ringmuxd: cannot listen on %s: %s%s\n", sup->config.socket,
         strerror(-sup->listen_fd),
@@ -171,7 +174,8 @@ static void order(struct supervisor *sup, enum rmx_lane_order what)
         return;
     }
     sup->order = what;
-    rmx_close(&sup->listen_fd); /* who connects from here on is refused, or finds our successor */
+    rmx_base_close(
+        &sup->listen_fd); /* who connects from here on is refused, or finds our successor */
     for (uint32_t i = 0; i < sup->lanes_count; i++) {
         rmx_lane_order(sup->lanes[i], what);
     }
@@ -299,12 +303,12 @@ int main(int argc, char **argv)
     }
     rmx_log_init(sup.config.log_format, sup.config.log_level);
     result = serve(&sup);
-    if (sup.config.private_fd == 0 && sup.announced) {
+    if (sup.listened) {
         (void)unlink(sup.config.socket);
     }
     rmx_topology_fini(&sup.topology);
-    rmx_close(&sup.listen_fd);
-    rmx_close(&sup.signal_fd);
-    rmx_close(&sup.report_fd);
+    rmx_base_close(&sup.listen_fd);
+    rmx_base_close(&sup.signal_fd);
+    rmx_base_close(&sup.report_fd);
     return result;
 }
