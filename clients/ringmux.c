@@ -339,7 +339,7 @@ int rmx_cancel(struct rmx_client *client, uint64_t id)
 /* Relaxed is enough: each figure was true at some moment while the slot was the job's, which is all
  * that is promised. The name is read again at the end, so that a slot that went to the next job is
  * not taken for this one's. */
-int rmx_progress(const struct rmx_client *client, uint64_t id, struct rmx_progress *progress)
+int rmx_progress(const struct rmx_client *client, uint64_t id, struct rmx_progress_bytes *progress)
 {
     const struct rmx_line *line = &client->line;
 
@@ -352,7 +352,7 @@ int rmx_progress(const struct rmx_client *client, uint64_t id, struct rmx_progre
         if (atomic_load_explicit(&slot->job, memory_order_relaxed) != id) {
             continue;
         }
-        struct rmx_progress now = {
+        struct rmx_progress_bytes now = {
             .bytes_in = atomic_load_explicit(&slot->bytes_in, memory_order_relaxed),
             .bytes_out = atomic_load_explicit(&slot->bytes_out, memory_order_relaxed),
             .bytes_total = atomic_load_explicit(&slot->bytes_total, memory_order_relaxed),

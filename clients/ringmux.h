@@ -200,7 +200,7 @@ int rmx_fd(const struct rmx_client *client);
  *   -EAGAIN  as for rmx_submit() */
 int rmx_cancel(struct rmx_client *client, uint64_t id);
 
-struct rmx_progress {
+struct rmx_progress_bytes {
     uint64_t bytes_in;    /* read from the input so far */
     uint64_t bytes_out;   /* written to the output so far */
     uint64_t bytes_total; /* the input's size; 0 = unknown */
@@ -208,7 +208,7 @@ struct rmx_progress {
 
 /* How far a job is, read from shared memory: no message, no system call. Returns 0, or
  *   -ENOENT  it waits for its turn still, or has ended */
-int rmx_progress(const struct rmx_client *client, uint64_t id, struct rmx_progress *progress);
+int rmx_progress(const struct rmx_client *client, uint64_t id, struct rmx_progress_bytes *progress);
 
 /* --- the daemon --------------------------------------------------------------------------- */
 

@@ -16,7 +16,7 @@ void rmx_progress_start(struct rmx_progress_line *line, bool is_wanted)
     *line = (struct rmx_progress_line){ .is_wanted = is_wanted, .started_ns = rmx_clock_ns() };
 }
 
-void rmx_progress_draw(struct rmx_progress_line *line, const struct rmx_progress *progress)
+void rmx_progress_draw(struct rmx_progress_line *line, const struct rmx_progress_bytes *progress)
 {
     char bytes[RMX_SAY_BYTES];
     char total[RMX_SAY_BYTES];

@@ -48,7 +48,7 @@ static void rest(const struct run *run)
 
 static void draw(struct run *run)
 {
-    struct rmx_progress progress;
+    struct rmx_progress_bytes progress;
 
     if (rmx_progress(run->client, run->id, &progress) == 0) {
         rmx_progress_draw(&run->line, &progress);

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A daemon that does what a test tells it to, lies included: a thread that takes one client on an
+ * abstract socket and runs a script.
+ */
+#ifndef RMX_TESTS_FAKE_DAEMON_H
+#define RMX_TESTS_FAKE_DAEMON_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "ipc/sock.h"
+#include "ipc/wire.h"
+#include "ring/region.h"
+
+struct fake_daemon {
+    char path[64]; /* for rmx_open() */
+    int listener;
+    int fd; /* the session */
+    pthread_t thread;
+    void (*script)(struct fake_daemon *daemon);
+    void *user;
+    struct rmx_region arena;
+    int step_fd;             /* an eventfd: the test lets the script go on */
+    int passed_fd;           /* an eventfd: the script lets the test go on */
+    struct rmx_sock_fds fds; /* of the message heard last */
+    _Alignas(uint64_t) unsigned char message[RMX_WIRE_BYTES_MAX];
+};
+
+/* Listens, and runs the script for the first client that comes. */
+void fake_daemon_start(struct fake_daemon *daemon, void (*script)(struct fake_daemon *daemon));
+
+/* Waits until the script is through; its session is closed then. */
+void fake_daemon_stop(struct fake_daemon *daemon);
+
+/* The test and the script in step: the one waits until the other came as far. At most 20 s. */
+void fake_daemon_go_on(struct fake_daemon *daemon);   /* test */
+void fake_daemon_wait(struct fake_daemon *daemon);    /* test */
+void fake_daemon_pause(struct fake_daemon *daemon);   /* script: waits for go_on */
+void fake_daemon_arrived(struct fake_daemon *daemon); /* script: lets the test's wait return */
+
+/* For scripts. Hears one message, which must be of that type; its descriptors stay in daemon->fds
+ * until the next one. Returns its head.count. */
+uint32_t fake_daemon_hear(struct fake_daemon *daemon, uint16_t type);
+
+/* Is the client gone? Waits for it. */
+void fake_daemon_hear_end(struct fake_daemon *daemon);
+
+/* The spec of job i in the SUBMIT heard last. */
+struct rmx_job_spec fake_daemon_spec(const struct fake_daemon *daemon, uint32_t i);
+
+void fake_daemon_say(struct fake_daemon *daemon, const void *message, size_t bytes);
+void fake_daemon_welcome(struct fake_daemon *daemon, uint32_t credits); /* HELLO and WELCOME */
+void fake_daemon_done(struct fake_daemon *daemon, uint64_t job, uint32_t status, uint32_t credits);
+void fake_daemon_goodbye(struct fake_daemon *daemon, uint32_t status);
+
+/* The progress slots of the arena. */
+#define FAKE_DAEMON_SLOTS 4
+struct rmx_progress_shm *fake_daemon_slots(const struct fake_daemon *daemon);
+
+#endif
