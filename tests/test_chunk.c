@@ -21,14 +21,19 @@ static struct rmx_region region = RMX_REGION_INIT;
 static struct rmx_chunk_ring producer;
 static struct rmx_chunk_ring consumer;
 
+static void begin_anew(void)
+{
+    cr_assert_eq(rmx_chunk_ring_init(&region, AT, SLOTS, CHUNK_BYTES, UINT64_MAX), 0);
+    cr_assert_eq(rmx_chunk_ring_attach(&producer, &region, AT, SLOTS, CHUNK_BYTES), 0);
+    cr_assert_eq(rmx_chunk_ring_attach(&consumer, &region, AT, SLOTS, CHUNK_BYTES), 0);
+}
+
 static void start(void)
 {
     size_t bytes = AT + rmx_chunk_ring_bytes(SLOTS, CHUNK_BYTES);
 
     cr_assert_eq(rmx_region_create(&region, "test", bytes, 0), 0);
-    cr_assert_eq(rmx_chunk_ring_init(&region, AT, SLOTS, CHUNK_BYTES, UINT64_MAX), 0);
-    cr_assert_eq(rmx_chunk_ring_attach(&producer, &region, AT, SLOTS, CHUNK_BYTES), 0);
-    cr_assert_eq(rmx_chunk_ring_attach(&consumer, &region, AT, SLOTS, CHUNK_BYTES), 0);
+    begin_anew();
 }
 
 static void stop(void)
@@ -302,4 +307,81 @@ Test(chunk, producer_of_a_full_ring_sleeps_until_room_or_a_seek)
     cr_assert(rmx_ring_producer_asked(&consumer.ring));
     cr_assert_not(rmx_chunk_room_ask(&producer), "a seek is due");
     cr_assert_not(rmx_ring_producer_asked(&consumer.ring), "the ask is withdrawn");
+}
+
+/* --- a peer that writes anything anywhere ------------------------------------------------------
+ */
+
+static uint64_t next_random(void)
+{
+    static uint64_t state = 1;
+
+    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return state >> 11;
+}
+
+/* Changes one word of the head or of the descriptors, often by little. */
+static void corrupt_one_word(void)
+{
+    size_t words = (sizeof(struct rmx_ring_shm) + SLOTS * sizeof(struct rmx_chunk_shm)) / 8;
+    _Atomic uint64_t *word = (_Atomic uint64_t *)consumer.ring.shm + next_random() % words;
+    uint64_t was = atomic_load(word);
+
+    atomic_store(word, next_random() % 2 == 0 ? was + next_random() % 9 - 4 : next_random() << 11);
+}
+
+/* Both return false when the peer was found out. */
+static bool produce_one(void)
+{
+    uint64_t offset = 0;
+    uint32_t generation = 0;
+    uint32_t room = 0;
+
+    if (rmx_chunk_seek_due(&producer, &offset, &generation) < 0 ||
+        rmx_ring_reserve(&producer.ring, &room) < 0) {
+        return false;
+    }
+    cr_assert(room <= SLOTS && offset <= INT64_MAX);
+    if (room > 0) {
+        offer(&(struct rmx_chunk){ .offset = offset, .generation = generation });
+    }
+    (void)rmx_ring_consumer_asked(&producer.ring);
+    (void)rmx_chunk_room_ask(&producer);
+    return true;
+}
+
+static bool consume_all(void)
+{
+    struct rmx_chunk chunk;
+    uint32_t ready = 0;
+
+    if (rmx_ring_peek(&consumer.ring, &ready) < 0) {
+        return false;
+    }
+    cr_assert_leq(ready, SLOTS);
+    for (uint32_t i = 0; i < ready; i++) {
+        if (rmx_chunk_read(&consumer, i, &chunk) < 0) {
+            return false;
+        }
+        cr_assert(chunk.bytes <= CHUNK_BYTES && chunk.offset + chunk.bytes <= INT64_MAX);
+    }
+    rmx_ring_release(&consumer.ring, ready);
+    (void)rmx_ring_producer_asked(&consumer.ring);
+    (void)rmx_ring_consumer_ask(&consumer.ring);
+    (void)rmx_chunk_seek(&consumer, next_random() % 1000);
+    return true;
+}
+
+Test(chunk, peer_that_writes_anything_anywhere_is_found_out_and_hurts_nobody)
+{
+    uint32_t found_out = 0;
+
+    for (uint32_t i = 0; i < 200000; i++) {
+        corrupt_one_word();
+        if (!produce_one() || !consume_all()) {
+            found_out += 1;
+            begin_anew();
+        }
+    }
+    cr_assert_gt(found_out, 1000);
 }
