@@ -247,7 +247,7 @@ int rmx_job_check(const struct rmx_job_spec *spec, const char **why)
 
 int rmx_job_check_result(const struct rmx_job_result *result)
 {
-    if (result->job == 0 || result->cause > 0 || result->cause < -ERRNO_MAX ||
+    if (result->cause > 0 || result->cause < -ERRNO_MAX ||
         !rmx_job_is_text(result->text, sizeof(result->text))) {
         return -EBADMSG;
     }

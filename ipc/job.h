@@ -98,10 +98,10 @@ _Static_assert(sizeof(struct rmx_job_result) == 272, "wire format");
  * ipc/format.def, BAD_JOB for all else. */
 int rmx_job_check(const struct rmx_job_spec *spec, const char **why);
 
-/* Is this a result at all? job not 0, cause 0 or a -errno, text printable, ending in NUL and zero
- * after it. Not checked: whether the status has a row (rmx_status_known()), which a lane asks of
- * its worker but a client must not ask of a younger daemon. Returns 0 or -EBADMSG. `result` must
- * be private memory. */
+/* Is this a result at all? cause 0 or a -errno; text printable, ending in NUL and zero after it.
+ * Not checked: whose job it is, and whether the status has a row (rmx_status_known()), which a lane
+ * asks of its worker but a client must not ask of a younger daemon. Returns 0 or -EBADMSG.
+ * `result` must be private memory. */
 int rmx_job_check_result(const struct rmx_job_result *result);
 
 /* Is all of an array text: printable ASCII, then NUL, then zeros? The rule for every fixed string

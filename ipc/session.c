@@ -42,7 +42,7 @@ static check_message check_hello, check_welcome, check_done, check_credit, check
 #define JOBS        RMX_SUBMIT_JOBS_MAX
 #define ENDS        RMX_DONE_JOBS_MAX
 #define VALUES      RMX_STATS_VALUES_MAX
-#define NAMED       UINT32_MAX /* as many as the specs name */
+#define SUM         UINT32_MAX /* of the descriptors the specs name */
 
 #define TALK    (OPEN | DRAINING)
 #define ENDINGS (OPEN | DRAINING | LEAVING)
@@ -53,7 +53,7 @@ static check_message check_hello, check_welcome, check_done, check_credit, check
 static const struct rule rules[RMX_SESSION_SIDES][RMX_MSG_TYPES] = {
     [RMX_SESSION_CLIENT] = {
         [RMX_MSG_HELLO]       = { HELLO_DUE,     HELLO_DUE,      OF(hello),   0,     0,      0 },
-        [RMX_MSG_SUBMIT]      = { OPEN,          TALK,           OF(submit),  SPEC,  JOBS,  NAMED },
+        [RMX_MSG_SUBMIT]      = { OPEN,          TALK,           OF(submit),  SPEC,  JOBS,   SUM },
         [RMX_MSG_CANCEL]      = { TALK,          TALK,           OF(cancel),  0,     0,      0 },
         [RMX_MSG_PING]        = { TALK,          TALK,           OF(ping),    0,     0,      0 },
         [RMX_MSG_STATS]       = { TALK,          TALK,           OF(head),    0,     0,      0 },
@@ -170,7 +170,7 @@ static const struct rule *rule_of(
         bytes != rule->bytes + (size_t)head.count * rule->item_bytes) {
         return NULL;
     }
-    if (fds != (rule->fds == NAMED ? fds_in_specs(message, head.count) : rule->fds)) {
+    if (fds != (rule->fds == SUM ? fds_in_specs(message, head.count) : rule->fds)) {
         return NULL;
     }
     if (checks[head.type] && !checks[head.type](message, head.count)) {

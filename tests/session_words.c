@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Messages for tests of the conversation. See session_words.h.
+ */
+#include "tests/session_words.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+struct message message;
+
+static uint32_t fixed_bytes(uint16_t type)
+{
+    static const uint32_t bytes[RMX_MSG_TYPES] = { 0, 64, 16, 24, 24, 16, 56, 16, 24, 24, 16, 24 };
+
+    return bytes[type];
+}
+
+uint32_t item_bytes(uint16_t type)
+{
+    return type == RMX_MSG_SUBMIT        ? 1648
+           : type == RMX_MSG_DONE        ? 280
+           : type == RMX_MSG_STATS_REPLY ? 8
+                                         : 0;
+}
+
+uint32_t items_max(uint16_t type)
+{
+    return type == RMX_MSG_STATS_REPLY ? 256 : item_bytes(type) ? 16 : 0;
+}
+
+/* Whose word is it? GOODBYE is both sides'. */
+static bool may_say(enum rmx_session_side side, uint16_t type)
+{
+    return type == RMX_MSG_GOODBYE || (type <= RMX_MSG_STATS) == (side == CLIENT);
+}
+
+struct message *make(uint16_t type, uint32_t count)
+{
+    memset(&message, 0, sizeof(message));
+    message.head = (struct rmx_msg_head){
+        .type = type, .bytes = fixed_bytes(type) + count * item_bytes(type), .count = count
+    };
+    if (type == RMX_MSG_HELLO) {
+        message.hello.version_min = 1;
+        message.hello.version_max = 1;
+    } else if (type == RMX_MSG_WELCOME) {
+        message.welcome.version = 1;
+        message.fds = 1;
+    } else if (type == RMX_MSG_CREDIT) {
+        message.credit.credits = 1;
+    } else if (type == RMX_MSG_SUBMIT) {
+        for (uint32_t i = 0; i < count; i++) {
+            message.submit.jobs[i].inputs = 1;
+            message.submit.jobs[i].outputs = 1;
+        }
+        message.fds = 2 * count;
+    } else if (type == RMX_MSG_DONE) {
+        for (uint32_t i = 0; i < count; i++) {
+            message.done.items[i].result.job = i + 1;
+        }
+    }
+    return &message;
+}
+
+struct message *make_any(uint16_t type)
+{
+    return make(type, items_max(type) ? 1 : 0);
+}
+
+struct message *make_goodbye(uint32_t status)
+{
+    make(RMX_MSG_GOODBYE, 0)->goodbye.status = status;
+    return &message;
+}
+
+int hear(struct rmx_session *session, const struct message *m)
+{
+    return rmx_session_receive(session, m->bytes, m->head.bytes, m->fds);
+}
+
+void say(struct rmx_session *session, const struct message *m)
+{
+    rmx_session_sent(session, m->bytes, m->head.bytes);
+}
+
+struct rmx_session in(enum rmx_session_side side, enum rmx_session_state state)
+{
+    struct rmx_session session;
+
+    rmx_session_init(&session, side);
+    session.state = state;
+    return session;
+}
+
+void assert_heard(enum rmx_session_side side, enum rmx_session_state state, const struct message *m,
+    enum rmx_session_state then)
+{
+    struct rmx_session session = in(side, state);
+
+    cr_assert_eq(
+        hear(&session, m), m->head.type, "%d in %s", m->head.type, rmx_session_state_name(state));
+    cr_assert_eq(session.state, then, "%s", rmx_session_state_name(session.state));
+}
+
+void assert_lie(enum rmx_session_side side, enum rmx_session_state state, const struct message *m,
+    size_t bytes, uint32_t fds)
+{
+    struct rmx_session session = in(side, state);
+
+    session.credits = 5;
+    cr_assert_eq(
+        rmx_session_receive(&session, m->bytes, bytes, fds), -EPROTO, "type %d", m->head.type);
+    cr_assert_eq(session.state, RMX_SESSION_BROKEN);
+    cr_assert_eq(session.credits, 5, "a lie moves no credits");
+}
+
+enum rmx_session_state state_for(uint16_t type)
+{
+    return type == RMX_MSG_HELLO     ? RMX_SESSION_HELLO_DUE
+           : type == RMX_MSG_WELCOME ? RMX_SESSION_WELCOME_DUE
+                                     : RMX_SESSION_OPEN;
+}
+
+void assert_lies(enum rmx_session_side side, const struct message *m)
+{
+    assert_lie(side, state_for(m->head.type), m, m->head.bytes, m->fds);
+}
+
+enum rmx_session_side hearer(uint16_t type)
+{
+    return may_say(CLIENT, type) ? DAEMON : CLIENT;
+}

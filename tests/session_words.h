@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Messages for tests of the conversation: legal ones to start from, and what a side in some state
+ * must make of one. Runs in test programs only.
+ */
+#ifndef RMX_TESTS_SESSION_WORDS_H
+#define RMX_TESTS_SESSION_WORDS_H
+
+#include <stdint.h>
+
+#include "ipc/session.h"
+
+#define CLIENT RMX_SESSION_CLIENT
+#define DAEMON RMX_SESSION_DAEMON
+
+/* One message of any type, filled so that it is legal. */
+struct message {
+    union {
+        struct rmx_msg_head head;
+        struct rmx_msg_hello hello;
+        struct rmx_msg_welcome welcome;
+        struct rmx_msg_credit credit;
+        struct rmx_msg_goodbye goodbye;
+        struct rmx_msg_submit submit;
+        struct rmx_msg_done done;
+        unsigned char bytes[RMX_WIRE_BYTES_MAX + 1];
+    };
+    uint32_t fds;
+};
+
+/* The one every make*() below fills and returns. */
+extern struct message message;
+
+/* A legal one of that type with `count` items; make_any() picks the fewest. */
+struct message *make(uint16_t type, uint32_t count);
+struct message *make_any(uint16_t type);
+struct message *make_goodbye(uint32_t status);
+
+uint32_t item_bytes(uint16_t type);
+uint32_t items_max(uint16_t type); /* 0 = carries none */
+
+/* A session in that state; the side that may hear the type, and a state in which it may. */
+struct rmx_session in(enum rmx_session_side side, enum rmx_session_state state);
+enum rmx_session_side hearer(uint16_t type);
+enum rmx_session_state state_for(uint16_t type);
+
+/* rmx_session_sent() and rmx_session_receive() of all of a message. */
+void say(struct rmx_session *session, const struct message *m);
+int hear(struct rmx_session *session, const struct message *m);
+
+/* The side hears it and is in `then`; or calls it a lie, is BROKEN, and has moved no credits. */
+void assert_heard(enum rmx_session_side side, enum rmx_session_state state, const struct message *m,
+    enum rmx_session_state then);
+void assert_lie(enum rmx_session_side side, enum rmx_session_state state, const struct message *m,
+    size_t bytes, uint32_t fds);
+void assert_lies(enum rmx_session_side side, const struct message *m);
+
+#endif
