@@ -5,8 +5,8 @@
  * private ones; a count that cannot be is -EBADMSG and ends the peer's session, not our process.
  *
  * The producer reserves, writes entries, publishes; the consumer peeks, reads entries, releases.
- * Counts are free-running 64-bit numbers. The four calls are for batches: they look at the peer's
- * line each time. The _one forms look again only when the last look is used up.
+ * Counts are free-running 64-bit numbers. All four work on batches: reserve and peek look at the
+ * peer's line each time. Their _one forms look again only when the last look is used up.
  *
  * Sleeping without losing a wake-up. Who wants to sleep arms its bell (bell.h), sets its ask word,
  * then looks at the ring once more. The other side moves its count, then takes the ask word, once
