@@ -91,24 +91,6 @@ static int learn(struct rmx_mux_track *track, const AVPacket *first)
     return err == AVERROR(ENOMEM) ? err : 0;
 }
 
-static int read_one(struct rmx_adts_ahead *ahead, AVFormatContext *demuxer)
-{
-    AVPacket *packet = av_packet_alloc();
-
-    if (!packet) {
-        return AVERROR(ENOMEM);
-    }
-    int err = av_read_frame(demuxer, packet);
-
-    if (err < 0) {
-        av_packet_free(&packet);
-        return err;
-    }
-    ahead->packets[ahead->count++] = packet;
-    ahead->bytes += (size_t)packet->size;
-    return 0;
-}
-
 /* Lets every waiting track of the packet's stream learn from it. Returns how many did, or AVERROR.
  */
 static int show(struct rmx_mux *mux, bool *waiting, const AVPacket *packet)
@@ -130,20 +112,25 @@ static int show(struct rmx_mux *mux, bool *waiting, const AVPacket *packet)
     return learned;
 }
 
-static int read_until_all_learned(struct rmx_adts_ahead *ahead, struct rmx_mux *mux,
+static int read_until_all_learned(struct rmx_ahead *ahead, struct rmx_mux *mux,
     AVFormatContext *demuxer, bool *waiting, int missing)
 {
-    while (
-        missing > 0 && ahead->count < RMX_ADTS_PACKETS_MAX && ahead->bytes < RMX_ADTS_BYTES_MAX) {
-        int err = read_one(ahead, demuxer);
+    for (unsigned slot = ahead->next; slot < ahead->count && missing > 0; slot++) {
+        int learned = show(mux, waiting, ahead->packets[slot]);
 
-        if (err == AVERROR(ENOMEM)) {
-            return err;
+        if (learned < 0) {
+            return learned;
         }
+        missing -= learned;
+    }
+    while (missing > 0 && !rmx_ahead_full(ahead)) {
+        const AVPacket *packet;
+        int err = rmx_ahead_read(ahead, demuxer, &packet);
+
         if (err < 0) {
-            break;
+            return err == AVERROR(ENOMEM) ? err : 0;
         }
-        err = show(mux, waiting, ahead->packets[ahead->count - 1]);
+        err = show(mux, waiting, packet);
         if (err < 0) {
             return err;
         }
@@ -152,7 +139,7 @@ static int read_until_all_learned(struct rmx_adts_ahead *ahead, struct rmx_mux *
     return 0;
 }
 
-int rmx_adts_prime(struct rmx_adts_ahead *ahead, struct rmx_mux *mux, AVFormatContext *demuxer)
+int rmx_adts_prime(struct rmx_ahead *ahead, struct rmx_mux *mux, AVFormatContext *demuxer)
 {
     bool waiting[RMX_STREAMS_MAX] = { false };
     int missing = 0;
@@ -164,32 +151,5 @@ int rmx_adts_prime(struct rmx_adts_ahead *ahead, struct rmx_mux *mux, AVFormatCo
         waiting[slot] = lacks_configuration(&mux->tracks[slot]);
         missing += waiting[slot];
     }
-    if (missing == 0) {
-        return 0;
-    }
-    ahead->packets = av_calloc(RMX_ADTS_PACKETS_MAX, sizeof(*ahead->packets));
-    if (!ahead->packets) {
-        return AVERROR(ENOMEM);
-    }
     return read_until_all_learned(ahead, mux, demuxer, waiting, missing);
-}
-
-int rmx_adts_take(struct rmx_adts_ahead *ahead, AVPacket *packet)
-{
-    if (ahead->next == ahead->count) {
-        return 0;
-    }
-    av_packet_move_ref(packet, ahead->packets[ahead->next]);
-    av_packet_free(&ahead->packets[ahead->next++]);
-    return 1;
-}
-
-void rmx_adts_fini(struct rmx_adts_ahead *ahead)
-{
-    for (unsigned slot = ahead->next; slot < ahead->count; slot++) {
-        av_packet_free(&ahead->packets[slot]);
-    }
-    av_freep(&ahead->packets);
-    ahead->count = 0;
-    ahead->next = 0;
 }

@@ -15,6 +15,13 @@
  * carries it along. */
 #define RMX_SIDE_DATA_IN_PARAMETERS (LIBAVFORMAT_VERSION_INT >= AV_VERSION_INT(60, 15, 100))
 
+/* 62 knows only the newer name. */
+#if LIBAVCODEC_VERSION_MAJOR >= 61
+#define RMX_PROFILE_UNKNOWN AV_PROFILE_UNKNOWN
+#else
+#define RMX_PROFILE_UNKNOWN FF_PROFILE_UNKNOWN
+#endif
+
 static inline int rmx_avshim_side_data_count(const AVStream *stream)
 {
 #if RMX_SIDE_DATA_IN_PARAMETERS

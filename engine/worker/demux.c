@@ -114,23 +114,15 @@ static enum rmx_status open_context(AVFormatContext **context, const AVInputForm
     return RMX_STATUS_OK;
 }
 
-static bool take_shortcut(AVFormatContext *context, const struct rmx_job_spec *spec)
+/* As ffmpeg, goes on when only some streams stay unknown. */
+static enum rmx_status find_streams(AVFormatContext *context, struct rmx_ahead *ahead,
+    const struct rmx_job_spec *spec, AVIOContext *input, struct rmx_words *words)
 {
     const struct rmx_format *format = rmx_format_find(spec->format);
+    int err = spec->kind == RMX_JOB_REMUX && format
+                  ? rmx_shortcut_find_streams(context, ahead, format->muxer)
+                  : avformat_find_stream_info(context, NULL);
 
-    return spec->kind == RMX_JOB_REMUX && format && rmx_shortcut_take(context, format->muxer);
-}
-
-/* As ffmpeg, goes on when only some streams stay unknown. */
-static enum rmx_status find_streams(AVFormatContext *context, const struct rmx_job_spec *spec,
-    AVIOContext *input, struct rmx_words *words)
-{
-    bool shortcut = take_shortcut(context, spec);
-    int err = avformat_find_stream_info(context, NULL);
-
-    if (shortcut) {
-        rmx_shortcut_fill(context);
-    }
     if (input->error == AVERROR_EXIT || err == AVERROR(ENOMEM) ||
         (err < 0 && context->nb_streams == 0)) {
         rmx_words_default(words, err);
@@ -142,8 +134,8 @@ static enum rmx_status find_streams(AVFormatContext *context, const struct rmx_j
     return RMX_STATUS_OK;
 }
 
-enum rmx_status rmx_demux_open(AVFormatContext **demuxer, const struct rmx_job_spec *spec,
-    AVIOContext *input, struct rmx_words *words)
+enum rmx_status rmx_demux_open(AVFormatContext **demuxer, struct rmx_ahead *ahead,
+    const struct rmx_job_spec *spec, AVIOContext *input, struct rmx_words *words)
 {
     const AVInputFormat *format;
     int score;
@@ -160,7 +152,7 @@ enum rmx_status rmx_demux_open(AVFormatContext **demuxer, const struct rmx_job_s
     status = open_context(&context, format, input, words);
     if (status == RMX_STATUS_OK) {
         context->probe_score = score;
-        status = find_streams(context, spec, input, words);
+        status = find_streams(context, ahead, spec, input, words);
     }
     if (status != RMX_STATUS_OK) {
         avformat_close_input(&context);

@@ -273,7 +273,7 @@ static void put_codec(struct rmx_json *json, const AVCodecParameters *parameters
     }
     if (profile) {
         rmx_json_string(json, "profile", profile);
-    } else if (parameters->profile != FF_PROFILE_UNKNOWN) {
+    } else if (parameters->profile != RMX_PROFILE_UNKNOWN) {
         rmx_json_format(json, "profile", "%d", parameters->profile);
     }
     put_known(json, "codec_type", av_get_media_type_string(parameters->codec_type));

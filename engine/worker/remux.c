@@ -13,6 +13,7 @@
 #include <libavutil/mem.h>
 
 #include "engine/worker/adts.h"
+#include "engine/worker/ahead.h"
 #include "engine/worker/avshim.h"
 #include "engine/worker/demux.h"
 #include "engine/worker/extent.h"
@@ -39,7 +40,7 @@ struct remux {
     struct rmx_streams streams;
     struct rmx_timing timing;
     struct rmx_mux mux;
-    struct rmx_adts_ahead ahead;
+    struct rmx_ahead ahead;
     AVPacket *packet;
 };
 
@@ -60,7 +61,7 @@ void rmx_remux_init_process(size_t alloc_max_bytes)
 static enum rmx_status open_input(struct remux *remux)
 {
     rmx_extent_begin(&remux->extent, remux->input);
-    return rmx_demux_open(&remux->demuxer, remux->spec, remux->input, &remux->words);
+    return rmx_demux_open(&remux->demuxer, &remux->ahead, remux->spec, remux->input, &remux->words);
 }
 
 static enum rmx_status open_output(struct remux *remux)
@@ -99,7 +100,7 @@ static int read_packet(struct remux *remux)
 {
     int err = AVERROR(EAGAIN);
 
-    if (rmx_adts_take(&remux->ahead, remux->packet)) {
+    if (rmx_ahead_take(&remux->ahead, remux->packet)) {
         return 0;
     }
     for (int retry = 0; err == AVERROR(EAGAIN) && retry < RETRIES_MAX; retry++) {
@@ -266,7 +267,7 @@ static enum rmx_status run_probe(struct remux *remux)
 static void close_all(struct remux *remux)
 {
     av_packet_free(&remux->packet);
-    rmx_adts_fini(&remux->ahead);
+    rmx_ahead_fini(&remux->ahead);
     rmx_mux_fini(&remux->mux);
     rmx_timing_fini(&remux->timing);
     rmx_streams_fini(&remux->streams);

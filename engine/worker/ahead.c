@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Packets read before their time. Worker process, a job's fiber.
+ */
+#include "engine/worker/ahead.h"
+
+#include <errno.h>
+
+#include <libavutil/mem.h>
+
+#define ROOM_AT_FIRST 16
+
+bool rmx_ahead_full(const struct rmx_ahead *ahead)
+{
+    return ahead->count >= RMX_AHEAD_PACKETS_MAX || ahead->bytes >= RMX_AHEAD_BYTES_MAX;
+}
+
+static int make_room(struct rmx_ahead *ahead)
+{
+    unsigned room = ahead->room ? 2 * ahead->room : ROOM_AT_FIRST;
+
+    if (ahead->count < ahead->room) {
+        return 0;
+    }
+    AVPacket **packets = av_realloc_array(ahead->packets, room, sizeof(AVPacket *));
+
+    if (!packets) {
+        return AVERROR(ENOMEM);
+    }
+    ahead->packets = packets;
+    ahead->room = room;
+    return 0;
+}
+
+int rmx_ahead_read(struct rmx_ahead *ahead, AVFormatContext *demuxer, const AVPacket **packet)
+{
+    AVPacket *fresh = av_packet_alloc();
+    int err = fresh ? make_room(ahead) : AVERROR(ENOMEM);
+
+    if (err >= 0) {
+        err = av_read_frame(demuxer, fresh);
+    }
+    if (err < 0) {
+        av_packet_free(&fresh);
+        return err;
+    }
+    ahead->packets[ahead->count++] = fresh;
+    ahead->bytes += (size_t)fresh->size;
+    *packet = fresh;
+    return 0;
+}
+
+int rmx_ahead_take(struct rmx_ahead *ahead, AVPacket *packet)
+{
+    if (ahead->next == ahead->count) {
+        return 0;
+    }
+    av_packet_move_ref(packet, ahead->packets[ahead->next]);
+    av_packet_free(&ahead->packets[ahead->next++]);
+    return 1;
+}
+
+void rmx_ahead_fini(struct rmx_ahead *ahead)
+{
+    for (unsigned slot = ahead->next; slot < ahead->count; slot++) {
+        av_packet_free(&ahead->packets[slot]);
+    }
+    av_freep(&ahead->packets);
+    *ahead = (struct rmx_ahead){ 0 };
+}

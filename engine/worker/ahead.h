@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Packets read before their time, kept in order until they are copied. Worker process, a job's
+ * fiber. Bounded: who reads ahead stops when it is full.
+ */
+#ifndef RMX_ENGINE_WORKER_AHEAD_H
+#define RMX_ENGINE_WORKER_AHEAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <libavformat/avformat.h>
+
+#define RMX_AHEAD_PACKETS_MAX 4096
+#define RMX_AHEAD_BYTES_MAX   (32u << 20)
+
+struct rmx_ahead {
+    AVPacket **packets;
+    unsigned room;
+    unsigned count;
+    unsigned next; /* the first not taken yet */
+    size_t bytes;
+};
+
+bool rmx_ahead_full(const struct rmx_ahead *ahead);
+
+/* Reads one packet and keeps it; *packet stays the queue's. Returns 0 or AVERROR, ENOMEM among
+ * them. */
+int rmx_ahead_read(struct rmx_ahead *ahead, AVFormatContext *demuxer, const AVPacket **packet);
+
+/* Moves the oldest packet out. Returns 1, or 0 when there is none left. */
+int rmx_ahead_take(struct rmx_ahead *ahead, AVPacket *packet);
+
+void rmx_ahead_fini(struct rmx_ahead *ahead);
+
+#endif
