@@ -269,7 +269,7 @@ int rmx_session_receive(
     return head.type;
 }
 
-int rmx_session_may_send(const struct rmx_session *session, uint16_t type)
+int rmx_session_may_send(const struct rmx_session *session, uint32_t type)
 {
     rmx_assert(type < RMX_MSG_TYPES);
     return rules[session->side][type].said_in & session->state ? 0 : -EPROTO;

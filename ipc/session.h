@@ -66,7 +66,7 @@ int rmx_session_receive(
 
 /* May we say this type now? Returns 0, or -EPROTO: a client must ask before SUBMIT, which
  * DRAINING forbids. */
-int rmx_session_may_send(const struct rmx_session *session, uint16_t type);
+int rmx_session_may_send(const struct rmx_session *session, uint32_t type);
 
 /* Moves the state for a message we sent (or queued for good). Asserts that we might, and that
  * head.type and head.bytes are right. Credits move by spend and grant alone. */

@@ -217,16 +217,14 @@ int rmx_sock_send(
     _Alignas(
         struct cmsghdr) unsigned char control[CMSG_SPACE(sizeof(int) * RMX_WIRE_FDS_MAX)] = { 0 };
     size_t fds_bytes = sizeof(int) * (size_t)fd_count;
-    struct msghdr message = {
-        .msg_iov = (struct iovec *)(uintptr_t)parts, /* sendmsg only reads them */
-        .msg_iovlen = (size_t)part_count,
-    };
+    struct msghdr message = { .msg_iovlen = (size_t)part_count };
 
     rmx_assert(part_count > 0 && fd_count >= 0 && fd_count <= (int)RMX_WIRE_FDS_MAX);
     rmx_assert((flags & ~MSG_DONTWAIT) == 0);
     if (bytes_of(parts, part_count) > RMX_WIRE_BYTES_MAX) {
         return -EMSGSIZE;
     }
+    memcpy(&message.msg_iov, &parts, sizeof(void *)); /* drops const: sendmsg only reads them */
     if (fd_count > 0) {
         message.msg_control = control;
         message.msg_controllen = CMSG_SPACE(fds_bytes);
@@ -247,8 +245,9 @@ int rmx_sock_send(
 
 int rmx_sock_say(int fd, const void *message, size_t bytes, int flags)
 {
-    struct iovec part = { .iov_base = (void *)(uintptr_t)message, .iov_len = bytes };
+    struct iovec part = { .iov_len = bytes };
 
+    memcpy(&part.iov_base, &message, sizeof(message)); /* drops const: sendmsg only reads it */
     return rmx_sock_send(fd, &part, 1, NULL, 0, flags);
 }
 

@@ -10,14 +10,14 @@
 
 struct message message;
 
-static uint32_t fixed_bytes(uint16_t type)
+static uint32_t fixed_bytes(uint32_t type)
 {
     static const uint32_t bytes[RMX_MSG_TYPES] = { 0, 64, 16, 24, 24, 16, 56, 16, 24, 24, 16, 24 };
 
     return bytes[type];
 }
 
-uint32_t item_bytes(uint16_t type)
+uint32_t item_bytes(uint32_t type)
 {
     return type == RMX_MSG_SUBMIT        ? 1648
            : type == RMX_MSG_DONE        ? 280
@@ -25,23 +25,23 @@ uint32_t item_bytes(uint16_t type)
                                          : 0;
 }
 
-uint32_t items_max(uint16_t type)
+uint32_t items_max(uint32_t type)
 {
     return type == RMX_MSG_STATS_REPLY ? 256 : item_bytes(type) ? 16 : 0;
 }
 
 /* Whose word is it? GOODBYE is both sides'. */
-static bool may_say(enum rmx_session_side side, uint16_t type)
+static bool may_say(enum rmx_session_side side, uint32_t type)
 {
     return type == RMX_MSG_GOODBYE || (type <= RMX_MSG_STATS) == (side == CLIENT);
 }
 
-struct message *make(uint16_t type, uint32_t count)
+struct message *make(uint32_t type, uint32_t count)
 {
     memset(&message, 0, sizeof(message));
-    message.head = (struct rmx_msg_head){
-        .type = type, .bytes = fixed_bytes(type) + count * item_bytes(type), .count = count
-    };
+    message.head = (struct rmx_msg_head){ .type = (uint16_t)type,
+        .bytes = fixed_bytes(type) + count * item_bytes(type),
+        .count = count };
     if (type == RMX_MSG_HELLO) {
         message.hello.version_min = 1;
         message.hello.version_max = 1;
@@ -64,7 +64,7 @@ struct message *make(uint16_t type, uint32_t count)
     return &message;
 }
 
-struct message *make_any(uint16_t type)
+struct message *make_any(uint32_t type)
 {
     return make(type, items_max(type) ? 1 : 0);
 }
@@ -116,7 +116,7 @@ void assert_lie(enum rmx_session_side side, enum rmx_session_state state, const 
     cr_assert_eq(session.credits, 5, "a lie moves no credits");
 }
 
-enum rmx_session_state state_for(uint16_t type)
+enum rmx_session_state state_for(uint32_t type)
 {
     return type == RMX_MSG_HELLO     ? RMX_SESSION_HELLO_DUE
            : type == RMX_MSG_WELCOME ? RMX_SESSION_WELCOME_DUE
@@ -128,7 +128,7 @@ void assert_lies(enum rmx_session_side side, const struct message *m)
     assert_lie(side, state_for(m->head.type), m, m->head.bytes, m->fds);
 }
 
-enum rmx_session_side hearer(uint16_t type)
+enum rmx_session_side hearer(uint32_t type)
 {
     return may_say(CLIENT, type) ? DAEMON : CLIENT;
 }

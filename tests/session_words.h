@@ -15,6 +15,7 @@
 
 /* One message of any type, filled so that it is legal. */
 struct message {
+    uint32_t fds; /* descriptors that come with it */
     union {
         struct rmx_msg_head head;
         struct rmx_msg_hello hello;
@@ -25,24 +26,23 @@ struct message {
         struct rmx_msg_done done;
         unsigned char bytes[RMX_WIRE_BYTES_MAX + 1];
     };
-    uint32_t fds;
 };
 
 /* The one every make*() below fills and returns. */
 extern struct message message;
 
 /* A legal one of that type with `count` items; make_any() picks the fewest. */
-struct message *make(uint16_t type, uint32_t count);
-struct message *make_any(uint16_t type);
+struct message *make(uint32_t type, uint32_t count);
+struct message *make_any(uint32_t type);
 struct message *make_goodbye(uint32_t status);
 
-uint32_t item_bytes(uint16_t type);
-uint32_t items_max(uint16_t type); /* 0 = carries none */
+uint32_t item_bytes(uint32_t type);
+uint32_t items_max(uint32_t type); /* 0 = carries none */
 
 /* A session in that state; the side that may hear the type, and a state in which it may. */
 struct rmx_session in(enum rmx_session_side side, enum rmx_session_state state);
-enum rmx_session_side hearer(uint16_t type);
-enum rmx_session_state state_for(uint16_t type);
+enum rmx_session_side hearer(uint32_t type);
+enum rmx_session_state state_for(uint32_t type);
 
 /* rmx_session_sent() and rmx_session_receive() of all of a message. */
 void say(struct rmx_session *session, const struct message *m);

@@ -17,7 +17,7 @@ static const enum rmx_session_state states[] = { RMX_SESSION_HELLO_DUE, RMX_SESS
     RMX_SESSION_BROKEN };
 
 /* The tables of ipc/wire.md: bits are states. */
-static unsigned heard_in(enum rmx_session_side speaker, uint16_t type)
+static unsigned heard_in(enum rmx_session_side speaker, uint32_t type)
 {
     static const unsigned client[RMX_MSG_TYPES] = { [RMX_MSG_HELLO] = 0x01,
         [RMX_MSG_SUBMIT] = 0x0c,
@@ -35,7 +35,7 @@ static unsigned heard_in(enum rmx_session_side speaker, uint16_t type)
     return speaker == CLIENT ? client[type] : daemon[type];
 }
 
-static unsigned said_in(enum rmx_session_side speaker, uint16_t type)
+static unsigned said_in(enum rmx_session_side speaker, uint32_t type)
 {
     if (type == RMX_MSG_GOODBYE) {
         return heard_in(speaker, type) | RMX_SESSION_BROKEN;
@@ -50,13 +50,13 @@ Test(session, every_type_is_heard_in_its_states_and_from_its_side_only)
     for (int speaker = CLIENT; speaker <= DAEMON; speaker++) {
         enum rmx_session_side side = speaker == CLIENT ? DAEMON : CLIENT;
 
-        for (uint16_t type = 0; type < RMX_MSG_TYPES; type++) {
+        for (uint32_t type = 0; type < RMX_MSG_TYPES; type++) {
             for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
                 struct rmx_session session = in(side, states[i]);
                 bool legal = heard_in((enum rmx_session_side)speaker, type) & states[i];
 
-                cr_assert_eq(hear(&session, make_any(type)), legal ? type : -EPROTO, "%d in %s",
-                    type, rmx_session_state_name(states[i]));
+                cr_assert_eq(hear(&session, make_any(type)), legal ? (int)type : -EPROTO,
+                    "%d in %s", type, rmx_session_state_name(states[i]));
                 cr_assert_eq(session.state == RMX_SESSION_BROKEN, !legal);
             }
         }
@@ -66,7 +66,7 @@ Test(session, every_type_is_heard_in_its_states_and_from_its_side_only)
 Test(session, every_type_is_said_in_its_states_and_by_its_side_only)
 {
     for (int side = CLIENT; side <= DAEMON; side++) {
-        for (uint16_t type = 0; type < RMX_MSG_TYPES; type++) {
+        for (uint32_t type = 0; type < RMX_MSG_TYPES; type++) {
             for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
                 struct rmx_session session = in((enum rmx_session_side)side, states[i]);
                 bool legal = said_in((enum rmx_session_side)side, type) & states[i];
@@ -81,7 +81,7 @@ Test(session, every_type_is_said_in_its_states_and_by_its_side_only)
 Test(session, whatever_is_said_at_first_may_be_heard_by_a_peer_in_the_same_state)
 {
     for (int side = CLIENT; side <= DAEMON; side++) {
-        for (uint16_t type = 0; type < RMX_MSG_TYPES; type++) {
+        for (uint32_t type = 0; type < RMX_MSG_TYPES; type++) {
             unsigned said =
                 said_in((enum rmx_session_side)side, type) & ~(unsigned)RMX_SESSION_BROKEN;
 

@@ -13,7 +13,7 @@
 
 Test(session_shape, items_may_be_as_many_as_the_limits_say)
 {
-    for (uint16_t type = 1; type < RMX_MSG_TYPES; type++) {
+    for (uint32_t type = 1; type < RMX_MSG_TYPES; type++) {
         uint32_t most = items_max(type);
 
         if (most) {
@@ -33,7 +33,7 @@ Test(session_shape, items_may_be_as_many_as_the_limits_say)
 
 Test(session_shape, size_is_what_arrived_what_is_said_and_what_the_type_needs)
 {
-    for (uint16_t type = 1; type < RMX_MSG_TYPES; type++) {
+    for (uint32_t type = 1; type < RMX_MSG_TYPES; type++) {
         enum rmx_session_side side = hearer(type);
         uint32_t bytes = make_any(type)->head.bytes;
 
@@ -67,7 +67,7 @@ Test(session_shape, unknown_types_are_lies)
 
 Test(session_shape, head_words_that_must_be_0_are)
 {
-    for (uint16_t type = 1; type < RMX_MSG_TYPES; type++) {
+    for (uint32_t type = 1; type < RMX_MSG_TYPES; type++) {
         make_any(type)->head.zero0 = 1;
         assert_lies(hearer(type), &message);
         make_any(type)->head.zero1 = 1u << 31;
@@ -77,7 +77,7 @@ Test(session_shape, head_words_that_must_be_0_are)
 
 Test(session_shape, descriptors_are_exactly_those_the_type_carries)
 {
-    for (uint16_t type = 1; type < RMX_MSG_TYPES; type++) {
+    for (uint32_t type = 1; type < RMX_MSG_TYPES; type++) {
         uint32_t fds = make_any(type)->fds;
 
         assert_lie(hearer(type), state_for(type), &message, message.head.bytes, fds + 1);
