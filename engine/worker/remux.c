@@ -26,6 +26,7 @@
 #include "ipc/format.h"
 #include "ipc/status.h"
 
+#define ERRNO_MAX   4095
 #define RETRIES_MAX 1000 /* of a demuxer that says "again" without having made a packet */
 
 /* Owns all of a job but its two I/O contexts. */
@@ -92,7 +93,11 @@ static enum rmx_status write_header(struct remux *remux)
     if (err >= 0) {
         err = rmx_mux_write_header(&remux->mux, remux->demuxer, &remux->timing);
     }
-    return err < 0 ? rmx_verdict_output(err, remux->output) : RMX_STATUS_OK;
+    if (err < 0) {
+        rmx_words_default(&remux->words, err);
+        return rmx_verdict_output(err, remux->output);
+    }
+    return RMX_STATUS_OK;
 }
 
 /* Returns 0 with a packet, or AVERROR. */
@@ -224,6 +229,13 @@ static enum rmx_status judge_end(struct remux *remux, enum rmx_status status)
     return status;
 }
 
+/* Where the input is at fault, what came out of it until then is still a whole file. */
+static bool worth_finishing(enum rmx_status status)
+{
+    return status == RMX_STATUS_OK || status == RMX_STATUS_BAD_MEDIA ||
+           status == RMX_STATUS_TRUNCATED || status == RMX_STATUS_INPUT_IO;
+}
+
 static enum rmx_status run_remux(struct remux *remux)
 {
     enum rmx_status status = open_input(remux);
@@ -242,9 +254,9 @@ static enum rmx_status run_remux(struct remux *remux)
     }
     status = copy_packets(remux);
     if (status == RMX_STATUS_OK || status == RMX_STATUS_BAD_MEDIA) {
-        status = finish(remux, judge_end(remux, status));
+        status = judge_end(remux, status);
     }
-    return status;
+    return worth_finishing(status) ? finish(remux, status) : status;
 }
 
 static enum rmx_status run_probe(struct remux *remux)
@@ -276,16 +288,24 @@ static void close_all(struct remux *remux)
 
 static int32_t cause_of(enum rmx_status status, const struct remux *remux)
 {
-    switch (status) {
-    case RMX_STATUS_INPUT_IO:
-        return remux->input->error;
-    case RMX_STATUS_OUTPUT_IO:
-    case RMX_STATUS_OUTPUT_FULL:
-    case RMX_STATUS_OUTPUT_CLOSED:
-        return remux->output->error;
-    default:
-        return 0;
+    int cause = 0;
+
+    if (status == RMX_STATUS_INPUT_IO) {
+        cause = remux->input->error;
+    } else if (status == RMX_STATUS_OUTPUT_IO || status == RMX_STATUS_OUTPUT_FULL ||
+               status == RMX_STATUS_OUTPUT_CLOSED) {
+        cause = remux->output->error;
     }
+    return cause < -ERRNO_MAX ? -EIO : cause; /* libavformat has codes of its own */
+}
+
+static void report(struct rmx_job_result *result, enum rmx_status status, const struct remux *remux)
+{
+    result->status = status;
+    result->cause = cause_of(status, remux);
+    result->packets_out = remux->mux.packets;
+    memset(result->text, 0, sizeof(result->text));
+    memcpy(result->text, remux->words.text, strlen(remux->words.text));
 }
 
 void rmx_remux_run(const struct rmx_job_spec *spec, AVIOContext *input, AVIOContext *output,
@@ -301,9 +321,6 @@ void rmx_remux_run(const struct rmx_job_spec *spec, AVIOContext *input, AVIOCont
     if (remux.packet) {
         status = spec->kind == RMX_JOB_PROBE ? run_probe(&remux) : run_remux(&remux);
     }
-    result->status = status;
-    result->cause = cause_of(status, &remux);
-    result->packets_out = remux.mux.packets;
-    memcpy(result->text, remux.words.text, sizeof(result->text));
+    report(result, status, &remux);
     close_all(&remux);
 }

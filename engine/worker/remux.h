@@ -20,7 +20,15 @@ void rmx_remux_init_process(size_t alloc_max_bytes);
  * callback said otherwise), packets_in, packets_out, bytes_expected and text; the other fields
  * belong to the caller. Both contexts stay the caller's; output is flushed. A callback that
  * returns AVERROR_EXIT stops the job at the next packet: status CANCELLED, which the caller
- * replaces by what it knows (cancelled, deadline, I/O error). */
+ * replaces by what it knows (cancelled, deadline, I/O error).
+ *
+ * An input that goes bad on the way: what was read until then is written and finished as a whole
+ * file, as ffmpeg does, but the status says so. TRUNCATED where the input's index, its outermost
+ * box or its last packet promises more than there is (bytes_expected says how much; with
+ * RMX_JOB_ALLOW_TRUNCATED the job ends OK instead, bytes_expected still set); NEEDS_SEEKABLE_INPUT
+ * where a stream's index came after the samples; INPUT_IO where a read failed; else BAD_MEDIA.
+ * A muxer that refuses a packet ends the job UNSUPPORTED, even where ffmpeg drops the rest and
+ * exits 0. text may hold a warning when the status is OK. */
 void rmx_remux_run(const struct rmx_job_spec *spec, AVIOContext *input, AVIOContext *output,
     struct rmx_job_result *result);
 
