@@ -35,11 +35,13 @@ static const char *remedy(uint32_t status)
     }
 }
 
-/* "the input ends before its media does: 3 of 9 bytes are there: what the media library said" */
+/* "the input ends before its media does: it promises 9 bytes: what the media library said" */
 static void describe(char line[LINE_BYTES], const struct rmx_result *result)
 {
     const char *cause = result->cause != 0 ? strerror(-result->cause) : "";
     const char *colon = *cause != '\0' ? ": " : "";
+    const char *known = rmx_end_text(result->status);
+    const char *words = strcmp(result->text, known) != 0 ? result->text : "";
     char expected[64] = "";
 
     if (result->id == 0) { /* it never started: the words are ours and say it all */
@@ -47,11 +49,11 @@ static void describe(char line[LINE_BYTES], const struct rmx_result *result)
         return;
     }
     if (result->bytes_expected != 0) {
-        snprintf(expected, sizeof(expected), ": %" PRIu64 " of %" PRIu64 " bytes are there",
-            result->bytes_in, result->bytes_expected);
+        snprintf(
+            expected, sizeof(expected), ": it promises %" PRIu64 " bytes", result->bytes_expected);
     }
-    snprintf(line, LINE_BYTES, "%s%s%s%s%s%s", rmx_end_text(result->status), expected, colon, cause,
-        *result->text != '\0' ? ": " : "", result->text);
+    snprintf(line, LINE_BYTES, "%s%s%s%s%s%s", known, expected, colon, cause,
+        *words != '\0' ? ": " : "", words);
 }
 
 /* The file that is to blame, or NULL. */

@@ -1,0 +1,490 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The command rmx against the real daemon, as a user or a script would call it.
+
+    tests/test_rmx.py BUILD_DIR [unittest arguments]
+
+BUILD_DIR holds rmx, ringmuxd and ringmux-worker. Makes its own media with ffmpeg, works in a
+folder of its own, and ends every process it starts.
+"""
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+BUILD = ""
+MEDIA = ""
+PATIENCE_S = 30
+
+
+def make_media(folder):
+    """name -> path of a short clip each."""
+    video = ["-f", "lavfi", "-i", "testsrc=duration=2:size=160x120:rate=15"]
+    audio = ["-f", "lavfi", "-i", "sine=duration=2"]
+    recipes = {
+        "av.mp4": video + audio + ["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"],
+        "av.ts": video + audio + ["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"],
+        "vp.webm": video + audio + ["-c:v", "libvpx", "-c:a", "libvorbis"],
+        "a.mp3": audio + ["-c:a", "libmp3lame"],
+        "a.flac": audio + ["-c:a", "flac"],
+        "a.wav": audio + ["-c:a", "pcm_s16le"],
+    }
+    for name, recipe in recipes.items():
+        subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", *recipe,
+                        os.path.join(folder, name)], check=True, timeout=PATIENCE_S)
+
+
+def clip(name):
+    return os.path.join(MEDIA, name)
+
+
+def wait_until(condition, seconds=PATIENCE_S):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def parent_of(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return int(file.read().rsplit(")", 1)[1].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def children_of(pid):
+    return [int(p) for p in os.listdir("/proc") if p.isdigit() and parent_of(p) == pid]
+
+
+def lives(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def ffprobe(path, what="-show_format"):
+    out = subprocess.run(["ffprobe", "-v", "error", "-of", "json", what, path], check=True,
+                         capture_output=True, timeout=PATIENCE_S).stdout
+    return json.loads(out)
+
+
+class Case(unittest.TestCase):
+    """A folder of its own, and no daemon unless the test starts one."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="rmx-test-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.env = dict(os.environ, XDG_RUNTIME_DIR=self.folder)
+        self.env.pop("RINGMUX_SOCKET", None)
+        self.env.pop("RINGMUX_DAEMON", None)
+
+    def at(self, name):
+        return os.path.join(self.folder, name)
+
+    def rmx(self, *args, stdin=subprocess.DEVNULL, **options):
+        if "input" in options:
+            stdin = None
+        return subprocess.run([os.path.join(BUILD, "rmx"), *args], env=self.env, stdin=stdin,
+                              cwd=self.folder, capture_output=True, timeout=PATIENCE_S, **options)
+
+    def start_rmx(self, *args):
+        """Runs in the background, its input a pipe that stays open."""
+        process = subprocess.Popen([os.path.join(BUILD, "rmx"), *args], env=self.env,
+                                   cwd=self.folder, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(self.end, process)
+        return process
+
+    @staticmethod
+    def end(process):
+        if process.poll() is None:
+            process.kill()
+        process.wait(PATIENCE_S)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def start_daemon(self):
+        path = self.at("socket")
+        daemon = subprocess.Popen(
+            [os.path.join(BUILD, "ringmuxd"), "--socket=" + path, "--log-level=error"],
+            env=self.env, stdin=subprocess.DEVNULL)
+        self.addCleanup(self.end, daemon)
+        self.env["RINGMUX_SOCKET"] = path
+        self.assertTrue(wait_until(lambda: self.rmx("ping", "-c", "1").returncode == 0))
+        return daemon
+
+    def assert_one_line(self, result, *words):
+        text = result.stderr.decode()
+        self.assertEqual(text.count("\n"), 1, text)
+        self.assertTrue(text.startswith("rmx: "), text)
+        for word in words:
+            self.assertIn(word, text)
+
+    def assert_only(self, *names):
+        """Nothing in the folder but these."""
+        self.assertEqual(sorted(os.listdir(self.folder)), sorted(names))
+
+
+class Remux(Case):
+    def test_every_format(self):
+        self.start_daemon()
+        sources = {"av.mp4": ["mp4", "fmp4", "cmaf", "mov", "mpegts", "matroska", "flv"],
+                   "av.ts": ["fmp4"], "vp.webm": ["webm", "matroska"], "a.mp3": ["mp3"], "a.flac": ["flac", "ogg"],
+                   "a.wav": ["wav"]}
+        written = {"fmp4": "mp4", "cmaf": "mp4"}
+        for name, formats in sources.items():
+            for target in formats:
+                with self.subTest(input=name, format=target):
+                    out = self.at("out." + target)
+                    result = self.rmx("remux", "--format", target, "--all-streams", clip(name), out)
+                    self.assertEqual((result.returncode, result.stderr), (0, b""))
+                    self.assertIn(written.get(target, target),
+                                  ffprobe(out)["format"]["format_name"])
+        result = self.rmx("remux", "--map", "a", clip("av.mp4"), "out.aac")
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_a_private_daemon_is_started_when_none_runs(self):
+        for option in [], ["--private"]:
+            result = self.rmx("remux", *option, clip("av.mp4"), "out.ts")
+            self.assertEqual((result.returncode, result.stdout, result.stderr), (0, b"", b""))
+            self.assert_only("out.ts")
+
+    def test_pipes_in_and_out(self):
+        self.start_daemon()
+        with open(clip("a.flac"), "rb") as file:
+            piped = self.rmx("remux", "--format", "ogg", "--bitexact", "-", "-",
+                             input=file.read())
+        self.assertEqual((piped.returncode, piped.stderr), (0, b""))
+        self.rmx("remux", "--bitexact", clip("a.flac"), "out.ogg")
+        with open(self.at("out.ogg"), "rb") as file:
+            self.assertEqual(file.read(), piped.stdout)
+
+    def test_standard_output_that_is_a_file_is_written_where_it_stands(self):
+        self.start_daemon()
+        with open(self.at("all"), "wb", buffering=0) as file:
+            file.write(b"before")
+            for _ in range(2):
+                subprocess.run([os.path.join(BUILD, "rmx"), "remux", "--format", "mpegts",
+                                "--bitexact", clip("av.mp4"), "-"], stdout=file, env=self.env,
+                               check=True, timeout=PATIENCE_S)
+            file.write(b"after")
+        self.rmx("remux", "--bitexact", clip("av.mp4"), "out.ts")
+        with open(self.at("all"), "rb") as file, open(self.at("out.ts"), "rb") as once:
+            self.assertEqual(file.read(), b"before" + 2 * once.read() + b"after")
+
+    def test_json_is_one_line_and_goes_beside_the_media(self):
+        self.start_daemon()
+        result = self.rmx("remux", "--json", clip("av.mp4"), "out.ts")
+        self.assertEqual(result.stdout.count(b"\n"), 1)
+        told = json.loads(result.stdout)
+        self.assertEqual(list(told), ["status", "fault", "text", "bytes_in", "bytes_out",
+                                      "packets_in", "packets_out", "bytes_expected", "queued_ns",
+                                      "run_ns", "total_ns", "output"])
+        self.assertEqual((told["status"], told["fault"], told["output"]), ("OK", "NONE", "out.ts"))
+        self.assertEqual(told["bytes_out"], os.path.getsize(self.at("out.ts")))
+        self.assertEqual(told["packets_in"], told["packets_out"])
+        result = self.rmx("remux", "--json", "--format", "fmp4", clip("av.mp4"), "-")
+        self.assertEqual(json.loads(result.stderr)["bytes_out"], len(result.stdout))
+        result = self.rmx("remux", "--json", "nothing.mp4", "out.ts")
+        self.assertEqual(json.loads(result.stdout)["status"], "INPUT_IO")
+        self.assertIsNone(json.loads(result.stdout)["output"])
+
+    def test_progress_is_for_terminals_unless_asked_for(self):
+        process = self.start_rmx("remux", "--progress", "--format", "webm", "-", "out.webm")
+        with open(clip("vp.webm"), "rb") as file:
+            process.stdin.write(file.read())
+        process.stdin.flush()
+        self.assertIn(b"/s", process.stderr.read(24))
+
+
+class Output(Case):
+    def test_an_old_file_is_replaced_and_keeps_its_permissions(self):
+        shutil.copy(clip("av.mp4"), self.at("same.mp4"))
+        os.chmod(self.at("same.mp4"), 0o640)
+        os.symlink("same.mp4", self.at("link.mp4"))
+        result = self.rmx("remux", "same.mp4", "link.mp4")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assert_only("same.mp4", "link.mp4")
+        self.assertTrue(os.path.islink(self.at("link.mp4")))
+        self.assertEqual(stat.S_IMODE(os.stat(self.at("same.mp4")).st_mode), 0o640)
+        self.assertEqual(len(ffprobe(self.at("same.mp4"), "-show_streams")["streams"]), 2)
+
+    def test_a_new_file_heeds_the_umask(self):
+        self.rmx("remux", clip("av.mp4"), "out.ts", umask=0o027)
+        self.assertEqual(stat.S_IMODE(os.stat(self.at("out.ts")).st_mode), 0o640)
+
+    def test_no_clobber(self):
+        with open(self.at("out.ts"), "w") as file:
+            file.write("precious")
+        result = self.rmx("remux", "--no-clobber", clip("av.mp4"), "out.ts")
+        self.assertEqual(result.returncode, 6)
+        self.assert_one_line(result, "out.ts", "OUTPUT_IO", "File exists")
+        with open(self.at("out.ts")) as file:
+            self.assertEqual(file.read(), "precious")
+
+    def test_a_failed_job_leaves_the_old_file(self):
+        with open(self.at("out.ts"), "w") as file:
+            file.write("precious")
+        result = self.rmx("remux", "/etc/passwd", "out.ts")
+        self.assertEqual(result.returncode, 3)
+        with open(self.at("out.ts")) as file:
+            self.assertEqual(file.read(), "precious")
+        self.assert_only("out.ts")
+
+    def test_special_files_are_written_as_they_are(self):
+        self.start_daemon()
+        result = self.rmx("remux", "--format", "mpegts", clip("av.mp4"), "/dev/null")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertTrue(stat.S_ISCHR(os.stat("/dev/null").st_mode))
+        os.mkfifo(self.at("fifo"))
+        process = self.start_rmx("remux", "--format", "mpegts", clip("av.mp4"), "fifo")
+        with open(self.at("fifo"), "rb") as file:
+            self.assertEqual(file.read(1), b"G")
+            file.read()
+        self.assertEqual(process.wait(PATIENCE_S), 0)
+        self.assertTrue(stat.S_ISFIFO(os.stat(self.at("fifo")).st_mode))
+
+    def test_a_folder_or_none_is_an_error(self):
+        os.mkdir(self.at("folder.ts"))
+        result = self.rmx("remux", clip("av.mp4"), "folder.ts")
+        self.assertEqual(result.returncode, 6)
+        self.assert_one_line(result, "folder.ts", "Is a directory")
+        result = self.rmx("remux", clip("av.mp4"), "missing/out.ts")
+        self.assertEqual(result.returncode, 6)
+        self.assert_one_line(result, "missing/out.ts", "No such file")
+
+    @unittest.skipUnless(os.getuid() != 0 or shutil.which("setpriv"), "root may write anywhere")
+    def test_a_folder_that_is_not_ours_is_an_error(self):
+        os.chmod(self.folder, 0o555)
+        drop = ["setpriv", "--reuid=65534", "--clear-groups"] if os.getuid() == 0 else []
+        result = subprocess.run([*drop, os.path.join(BUILD, "rmx"), "remux", clip("av.mp4"),
+                                 self.at("out.ts")], capture_output=True, timeout=PATIENCE_S)
+        os.chmod(self.folder, 0o755)
+        self.assertEqual(result.returncode, 6, result.stderr)
+        self.assert_one_line(result, "out.ts", "Permission denied")
+
+    def test_a_full_device(self):
+        result = self.rmx("remux", "--format", "mpegts", clip("av.mp4"), "/dev/full")
+        self.assertEqual(result.returncode, 6)
+        self.assert_one_line(result, "/dev/full", "OUTPUT_FULL")
+
+    @unittest.skipUnless(os.getuid() == 0, "mounting takes root")
+    def test_a_full_disk_leaves_nothing(self):
+        script = ('mount -t tmpfs -o size=16k rmx-test "$1" && cd "$1" && '
+                  '"$2" remux "$3" out.ts; code=$?; ls -A; exit $code')
+        result = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", self.folder,
+                                 os.path.join(BUILD, "rmx"), clip("av.mp4")], env=self.env,
+                                capture_output=True, timeout=PATIENCE_S)
+        self.assertEqual((result.returncode, result.stdout), (6, b""), result.stderr)
+        self.assert_one_line(result, "out.ts", "OUTPUT_FULL")
+
+
+class Failure(Case):
+    def test_exit_codes_by_kind(self):
+        self.start_daemon()
+        with open(clip("av.mp4"), "rb") as file, open(self.at("cut.mp4"), "wb") as cut:
+            cut.write(file.read()[:-200])
+        with open(self.at("noise.bin"), "wb") as noise:
+            noise.write(os.urandom(65536))
+        table = [
+            (5, "INPUT_IO", ["missing.mp4", "out.ts"]),
+            (5, "INPUT_IO", ["/", "out.ts"]),
+            (3, "BAD_MEDIA", ["noise.bin", "out.ts"]),
+            (3, "TRUNCATED", ["cut.mp4", "out.ts"]),
+            (4, "NEEDS_SEEKABLE_OUTPUT", ["--format", "mp4", clip("av.mp4"), "-"]),
+            (4, "UNSUPPORTED", [clip("av.mp4"), "out.flac"]),
+            (4, "NO_STREAMS", ["--map", "s", clip("av.mp4"), "out.mkv"]),
+            (2, "BAD_OPTION", ["--opt", "nonsense=1", clip("av.mp4"), "out.ts"]),
+            (2, "BAD_OPTION", ["--opt", "nonsense", clip("av.mp4"), "out.ts"]),
+            (124, "DEADLINE", ["--deadline", "1ns", clip("av.mp4"), "out.ts"]),
+        ]
+        for code, status, args in table:
+            with self.subTest(status=status, args=args):
+                result = self.rmx("remux", *args)
+                self.assertEqual(result.returncode, code, result.stderr)
+                self.assert_one_line(result, status)
+                self.assert_only("cut.mp4", "noise.bin", "socket")
+
+    def test_a_cut_file_is_kept_only_on_request(self):
+        self.start_daemon()
+        self.rmx("remux", clip("av.mp4"), "whole.mkv")
+        with open(self.at("whole.mkv"), "rb") as file, open(self.at("cut.mkv"), "wb") as cut:
+            cut.write(file.read()[:-5000])
+        result = self.rmx("remux", "cut.mkv", "out.ts")
+        self.assertEqual(result.returncode, 3, result.stderr)
+        self.assert_one_line(result, "TRUNCATED", "--allow-truncated")
+        self.assertFalse(os.path.exists(self.at("out.ts")))
+        result = self.rmx("remux", "--allow-truncated", "cut.mkv", "out.ts")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertGreater(os.path.getsize(self.at("out.ts")), 0)
+
+    def test_usage_errors_help(self):
+        table = [
+            ([], "no command"),
+            (["remx"], "'remux'"),
+            (["remux", "--fromat", "mp4", "a", "b"], "--format"),
+            (["remux", "--deadline", "soon", "a", "b.ts"], "500ms"),
+            (["remux", "--class", "vip", "a", "b.ts"], "critical"),
+            (["remux", "--format"], "needs a value"),
+            (["remux", "--json=yes", "a", "b.ts"], "no value"),
+            (["remux", "a"], "one input and one output"),
+            (["remux", "a", "b"], "mpegts"),
+            (["remux", "--format", "mp5", "a", "b"], "matroska"),
+            (["probe"], "one input"),
+            (["ping", "-c", "0"], "1 to"),
+        ]
+        for args, words in table:
+            with self.subTest(args=args):
+                result = self.rmx(*args)
+                self.assertEqual(result.returncode, 2)
+                self.assert_one_line(result, words)
+
+    def test_help_and_version(self):
+        for args in (["help"], ["--help"], ["--version"], ["formats"], ["help", "remux"],
+                     *([command, "--help"] for command in
+                       ("remux", "probe", "ping", "stat", "formats"))):
+            with self.subTest(args=args):
+                result = self.rmx(*args)
+                self.assertEqual((result.returncode, result.stderr), (0, b""))
+                self.assertGreater(len(result.stdout), 5)
+
+    def test_without_a_daemon_there_is_a_remedy(self):
+        for args in (["remux", "--socket", "nowhere", clip("av.mp4"), "out.ts"],
+                     ["ping", "--socket", "nowhere"], ["stat", "--socket", "nowhere"]):
+            with self.subTest(args=args):
+                result = self.rmx(*args)
+                self.assertEqual(result.returncode, 69)
+                self.assert_one_line(result, "DAEMON_LOST", "nowhere", "start ringmuxd")
+        self.env["RINGMUX_DAEMON"] = "/nonexistent"
+        result = self.rmx("remux", clip("av.mp4"), "out.ts")
+        self.assertEqual(result.returncode, 69)
+        self.assert_one_line(result, "RINGMUX_DAEMON")
+
+
+class Death(Case):
+    """Whatever dies, no partial file shows, and nobody hangs."""
+
+    def start_stuck(self, *options):
+        """An rmx in the midst of a job, and the daemon of its own if it has one."""
+        process = self.start_rmx("remux", *options, "-", "out.mkv")
+        with open(clip("vp.webm"), "rb") as file:
+            process.stdin.write(file.read(4000))
+        process.stdin.flush()
+        pid = process.pid
+        if "RINGMUX_SOCKET" in self.env:
+            self.assertTrue(wait_until(lambda: self.jobs_in_flight() == 1))
+            return process, None
+        self.assertTrue(wait_until(lambda: children_of(pid) and children_of(children_of(pid)[0])))
+        daemon = children_of(pid)[0]
+        time.sleep(0.3)
+        return process, daemon
+
+    def jobs_in_flight(self):
+        return json.loads(self.rmx("stat", "--json").stdout)["jobs_in_flight"]
+
+    def test_a_signal_cancels(self):
+        for number, code in (signal.SIGINT, 130), (signal.SIGTERM, 143):
+            with self.subTest(signal=number):
+                process, daemon = self.start_stuck()
+                process.send_signal(number)
+                self.assertEqual(process.wait(PATIENCE_S), code)
+                self.assertIn(b"CANCELLED", process.stderr.read())
+                self.assertFalse(lives(daemon), "it ended before rmx did")
+                self.assert_only()
+
+    def test_a_signal_cancels_at_the_daemon_too(self):
+        self.start_daemon()
+        process, _ = self.start_stuck()
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(PATIENCE_S), 143)
+        self.assertTrue(wait_until(lambda: self.jobs_in_flight() == 0, 2))
+        self.assert_only("socket")
+
+    def test_kill_9_of_rmx(self):
+        process, daemon = self.start_stuck()
+        process.kill()
+        process.wait(PATIENCE_S)
+        self.assert_only()
+        self.assertTrue(wait_until(lambda: not lives(daemon), 5), "its daemon ends with it")
+
+    def test_kill_9_of_rmx_gives_everything_back(self):
+        self.start_daemon()
+        process, _ = self.start_stuck()
+        process.kill()
+        process.wait(PATIENCE_S)
+        self.assertTrue(wait_until(lambda: self.jobs_in_flight() == 0, 2))
+        self.assert_only("socket")
+
+    def test_kill_9_of_the_daemon(self):
+        daemon = self.start_daemon()
+        process, _ = self.start_stuck()
+        daemon.kill()
+        killed_s = time.monotonic()
+        self.assertEqual(process.wait(PATIENCE_S), 69)
+        self.assertLess(time.monotonic() - killed_s, 1)
+        self.assertIn(b"DAEMON_LOST", process.stderr.read())
+        self.assert_only("socket")
+
+    def test_kill_9_of_a_private_daemon(self):
+        process, daemon = self.start_stuck()
+        os.kill(daemon, signal.SIGKILL)
+        self.assertEqual(process.wait(PATIENCE_S), 69)
+        self.assert_only()
+
+
+class Others(Case):
+    def test_probe_says_what_ffprobe_says(self):
+        for name in "av.mp4", "vp.webm", "a.mp3", "a.flac":
+            with self.subTest(input=name):
+                result = self.rmx("probe", clip(name))
+                self.assertEqual((result.returncode, result.stderr), (0, b""))
+                told = json.loads(result.stdout)
+                self.assertEqual(next(iter(told["format"].items())), ("filename", clip(name)))
+                truth = ffprobe(clip(name))["format"]
+                for key in "nb_streams", "format_name":
+                    self.assertEqual(told["format"][key], truth[key])
+                streams = ffprobe(clip(name), "-show_streams")["streams"]
+                self.assertEqual([s["codec_name"] for s in told["streams"]],
+                                 [s["codec_name"] for s in streams])
+
+    def test_probe_of_an_odd_name_is_json_still(self):
+        name = b'a"\\\n\xff.mp4'
+        shutil.copy(clip("av.mp4"), os.path.join(self.folder.encode(), name))
+        result = self.rmx("probe", name)
+        self.assertEqual(result.returncode, 0)
+        self.assertEqual(json.loads(result.stdout)["format"]["filename"], 'a"\\\n\ufffd.mp4')
+
+    def test_probe_of_noise_fails(self):
+        result = self.rmx("probe", "/etc/passwd")
+        self.assertEqual((result.returncode, result.stdout), (3, b""))
+        self.assert_one_line(result, "/etc/passwd", "BAD_MEDIA")
+
+    def test_ping_and_stat(self):
+        self.start_daemon()
+        result = self.rmx("ping", "-c", "20")
+        self.assertEqual(result.returncode, 0)
+        self.assertRegex(result.stdout.decode(), r"^20 answers .* min \S+ \S+, median .* max ")
+        self.rmx("remux", clip("av.mp4"), "out.ts")
+        told = json.loads(self.rmx("stat", "--json").stdout)
+        self.assertEqual((told["jobs_ended_OK"], told["jobs_in_flight"]), (1, 0))
+        self.assertIn("jobs_ended_OK", self.rmx("stat").stdout.decode())
+
+
+if __name__ == "__main__":
+    BUILD = os.path.abspath(sys.argv.pop(1))
+    with tempfile.TemporaryDirectory(prefix="rmx-media-") as MEDIA:
+        os.chmod(MEDIA, 0o755)
+        make_media(MEDIA)
+        unittest.main(verbosity=1)
