@@ -146,7 +146,7 @@ int rmx_sock_listen(const char *path, mode_t mode)
     if (error) {
         return error;
     }
-    fd = new_socket(0);
+    fd = new_socket(SOCK_NONBLOCK);
     if (fd < 0) {
         return fd;
     }

@@ -37,7 +37,8 @@ int rmx_sock_fds_take(struct rmx_sock_fds *fds, int i);
 /* A listening socket at `path`; "@name" is the abstract name instead. A socket file on which
  * nobody answers (its daemon died) is replaced; nothing else that is in the way is touched. The
  * file never has more permissions than `mode`, whatever the umask, and has exactly those when
- * somebody can first connect; an abstract name has no permissions. Returns the socket, or
+ * somebody can first connect; an abstract name has no permissions. Returns the socket (accepting
+ * never waits: lanes share it), or
  *   -EADDRINUSE    somebody listens there, or it is not a socket
  *   -EBUSY         somebody else has been starting in this directory for a second
  *   -ENAMETOOLONG  longer than a unix socket's name can be
