@@ -277,6 +277,7 @@ def run_rows(args, rows, truths, run, work):
 
 
 def main():
+    runner.leave_on_sigterm()
     args = arguments()
     if args.keep:
         os.makedirs(args.keep, exist_ok=True)

@@ -124,6 +124,7 @@ def judge(run, results):
 
 
 def main():
+    runner.leave_on_sigterm()
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--rmx", required=True, help="the rmx to test, its ringmuxd beside it")
     parser.add_argument("--media", default=conformance.default_media())

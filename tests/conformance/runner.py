@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import truth
@@ -14,9 +15,15 @@ import truth
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 READY_SECONDS = 20
 STOP_SECONDS = 20
+TIMEOUTS_MAX = 10  # after so many nothing more is tried: the rest would take hours
 
 # Ends that no input may cause: they mean that something of ours broke.
 OURS_TO_ANSWER_FOR = {"WORKER_LOST", "PEER_CORRUPT", "DAEMON_LOST", "INTERNAL", "BUSY"}
+
+
+def leave_on_sigterm():
+    """SIGTERM unwinds with blocks, so that no daemon outlives us."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def statuses():
@@ -90,6 +97,7 @@ class Runner:
             self.place = ["--socket", socket_path] if socket_path else ["--private"]
         self.seconds, self.extra = seconds, list(extra)
         self.exit_of = statuses()
+        self.timeouts = 0
 
     def run(self, source, out, target, bitexact=False, allow_truncated=False):
         name, all_streams = truth.split(target)
@@ -98,10 +106,14 @@ class Runner:
         args += ["--bitexact"] if bitexact else []
         args += ["--allow-truncated"] if allow_truncated else []
         start = time.monotonic()
+        if self.timeouts >= TIMEOUTS_MAX:
+            return {"status": "NOT_RUN", "text": f"{TIMEOUTS_MAX} time-outs before", "exit": -1,
+                    "seconds": 0}
         try:
             done = subprocess.run([*args, source, out], capture_output=True, timeout=self.seconds,
                                   stdin=subprocess.DEVNULL, check=False)
         except subprocess.TimeoutExpired:
+            self.timeouts += 1
             return {"status": "TIMEOUT", "text": f"more than {self.seconds} s", "exit": -1,
                     "seconds": self.seconds}
         return self.result(done, time.monotonic() - start)
