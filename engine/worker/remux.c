@@ -159,6 +159,15 @@ static int copy_packet(struct remux *remux)
     return rmx_mux_write(&remux->mux, &remux->timing, packet);
 }
 
+/* A muxer may refuse half a packet: then the input is at fault, not the container. */
+static enum rmx_status judge_packet(struct remux *remux, int err)
+{
+    enum rmx_status status = rmx_verdict_output(err, remux->output);
+
+    rmx_words_default(&remux->words, err);
+    return status == RMX_STATUS_UNSUPPORTED && remux->extent.torn ? RMX_STATUS_BAD_MEDIA : status;
+}
+
 /* To the end of the input, or to the first error. A demuxer's error ends the output too, but what
  * was copied until then is kept, as ffmpeg keeps it. */
 static enum rmx_status copy_packets(struct remux *remux)
@@ -175,8 +184,7 @@ static enum rmx_status copy_packets(struct remux *remux)
         }
         err = copy_packet(remux);
         if (err < 0) {
-            rmx_words_default(&remux->words, err);
-            return rmx_verdict_output(err, remux->output);
+            return judge_packet(remux, err);
         }
         rmx_remux_breathe();
     }
