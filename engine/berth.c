@@ -107,8 +107,8 @@ void rmx_berth_fini(struct rmx_berth *berth)
 {
     free(berth->pairs);
     berth->pairs = NULL;
-    rmx_close(&berth->worker_bell.fd);
-    rmx_close(&berth->lane_bell.fd);
+    rmx_base_close(&berth->worker_bell.fd);
+    rmx_base_close(&berth->lane_bell.fd);
     rmx_region_fini(&berth->arena);
 }
 

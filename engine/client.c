@@ -144,7 +144,7 @@ void rmx_client_part(struct rmx_client *client, const char *why)
     client->credits = 0;
     client->closing = true;
     (void)shutdown(client->fd, SHUT_RDWR); /* polls hold the socket a little longer than we do */
-    rmx_close(&client->fd);
+    rmx_base_close(&client->fd);
     rmx_region_fini(&client->arena);
     client->progress = NULL;
     if (client->hear_op.busy) {

@@ -291,7 +291,7 @@ static void come(struct rmx_gate *gate, struct rmx_lane *lane, int *fd)
 
         rmx_log(RMX_LOG_WARN, "client_refused", RMX_LOG_U64("sessions_max", gate->clients_max));
         (void)rmx_sock_say(*fd, &busy, sizeof(busy), MSG_DONTWAIT);
-        rmx_close(fd);
+        rmx_base_close(fd);
         return;
     }
     (void)rmx_sock_peer(*fd, &peer); /* only for the log */

@@ -340,5 +340,5 @@ void rmx_lane_join(struct rmx_lane *lane)
     rmx_crew_fini(&lane->crew);
     rmx_gate_fini(&lane->gate);
     free(lane->flows);
-    rmx_close(&lane->control_fd);
+    rmx_base_close(&lane->control_fd);
 }

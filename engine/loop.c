@@ -42,7 +42,7 @@ int rmx_loop_init(struct rmx_loop *loop, uint32_t entries, const char **remedy)
 {
     struct io_uring_params params = {
         .flags = IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER |
-            IORING_SETUP_DEFER_TASKRUN,
+                 IORING_SETUP_DEFER_TASKRUN,
         .cq_entries = entries * 4,
     };
     int error;
@@ -52,8 +52,8 @@ int rmx_loop_init(struct rmx_loop *loop, uint32_t entries, const char **remedy)
     error = io_uring_queue_init_params(entries, &loop->uring, &params);
     if (error == -EINVAL) { /* before Linux 6.1 */
         loop->deferred = false;
-        params = (struct io_uring_params){ .flags = IORING_SETUP_CQSIZE,
-            .cq_entries = entries * 4 };
+        params =
+            (struct io_uring_params){ .flags = IORING_SETUP_CQSIZE, .cq_entries = entries * 4 };
         error = io_uring_queue_init_params(entries, &loop->uring, &params);
     }
     if (error < 0) {
@@ -143,8 +143,8 @@ static void start_waiting(struct rmx_loop *loop)
     }
 }
 
-void rmx_loop_read(struct rmx_loop *loop, struct rmx_op *op, int fd, void *buffer, uint32_t bytes,
-    uint64_t offset)
+void rmx_loop_read(
+    struct rmx_loop *loop, struct rmx_op *op, int fd, void *buffer, uint32_t bytes, uint64_t offset)
 {
     op->opcode = IORING_OP_READ;
     op->multishot = false;

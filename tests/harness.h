@@ -23,7 +23,8 @@ struct harness {
  * ready. */
 void harness_start(struct harness *harness, const char *const *settings);
 
-/* SIGTERM; the daemon must end with status 0 within 10 s and leave no process behind. */
+/* SIGTERM; the daemon must end with status 0 within 10 s and leave no process behind. A test that
+ * has ended it sets harness->daemon to -1. */
 void harness_stop(struct harness *harness);
 
 /* A client of it. */
