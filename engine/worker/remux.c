@@ -15,6 +15,7 @@
 #include "engine/worker/adts.h"
 #include "engine/worker/ahead.h"
 #include "engine/worker/avshim.h"
+#include "engine/worker/charset.h"
 #include "engine/worker/demux.h"
 #include "engine/worker/extent.h"
 #include "engine/worker/mux.h"
@@ -55,6 +56,7 @@ void rmx_remux_init_process(size_t alloc_max_bytes)
 {
     av_max_alloc(alloc_max_bytes);
     rmx_words_init_process();
+    rmx_charset_init_process();
 }
 
 /* --- the steps ------------------------------------------------------------------------------- */
