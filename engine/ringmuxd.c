@@ -38,7 +38,8 @@ struct supervisor {
     int signal_fd;
     int report_fd;
     enum rmx_lane_order order;
-    bool listened; /* the socket's file is ours */
+    uint64_t drain_until_ns; /* CLOCK_MONOTONIC; while order is DRAIN */
+    bool listened;           /* the socket's file is ours */
     bool announced;
 };
 
@@ -174,6 +175,7 @@ static void order(struct supervisor *sup, enum rmx_lane_order what)
         return;
     }
     sup->order = what;
+    sup->drain_until_ns = rmx_lane_now_ns() + sup->config.drain_timeout_ns;
     rmx_base_close(
         &sup->listen_fd); /* who connects from here on is refused, or finds our successor */
     for (uint32_t i = 0; i < sup->lanes_count; i++) {
@@ -216,19 +218,28 @@ static uint32_t take_reports(struct supervisor *sup)
     return over;
 }
 
+/* For poll(2): how long until drain_timeout is over; -1 = there is nothing to be in time for. */
+static int patience_ms(const struct supervisor *sup)
+{
+    uint64_t now = rmx_lane_now_ns();
+
+    if (sup->order != RMX_LANE_DRAIN) {
+        return -1;
+    }
+    return now >= sup->drain_until_ns ? 0 : (int)((sup->drain_until_ns - now) / 1000000u) + 1;
+}
+
 static void supervise(struct supervisor *sup)
 {
     struct pollfd fds[] = {
         { .fd = sup->signal_fd, .events = POLLIN },
         { .fd = sup->report_fd, .events = POLLIN },
     };
-    int drain_ms = (int)(sup->config.drain_timeout_ns / 1000000u);
     uint32_t over = 0;
 
     while (over < sup->lanes_count) {
-        int ready = poll(fds, 2, sup->order == RMX_LANE_DRAIN ? drain_ms : -1);
-
-        if (ready == 0) {
+        (void)poll(fds, 2, patience_ms(sup));
+        if (patience_ms(sup) == 0) {
             rmx_log(RMX_LOG_WARN, "drain_timeout");
             order(sup, RMX_LANE_ABORT);
         }
