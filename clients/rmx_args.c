@@ -117,6 +117,12 @@ const char *rmx_args_nearest(const char *word, const char *const *known)
     return found;
 }
 
+int rmx_args_next(int argc, char **argv, const char *letters, const struct option *options)
+{
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): rmx has one thread. */
+    return getopt_long(argc, argv, letters, options, NULL);
+}
+
 static int refuse_unknown(char **argv, const struct option *options, const char *word)
 {
     const char *known[OPTIONS_MAX + 1] = { NULL };

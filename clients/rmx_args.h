@@ -20,8 +20,12 @@ int rmx_args_count(const char *text, uint32_t max, uint32_t *count);
 /* The entry of a NULL-ended list that word is probably a slip of, or NULL. */
 const char *rmx_args_nearest(const char *word, const char *const *known);
 
+/* The next option, as getopt_long(3) gives it; its value is in optarg. `letters` starts with ':'.
+ */
+int rmx_args_next(int argc, char **argv, const char *letters, const struct option *options);
+
 /* Says why getopt_long(3) stopped at argv[optind - 1]: unknown, ambiguous, argument missing or too
- * many. The option string must start with ':'. Returns RMX_ARGS_USAGE. */
+ * many. Returns RMX_ARGS_USAGE. */
 int rmx_args_refuse(char **argv, const struct option *options, int got);
 
 /* Says that there are too few or too many arguments. Returns RMX_ARGS_USAGE. */

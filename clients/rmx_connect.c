@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "clients/rmx_run.h"
+#include "clients/rmx_say.h"
 
 static bool is_absent(int err)
 {
@@ -41,7 +42,7 @@ void rmx_connect_failed(struct rmx_result *result, int err)
         rmx_run_failed(result, RMX_DAEMON_LOST, 0, "the daemon hung up");
         break;
     default:
-        rmx_run_failed(result, RMX_DAEMON_LOST, 0, "cannot use the daemon: %s", strerror(-err));
+        rmx_run_failed(result, RMX_DAEMON_LOST, 0, "cannot use the daemon: %s", rmx_say_error(err));
         break;
     }
 }
@@ -56,7 +57,7 @@ static int open_private(struct rmx_client **client, struct rmx_result *result)
     } else if (err == -ECONNRESET) {
         rmx_run_failed(result, RMX_DAEMON_LOST, 0, "ringmuxd started and ended at once");
     } else if (err < 0 && err != -EINTR && err != -EPROTO) {
-        rmx_run_failed(result, RMX_DAEMON_LOST, 0, "cannot start ringmuxd: %s", strerror(-err));
+        rmx_run_failed(result, RMX_DAEMON_LOST, 0, "cannot start ringmuxd: %s", rmx_say_error(err));
     } else if (err < 0) {
         rmx_connect_failed(result, err);
     }
@@ -66,7 +67,7 @@ static int open_private(struct rmx_client **client, struct rmx_result *result)
 int rmx_connect_open(
     const struct rmx_connect *connect, struct rmx_client **client, struct rmx_result *result)
 {
-    const char *named = connect->socket != NULL ? connect->socket : getenv("RINGMUX_SOCKET");
+    const char *named = connect->socket != NULL ? connect->socket : secure_getenv("RINGMUX_SOCKET");
 
     if (connect->is_private) {
         return open_private(client, result);

@@ -30,7 +30,7 @@ static const char *const outputs[] = {
 int rmx_formats_main(int argc, char **argv)
 {
     const struct rmx_format *format;
-    int option = getopt_long(argc, argv, ":h", options, NULL);
+    int option = rmx_args_next(argc, argv, ":h", options);
 
     if (option == 'h') {
         fputs(help, stdout);

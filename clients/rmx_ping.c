@@ -43,7 +43,7 @@ static int parse(struct rmx_connect *connect, uint32_t *count, int argc, char **
 {
     int option;
 
-    while ((option = getopt_long(argc, argv, ":c:h", options, NULL)) != -1) {
+    while ((option = rmx_args_next(argc, argv, ":c:h", options)) != -1) {
         switch (option) {
         case 'c':
             if (rmx_args_count(optarg, PINGS_MAX, count) < 0) {

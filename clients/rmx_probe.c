@@ -64,7 +64,7 @@ static int parse(struct request *request, int argc, char **argv)
 {
     int option;
 
-    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+    while ((option = rmx_args_next(argc, argv, ":h", options)) != -1) {
         switch (option) {
         case OPT_INPUT_FORMAT:
             request->job.input_format = optarg;
@@ -167,7 +167,7 @@ int rmx_probe_main(int argc, char **argv)
     request.job.kind = RMX_PROBE;
     int err = rmx_signal_watch();
     if (err < 0) {
-        rmx_say("probe: %s", strerror(-err));
+        rmx_say("probe: %s", rmx_say_error(err));
         return rmx_end_exit(RMX_INTERNAL);
     }
     if (rmx_input_open(&request.job.input, request.input, &result) == 0 &&

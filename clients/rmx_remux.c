@@ -247,7 +247,7 @@ static int parse(struct request *request, int argc, char **argv)
 {
     int option;
 
-    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+    while ((option = rmx_args_next(argc, argv, ":h", options)) != -1) {
         if (option == OPT_HELP || option == 'h') {
             fputs(help, stdout);
             return 0;
@@ -349,7 +349,7 @@ int rmx_remux_main(int argc, char **argv)
     }
     int err = rmx_signal_watch();
     if (err < 0) {
-        rmx_say("remux: %s", strerror(-err));
+        rmx_say("remux: %s", rmx_say_error(err));
         return rmx_end_exit(RMX_INTERNAL);
     }
     if (rmx_input_open(&request.job.input, request.names.input, &result) == 0) {

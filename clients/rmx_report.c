@@ -38,7 +38,7 @@ static const char *remedy(uint32_t status)
 /* "the input ends before its media does: it promises 9 bytes: what the media library said" */
 static void describe(char line[LINE_BYTES], const struct rmx_result *result)
 {
-    const char *cause = result->cause != 0 ? strerror(-result->cause) : "";
+    const char *cause = result->cause != 0 ? rmx_say_error(result->cause) : "";
     const char *colon = *cause != '\0' ? ": " : "";
     const char *known = rmx_end_text(result->status);
     const char *words = strcmp(result->text, known) != 0 ? result->text : "";

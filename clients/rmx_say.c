@@ -6,8 +6,21 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #define LINE_BYTES 6000 /* two file names of PATH_MAX do not both fit; what is cut is their end */
+
+/* Nothing in a line may be more than something to read. */
+static void tame(char *line)
+{
+    for (; *line != '\0'; line++) {
+        unsigned char byte = (unsigned char)*line;
+
+        if (byte < 0x20 || byte == 0x7f) {
+            *line = '?';
+        }
+    }
+}
 
 void rmx_say(const char *format, ...)
 {
@@ -15,16 +28,19 @@ void rmx_say(const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(line, sizeof(line), format, arguments);
+    int bytes = vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
-    for (char *at = line; *at != '\0'; at++) {
-        unsigned char byte = (unsigned char)*at;
-
-        if (byte < 0x20 || byte == 0x7f) {
-            *at = '?';
-        }
+    if (bytes >= 0) {
+        tame(line);
+        fprintf(stderr, "rmx: %s\n", line);
     }
-    fprintf(stderr, "rmx: %s\n", line);
+}
+
+const char *rmx_say_error(int err)
+{
+    const char *words = strerrordesc_np(-err);
+
+    return words != NULL ? words : "an error without a name";
 }
 
 const char *rmx_say_bytes(char text[RMX_SAY_BYTES], double bytes)

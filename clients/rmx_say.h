@@ -12,6 +12,9 @@
 /* Prints "rmx: ..." and a newline. */
 __attribute__((format(printf, 1, 2))) void rmx_say(const char *format, ...);
 
+/* What a negative errno value means, in words. */
+const char *rmx_say_error(int err);
+
 #define RMX_SAY_BYTES 24
 
 /* "12.3 MB" into text, which is returned. */

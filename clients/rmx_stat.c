@@ -45,7 +45,7 @@ static int parse(struct rmx_connect *connect, bool *json, int argc, char **argv)
 {
     int option;
 
-    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+    while ((option = rmx_args_next(argc, argv, ":h", options)) != -1) {
         switch (option) {
         case OPT_JSON:
             *json = true;

@@ -159,10 +159,10 @@ void fake_daemon_welcome(struct fake_daemon *daemon, uint32_t credits)
 void fake_daemon_done(struct fake_daemon *daemon, uint64_t job, uint32_t status, uint32_t credits)
 {
     struct {
-        struct rmx_msg_done done;
+        struct rmx_msg_head head;
         struct rmx_done_item item;
     } message = {
-        .done.head = { .type = RMX_MSG_DONE, .bytes = sizeof(message), .count = 1 },
+        .head = { .type = RMX_MSG_DONE, .bytes = sizeof(message), .count = 1 },
         .item = { .credits = credits,
             .result = { .job = job, .status = status, .bytes_in = 7, .text = "said" } },
     };

@@ -134,11 +134,11 @@ Test(client_lies, more_credit_than_there_can_be)
 
 static void welcomes_twice(struct fake_daemon *daemon)
 {
-    const struct rmx_msg_welcome welcome = {
+    struct rmx_msg_welcome welcome = {
         .head = { .type = RMX_MSG_WELCOME, .bytes = sizeof(welcome) },
         .version = RMX_WIRE_VERSION,
     };
-    struct iovec part = { .iov_base = (void *)(uintptr_t)&welcome, .iov_len = sizeof(welcome) };
+    struct iovec part = { .iov_base = &welcome, .iov_len = sizeof(welcome) };
 
     take_job(daemon);
     cr_assert_eq(rmx_sock_send(daemon->fd, &part, 1, &daemon->arena.fd, 1, 0), 0);
@@ -152,11 +152,11 @@ Test(client_lies, a_second_welcome)
 
 static void sends_a_descriptor(struct fake_daemon *daemon)
 {
-    const struct rmx_msg_credit credit = {
+    struct rmx_msg_credit credit = {
         .head = { .type = RMX_MSG_CREDIT, .bytes = sizeof(credit) },
         .credits = 1,
     };
-    struct iovec part = { .iov_base = (void *)(uintptr_t)&credit, .iov_len = sizeof(credit) };
+    struct iovec part = { .iov_base = &credit, .iov_len = sizeof(credit) };
 
     take_job(daemon);
     cr_assert_eq(rmx_sock_send(daemon->fd, &part, 1, &daemon->arena.fd, 1, 0), 0);

@@ -9,6 +9,7 @@ folder of its own, and ends every process it starts.
 """
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -73,6 +74,11 @@ def lives(pid):
         return False
 
 
+def without_sanitizer(text):
+    """ASan remarks on fibers once per process; that is not rmx speaking."""
+    return re.sub(rb"==\d+==WARNING: ASan doesn't fully support makecontext[^\n]*\n", b"", text)
+
+
 def ffprobe(path, what="-show_format"):
     out = subprocess.run(["ffprobe", "-v", "error", "-of", "json", what, path], check=True,
                          capture_output=True, timeout=PATIENCE_S).stdout
@@ -95,8 +101,14 @@ class Case(unittest.TestCase):
     def rmx(self, *args, stdin=subprocess.DEVNULL, **options):
         if "input" in options:
             stdin = None
-        return subprocess.run([os.path.join(BUILD, "rmx"), *args], env=self.env, stdin=stdin,
-                              cwd=self.folder, capture_output=True, timeout=PATIENCE_S, **options)
+        return self.run_quiet([os.path.join(BUILD, "rmx"), *args], env=self.env, stdin=stdin,
+                              cwd=self.folder, **options)
+
+    @staticmethod
+    def run_quiet(command, **options):
+        result = subprocess.run(command, capture_output=True, timeout=PATIENCE_S, **options)
+        result.stderr = without_sanitizer(result.stderr)
+        return result
 
     def start_rmx(self, *args):
         """Runs in the background, its input a pipe that stays open."""
@@ -141,8 +153,8 @@ class Remux(Case):
     def test_every_format(self):
         self.start_daemon()
         sources = {"av.mp4": ["mp4", "fmp4", "cmaf", "mov", "mpegts", "matroska", "flv"],
-                   "av.ts": ["fmp4"], "vp.webm": ["webm", "matroska"], "a.mp3": ["mp3"], "a.flac": ["flac", "ogg"],
-                   "a.wav": ["wav"]}
+                   "av.ts": ["fmp4"], "vp.webm": ["webm", "matroska"], "a.mp3": ["mp3"],
+                   "a.flac": ["flac", "ogg"], "a.wav": ["wav"]}
         written = {"fmp4": "mp4", "cmaf": "mp4"}
         for name, formats in sources.items():
             for target in formats:
@@ -206,7 +218,11 @@ class Remux(Case):
         with open(clip("vp.webm"), "rb") as file:
             process.stdin.write(file.read())
         process.stdin.flush()
-        self.assertIn(b"/s", process.stderr.read(24))
+        shown = b""
+        while b"/s" not in shown:
+            more = process.stderr.read(1)
+            self.assertTrue(more, shown)
+            shown += more
 
 
 class Output(Case):
@@ -269,8 +285,8 @@ class Output(Case):
     def test_a_folder_that_is_not_ours_is_an_error(self):
         os.chmod(self.folder, 0o555)
         drop = ["setpriv", "--reuid=65534", "--clear-groups"] if os.getuid() == 0 else []
-        result = subprocess.run([*drop, os.path.join(BUILD, "rmx"), "remux", clip("av.mp4"),
-                                 self.at("out.ts")], capture_output=True, timeout=PATIENCE_S)
+        result = self.run_quiet([*drop, os.path.join(BUILD, "rmx"), "remux", clip("av.mp4"),
+                                 self.at("out.ts")])
         os.chmod(self.folder, 0o755)
         self.assertEqual(result.returncode, 6, result.stderr)
         self.assert_one_line(result, "out.ts", "Permission denied")
@@ -284,9 +300,8 @@ class Output(Case):
     def test_a_full_disk_leaves_nothing(self):
         script = ('mount -t tmpfs -o size=16k rmx-test "$1" && cd "$1" && '
                   '"$2" remux "$3" out.ts; code=$?; ls -A; exit $code')
-        result = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", self.folder,
-                                 os.path.join(BUILD, "rmx"), clip("av.mp4")], env=self.env,
-                                capture_output=True, timeout=PATIENCE_S)
+        result = self.run_quiet(["unshare", "-m", "sh", "-c", script, "sh", self.folder,
+                                 os.path.join(BUILD, "rmx"), clip("av.mp4")], env=self.env)
         self.assertEqual((result.returncode, result.stdout), (6, b""), result.stderr)
         self.assert_one_line(result, "out.ts", "OUTPUT_FULL")
 

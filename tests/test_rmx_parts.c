@@ -128,10 +128,12 @@ Test(rmx_json, the_format_is_found_at_the_top_only)
     cr_assert_null(after_brace(""));
 }
 
-Test(rmx_say, sizes_and_times_are_short)
+Test(rmx_say, sizes_times_and_errors_have_words)
 {
     char text[RMX_SAY_BYTES];
 
+    cr_assert_str_eq(rmx_say_error(-ENOSPC), "No space left on device");
+    cr_assert_gt(strlen(rmx_say_error(-4000)), 0);
     cr_assert_str_eq(rmx_say_bytes(text, 999), "999 B");
     cr_assert_str_eq(rmx_say_bytes(text, 12345678), "12.3 MB");
     cr_assert_str_eq(rmx_say_time(text, 999), "999 ns");
