@@ -183,7 +183,7 @@ static const struct {
 
 static void make_media(const char *path, const char *const *arguments)
 {
-    char temporary[256];
+    char temporary[320];
     const char *argv[64] = { "ffmpeg", "-v", "error", "-nostdin", "-y" };
     size_t argc = 5;
     pid_t pid;
