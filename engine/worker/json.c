@@ -124,8 +124,8 @@ void rmx_json_int(struct rmx_json *json, const char *name, int64_t value)
 
 void rmx_json_format(struct rmx_json *json, const char *name, const char *format, ...)
 {
-    char text[512];
     va_list arguments;
+    char text[512];
 
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);

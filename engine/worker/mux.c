@@ -13,6 +13,7 @@
 #include "engine/worker/metadata.h"
 #include "engine/worker/options.h"
 #include "engine/worker/verdict.h"
+#include "ipc/format.h"
 
 #define MUX_DELAY_US 700000 /* ffmpeg's -muxdelay: MPEG-TS starts 2 x 0.7 s after its clock */
 
@@ -170,10 +171,12 @@ static void delay_header_for_ac3(struct rmx_mux *mux)
     }
 }
 
-enum rmx_status rmx_mux_open(struct rmx_mux *mux, const struct rmx_format *format,
-    AVFormatContext *demuxer, const struct rmx_streams *streams, AVIOContext *output,
-    const struct rmx_job_spec *spec, struct rmx_words *words)
+enum rmx_status rmx_mux_open(struct rmx_mux *mux, const AVFormatContext *demuxer,
+    const struct rmx_streams *streams, AVIOContext *output, const struct rmx_job_spec *spec,
+    struct rmx_words *words)
 {
+    const struct rmx_format *format = rmx_format_find(spec->format);
+
     mux->context = new_context(format->muxer, output, spec->flags & RMX_JOB_BITEXACT, words);
     if (!mux->context) {
         rmx_words_say(words, "no muxer '%s' in this libavformat, or no memory", format->muxer);

@@ -81,8 +81,8 @@ static enum rmx_status open_output(struct remux *remux)
     if (status != RMX_STATUS_OK) {
         return status;
     }
-    return rmx_mux_open(&remux->mux, format, remux->demuxer, &remux->streams, remux->output,
-        remux->spec, &remux->words);
+    return rmx_mux_open(
+        &remux->mux, remux->demuxer, &remux->streams, remux->output, remux->spec, &remux->words);
 }
 
 static enum rmx_status write_header(struct remux *remux)

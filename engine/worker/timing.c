@@ -8,8 +8,8 @@
 #include <libavutil/mathematics.h>
 #include <libavutil/mem.h>
 
-#define JUMP_US   (10 * (int64_t)AV_TIME_BASE)        /* more than this is a discontinuity */
-#define ABSURD_US (3600 * 30 * (int64_t)AV_TIME_BASE) /* more than this is a broken timestamp */
+#define JUMP_US   ((int64_t)10 * AV_TIME_BASE)        /* more than this is a discontinuity */
+#define ABSURD_US ((int64_t)30 * 3600 * AV_TIME_BASE) /* more than this is a broken timestamp */
 
 int rmx_timing_init(struct rmx_timing *timing, AVFormatContext *demuxer)
 {
