@@ -3,150 +3,16 @@
 """The command rmx against the real daemon, as a user or a script would call it.
 
     tests/test_rmx.py BUILD_DIR [unittest arguments]
-
-BUILD_DIR holds rmx, ringmuxd and ringmux-worker. Makes its own media with ffmpeg, works in a
-folder of its own, and ends every process it starts.
 """
 import json
 import os
-import re
 import shutil
-import signal
 import stat
 import subprocess
-import sys
-import tempfile
-import time
 import unittest
 
-BUILD = ""
-MEDIA = ""
-PATIENCE_S = 30
-
-
-def make_media(folder):
-    """name -> path of a short clip each."""
-    video = ["-f", "lavfi", "-i", "testsrc=duration=2:size=160x120:rate=15"]
-    audio = ["-f", "lavfi", "-i", "sine=duration=2"]
-    recipes = {
-        "av.mp4": video + audio + ["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"],
-        "av.ts": video + audio + ["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"],
-        "vp.webm": video + audio + ["-c:v", "libvpx", "-c:a", "libvorbis"],
-        "a.mp3": audio + ["-c:a", "libmp3lame"],
-        "a.flac": audio + ["-c:a", "flac"],
-        "a.wav": audio + ["-c:a", "pcm_s16le"],
-    }
-    for name, recipe in recipes.items():
-        subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", *recipe,
-                        os.path.join(folder, name)], check=True, timeout=PATIENCE_S)
-
-
-def clip(name):
-    return os.path.join(MEDIA, name)
-
-
-def wait_until(condition, seconds=PATIENCE_S):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False
-
-
-def parent_of(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return int(file.read().rsplit(")", 1)[1].split()[1])
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-
-
-def children_of(pid):
-    return [int(p) for p in os.listdir("/proc") if p.isdigit() and parent_of(p) == pid]
-
-
-def lives(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def without_sanitizer(text):
-    """ASan remarks on fibers once per process; that is not rmx speaking."""
-    return re.sub(rb"==\d+==WARNING: ASan doesn't fully support makecontext[^\n]*\n", b"", text)
-
-
-def ffprobe(path, what="-show_format"):
-    out = subprocess.run(["ffprobe", "-v", "error", "-of", "json", what, path], check=True,
-                         capture_output=True, timeout=PATIENCE_S).stdout
-    return json.loads(out)
-
-
-class Case(unittest.TestCase):
-    """A folder of its own, and no daemon unless the test starts one."""
-
-    def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="rmx-test-")
-        self.addCleanup(shutil.rmtree, self.folder)
-        self.env = dict(os.environ, XDG_RUNTIME_DIR=self.folder)
-        self.env.pop("RINGMUX_SOCKET", None)
-        self.env.pop("RINGMUX_DAEMON", None)
-
-    def at(self, name):
-        return os.path.join(self.folder, name)
-
-    def rmx(self, *args, stdin=subprocess.DEVNULL, **options):
-        if "input" in options:
-            stdin = None
-        return self.run_quiet([os.path.join(BUILD, "rmx"), *args], env=self.env, stdin=stdin,
-                              cwd=self.folder, **options)
-
-    @staticmethod
-    def run_quiet(command, **options):
-        result = subprocess.run(command, capture_output=True, timeout=PATIENCE_S, **options)
-        result.stderr = without_sanitizer(result.stderr)
-        return result
-
-    def start_rmx(self, *args):
-        """Runs in the background, its input a pipe that stays open."""
-        process = subprocess.Popen([os.path.join(BUILD, "rmx"), *args], env=self.env,
-                                   cwd=self.folder, stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.addCleanup(self.end, process)
-        return process
-
-    @staticmethod
-    def end(process):
-        if process.poll() is None:
-            process.kill()
-        process.wait(PATIENCE_S)
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
-
-    def start_daemon(self):
-        path = self.at("socket")
-        daemon = subprocess.Popen(
-            [os.path.join(BUILD, "ringmuxd"), "--socket=" + path, "--log-level=error"],
-            env=self.env, stdin=subprocess.DEVNULL)
-        self.addCleanup(self.end, daemon)
-        self.env["RINGMUX_SOCKET"] = path
-        self.assertTrue(wait_until(lambda: self.rmx("ping", "-c", "1").returncode == 0))
-        return daemon
-
-    def assert_one_line(self, result, *words):
-        text = result.stderr.decode()
-        self.assertEqual(text.count("\n"), 1, text)
-        self.assertTrue(text.startswith("rmx: "), text)
-        for word in words:
-            self.assertIn(word, text)
-
-    def assert_only(self, *names):
-        """Nothing in the folder but these."""
-        self.assertEqual(sorted(os.listdir(self.folder)), sorted(names))
+import rmx_case
+from rmx_case import Case, PATIENCE_S, clip, ffprobe, program
 
 
 class Remux(Case):
@@ -188,7 +54,7 @@ class Remux(Case):
         with open(self.at("all"), "wb", buffering=0) as file:
             file.write(b"before")
             for _ in range(2):
-                subprocess.run([os.path.join(BUILD, "rmx"), "remux", "--format", "mpegts",
+                subprocess.run([program("rmx"), "remux", "--format", "mpegts",
                                 "--bitexact", clip("av.mp4"), "-"], stdout=file, env=self.env,
                                check=True, timeout=PATIENCE_S)
             file.write(b"after")
@@ -285,7 +151,7 @@ class Output(Case):
     def test_a_folder_that_is_not_ours_is_an_error(self):
         os.chmod(self.folder, 0o555)
         drop = ["setpriv", "--reuid=65534", "--clear-groups"] if os.getuid() == 0 else []
-        result = self.run_quiet([*drop, os.path.join(BUILD, "rmx"), "remux", clip("av.mp4"),
+        result = self.run_quiet([*drop, program("rmx"), "remux", clip("av.mp4"),
                                  self.at("out.ts")])
         os.chmod(self.folder, 0o755)
         self.assertEqual(result.returncode, 6, result.stderr)
@@ -301,7 +167,7 @@ class Output(Case):
         script = ('mount -t tmpfs -o size=16k rmx-test "$1" && cd "$1" && '
                   '"$2" remux "$3" out.ts; code=$?; ls -A; exit $code')
         result = self.run_quiet(["unshare", "-m", "sh", "-c", script, "sh", self.folder,
-                                 os.path.join(BUILD, "rmx"), clip("av.mp4")], env=self.env)
+                                 program("rmx"), clip("av.mp4")], env=self.env)
         self.assertEqual((result.returncode, result.stdout), (6, b""), result.stderr)
         self.assert_one_line(result, "out.ts", "OUTPUT_FULL")
 
@@ -388,77 +254,6 @@ class Failure(Case):
         self.assert_one_line(result, "RINGMUX_DAEMON")
 
 
-class Death(Case):
-    """Whatever dies, no partial file shows, and nobody hangs."""
-
-    def start_stuck(self, *options):
-        """An rmx in the midst of a job, and the daemon of its own if it has one."""
-        process = self.start_rmx("remux", *options, "-", "out.mkv")
-        with open(clip("vp.webm"), "rb") as file:
-            process.stdin.write(file.read(4000))
-        process.stdin.flush()
-        pid = process.pid
-        if "RINGMUX_SOCKET" in self.env:
-            self.assertTrue(wait_until(lambda: self.jobs_in_flight() == 1))
-            return process, None
-        self.assertTrue(wait_until(lambda: children_of(pid) and children_of(children_of(pid)[0])))
-        daemon = children_of(pid)[0]
-        time.sleep(0.3)
-        return process, daemon
-
-    def jobs_in_flight(self):
-        return json.loads(self.rmx("stat", "--json").stdout)["jobs_in_flight"]
-
-    def test_a_signal_cancels(self):
-        for number, code in (signal.SIGINT, 130), (signal.SIGTERM, 143):
-            with self.subTest(signal=number):
-                process, daemon = self.start_stuck()
-                process.send_signal(number)
-                self.assertEqual(process.wait(PATIENCE_S), code)
-                self.assertIn(b"CANCELLED", process.stderr.read())
-                self.assertFalse(lives(daemon), "it ended before rmx did")
-                self.assert_only()
-
-    def test_a_signal_cancels_at_the_daemon_too(self):
-        self.start_daemon()
-        process, _ = self.start_stuck()
-        process.send_signal(signal.SIGTERM)
-        self.assertEqual(process.wait(PATIENCE_S), 143)
-        self.assertTrue(wait_until(lambda: self.jobs_in_flight() == 0, 2))
-        self.assert_only("socket")
-
-    def test_kill_9_of_rmx(self):
-        process, daemon = self.start_stuck()
-        process.kill()
-        process.wait(PATIENCE_S)
-        self.assert_only()
-        self.assertTrue(wait_until(lambda: not lives(daemon), 5), "its daemon ends with it")
-
-    def test_kill_9_of_rmx_gives_everything_back(self):
-        self.start_daemon()
-        process, _ = self.start_stuck()
-        process.kill()
-        process.wait(PATIENCE_S)
-        self.assertTrue(wait_until(lambda: self.jobs_in_flight() == 0, 2))
-        self.assert_only("socket")
-
-    def test_kill_9_of_the_daemon(self):
-        daemon = self.start_daemon()
-        process, _ = self.start_stuck()
-        daemon.kill()
-        killed_s = time.monotonic()
-        self.assertEqual(process.wait(PATIENCE_S), 69)
-        self.assertLess(time.monotonic() - killed_s, 1)
-        self.assertIn(b"DAEMON_LOST", process.stderr.read())
-        self.assert_only("socket")
-
-    def test_kill_9_of_a_private_daemon(self):
-        process, daemon = self.start_stuck()
-        os.kill(daemon, signal.SIGKILL)
-        self.assertEqual(process.wait(PATIENCE_S), 69)
-        self.assert_only()
-
-
 class Others(Case):
     def test_probe_says_what_ffprobe_says(self):
         for name in "av.mp4", "vp.webm", "a.mp3", "a.flac":
@@ -498,8 +293,4 @@ class Others(Case):
 
 
 if __name__ == "__main__":
-    BUILD = os.path.abspath(sys.argv.pop(1))
-    with tempfile.TemporaryDirectory(prefix="rmx-media-") as MEDIA:
-        os.chmod(MEDIA, 0o755)
-        make_media(MEDIA)
-        unittest.main(verbosity=1)
+    rmx_case.main()
