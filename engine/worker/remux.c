@@ -23,6 +23,7 @@
 #include "engine/worker/streams.h"
 #include "engine/worker/timing.h"
 #include "engine/worker/verdict.h"
+#include "engine/worker/warm.h"
 #include "engine/worker/words.h"
 #include "ipc/format.h"
 #include "ipc/status.h"
@@ -57,6 +58,7 @@ void rmx_remux_init_process(size_t alloc_max_bytes)
     av_max_alloc(alloc_max_bytes);
     rmx_words_init_process();
     rmx_charset_init_process();
+    rmx_warm_init_process();
 }
 
 /* --- the steps ------------------------------------------------------------------------------- */

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The tables decoders build when the first of their kind opens, built before the fork: workers then
+ * share them, and no job is the first. Zygote, at start; opens decoders on nothing, so that no
+ * media byte is parsed here.
+ */
+#ifndef RMX_ENGINE_WORKER_WARM_H
+#define RMX_ENGINE_WORKER_WARM_H
+
+/* A decoder this build lacks is left out. */
+void rmx_warm_init_process(void);
+
+#endif
