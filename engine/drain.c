@@ -11,9 +11,9 @@
 /* Of an output's start, written in place: 150 KB take 24 us so, and 75 us through io_uring. */
 #define IN_PLACE_BYTES_MAX (512u * 1024)
 
-/* A write in place that takes longer than this is the disk's doing; then there is none for a while.
+/* A write in place that takes longer is the disk's doing, not the scheduler's: none for a while.
  */
-#define SLOW_NS  2000000u
+#define SLOW_NS  10000000u
 #define PAUSE_NS 1000000000u
 
 static void write_done(struct rmx_op *op, int result);

@@ -297,8 +297,8 @@ static bool settled(struct rmx_feed *feed)
     if (feed->corrupt || feed->count > 0) {
         return true;
     }
-    if (feed->ended) {
-        return !by_offset(feed) || rmx_chunk_seek_ask(&feed->ring);
+    if (feed->ended) { /* a worker that seeks says so without being asked */
+        return true;
     }
     if (rmx_ring_reserve(&feed->ring.ring, &room) == 0 && room == 0) {
         return rmx_chunk_room_ask(&feed->ring);

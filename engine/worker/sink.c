@@ -20,7 +20,19 @@ typedef uint8_t written_byte;
 /* libavformat's own buffer holds only what it writes byte by byte: see `direct` below. */
 #define BUFFER_BYTES (4 * 1024)
 
-/* Offers the reserved chunk to the drain. */
+/* Of the ring: when so much of it was offered, the drain is told. */
+#define READY_SHARE 2u
+
+/* Tells the drain about the chunks there are now, if it waits for that. */
+static void tell_ready(struct rmx_sink *sink)
+{
+    sink->untold = 0;
+    if (rmx_ring_consumer_asked(&sink->ring.ring)) {
+        sink->avio->tell(sink->avio->owner, RMX_NOTE_OUTPUT);
+    }
+}
+
+/* Offers the reserved chunk to the drain, which is not woken for each: it writes many at once. */
 static void publish(struct rmx_sink *sink, uint16_t flags)
 {
     struct rmx_chunk chunk = {
@@ -33,8 +45,9 @@ static void publish(struct rmx_sink *sink, uint16_t flags)
     rmx_chunk_fill(&sink->ring, 0, &chunk);
     rmx_ring_publish(&sink->ring.ring, 1);
     sink->gathering = false;
-    if (rmx_ring_consumer_asked(&sink->ring.ring)) {
-        sink->avio->tell(sink->avio->owner, RMX_NOTE_OUTPUT);
+    sink->untold++;
+    if (flags == RMX_CHUNK_FLUSH || sink->untold >= sink->ring.ring.slots / READY_SHARE) {
+        tell_ready(sink);
     }
 }
 
@@ -49,6 +62,9 @@ static int reserve(struct rmx_sink *sink)
             return AVERROR_EXIT;
         }
         room = rmx_ring_reserve_one(&sink->ring.ring);
+        if (room == 0) {
+            tell_ready(sink);
+        }
         if (room == 0 && rmx_ring_producer_ask(&sink->ring.ring)) {
             sink->avio->sleep(sink->avio->owner);
         }

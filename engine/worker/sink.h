@@ -24,6 +24,7 @@ struct rmx_sink {
     bool gathering;  /* a chunk is reserved and has bytes */
     uint64_t start;  /* gathering: of the chunk's first byte, in the stream */
     uint32_t filled; /* gathering: bytes in it */
+    uint32_t untold; /* chunks offered since the drain was last told */
 };
 
 /* ring: our end of an output ring nothing was put into. Returns 0 or -ENOMEM. */
@@ -34,7 +35,8 @@ int rmx_sink_init(
  * all that came before. */
 void rmx_sink_push(struct rmx_sink *sink);
 
-/* The last chunk, and the mark that it is the last. Nothing more may be written. */
+/* The last chunk, and the mark that it is the last. Nothing more may be written. The drain is not
+ * told: the note that the job is done follows. */
 void rmx_sink_finish(struct rmx_sink *sink);
 
 /* Accepts one that was zeroed or whose init failed. */

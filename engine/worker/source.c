@@ -16,17 +16,30 @@
 /* A seek forward by less is read through: the feed sends that much in the time a request takes. */
 #define SKIP_BYTES (512u * 1024)
 
+/* Of the ring: when so much of it was given back, the feed is told. */
+#define ROOM_SHARE 4u
+
 static int corrupt(struct rmx_source *source)
 {
     return rmx_avio_end(source->avio, RMX_STATUS_PEER_CORRUPT, 0);
 }
 
-/* Gives n chunks back, and tells the feed if it waits for that. */
+/* Tells the feed about the room there is now, if it waits for that. */
+static void tell_room(struct rmx_source *source)
+{
+    source->untold = 0;
+    if (rmx_ring_producer_asked(&source->ring.ring)) {
+        source->avio->tell(source->avio->owner, RMX_NOTE_INPUT);
+    }
+}
+
+/* Gives n chunks back. The feed is not woken for each: it fills a part of the ring at once. */
 static void release(struct rmx_source *source, uint32_t n)
 {
     rmx_ring_release(&source->ring.ring, n);
-    if (rmx_ring_producer_asked(&source->ring.ring)) {
-        source->avio->tell(source->avio->owner, RMX_NOTE_INPUT);
+    source->untold += n;
+    if (source->untold >= source->ring.ring.slots / ROOM_SHARE) {
+        tell_room(source);
     }
 }
 
@@ -79,7 +92,9 @@ static int ask_for_seek(struct rmx_source *source)
     source->ended = false;
     source->error = 0;
     source->holding = false;
-    release(source, ready);
+    rmx_ring_release(&source->ring.ring, ready);
+    source->untold = 0;
+    source->avio->tell(source->avio->owner, RMX_NOTE_INPUT); /* it may be at its end, and idle */
     return 0;
 }
 
@@ -91,6 +106,7 @@ static int take_chunk(struct rmx_source *source)
     int ready = rmx_ring_peek_one(ring);
 
     if (ready == 0) {
+        tell_room(source);
         source->avio->starve(source->avio->owner);
         if (rmx_ring_consumer_ask(ring)) {
             source->avio->sleep(source->avio->owner);

@@ -28,9 +28,10 @@ struct rmx_source {
     uint64_t next;         /* where the next chunk of this generation begins */
     struct rmx_chunk held; /* holding: being read, not yet released */
     bool holding;
-    bool ended;     /* nothing comes after `next` */
-    int error;      /* ended: -errno; 0 = the end of the stream */
-    uint64_t bytes; /* handed to libavformat */
+    uint32_t untold; /* chunks given back since the feed was last told */
+    bool ended;      /* nothing comes after `next` */
+    int error;       /* ended: -errno; 0 = the end of the stream */
+    uint64_t bytes;  /* handed to libavformat */
 };
 
 /* ring: our end of an input ring nothing was taken from. Returns 0 or -ENOMEM. */
