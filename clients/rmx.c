@@ -4,9 +4,12 @@
  */
 #include "clients/rmx.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clients/ringmux.h"
 #include "clients/rmx_args.h"
@@ -80,7 +83,7 @@ static int run_help(int argc, char **argv)
     return command != NULL ? command->main(2, asked) : refuse_command(argv[1]);
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     if (argc < 2) {
         rmx_say("no command given: see 'rmx help'");
@@ -96,4 +99,29 @@ int main(int argc, char **argv)
     }
     const struct command *command = find_command(argv[1]);
     return command != NULL ? command->main(argc - 1, argv + 1) : refuse_command(argv[1]);
+}
+
+/* Whoever starts us with 0, 1 or 2 closed must not find his output file under that number. */
+static int fill_standard_descriptors(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR | O_NOCTTY); /* inherited, as what it stands in for */
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    return fd < 0 ? -errno : close(fd);
+}
+
+int main(int argc, char **argv)
+{
+    if (fill_standard_descriptors() < 0) {
+        return rmx_end_exit(RMX_INTERNAL);
+    }
+    int status = run(argc, argv);
+    fflush(stdout);
+    if (ferror(stdout) && status == 0) {
+        rmx_say("standard output: %s", rmx_say_error(-errno));
+        status = rmx_end_exit(RMX_OUTPUT_IO);
+    }
+    return status;
 }

@@ -107,7 +107,8 @@ static int print_description(const char *json, size_t bytes, const char *name)
     rmx_json_string(stdout, name);
     fputs(is_empty ? "\n    " : ",\n        ", stdout);
     fwrite(json + rest, 1, bytes - rest, stdout);
-    return fflush(stdout) == 0 ? 0 : -errno;
+    fflush(stdout);
+    return ferror(stdout) ? -errno : 0;
 }
 
 /* Prints what the worker wrote into fd. Returns 0 or -errno. */

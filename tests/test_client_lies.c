@@ -237,6 +237,66 @@ Test(client_lies, being_called_a_liar_ends_the_session_too)
     assert_lie_is_caught(throws_out);
 }
 
+#define ROUNDS   200
+#define MESSAGES 50
+
+static uint32_t dice = 1;
+
+static uint32_t roll(uint32_t sides) /* the same in every run */
+{
+    dice = dice * 1664525 + 1013904223;
+    return (dice >> 8) % sides;
+}
+
+/* Messages that were good before some of their bytes were changed, and their lengths at times. */
+static void babbles(struct fake_daemon *daemon)
+{
+    static const size_t sizes[] = { 16, 24, 56, 16 + sizeof(struct rmx_done_item), 16 + 64 };
+    uint64_t job = take_job(daemon);
+    unsigned char message[512];
+
+    for (int i = 0; i < MESSAGES; i++) {
+        size_t bytes = sizes[roll(sizeof(sizes) / sizeof(sizes[0]))];
+        struct rmx_msg_head head = {
+            .type = (uint16_t)(RMX_MSG_WELCOME + roll(6)),
+            .bytes = (uint32_t)bytes,
+            .count = roll(3),
+        };
+
+        memset(message, 0, sizeof(message));
+        memcpy(message, &head, sizeof(head));
+        memcpy(message + sizeof(head) + 8 * roll(2), &job, sizeof(job));
+        for (uint32_t changes = roll(4); changes > 0; changes--) {
+            message[roll((uint32_t)bytes)] = (unsigned char)roll(256);
+        }
+        rmx_sock_say(daemon->fd, message, bytes - (roll(8) == 0), MSG_DONTWAIT);
+    }
+}
+
+Test(client_lies, babble_of_any_kind, .timeout = 60)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        struct rmx_progress_bytes progress;
+        struct rmx_counter counters[4];
+        uint64_t rtt_ns = 0;
+        int count = 1;
+
+        open_with(babbles);
+        uint64_t id = submit_noop();
+        while (count > 0) {
+            rmx_progress(client, id, &progress);
+            rmx_stats(client, counters, round % 2 ? 4 : 0);
+            rmx_ping(client, &rtt_ns);
+            count = rmx_wait(client, results, 8, 10000);
+        }
+        cr_assert(count == -EPROTO || count == -ECONNRESET || count == -ESHUTDOWN ||
+                      count == -EBUSY || count == -EPROTONOSUPPORT,
+            "%d", count);
+        rmx_close(&client);
+        fake_daemon_stop(&fake);
+    }
+}
+
 /* --- what the daemon tells ---------------------------------------------------------------- */
 
 static uint32_t values_told;

@@ -157,6 +157,23 @@ class Output(Case):
         self.assertEqual(result.returncode, 6, result.stderr)
         self.assert_one_line(result, "out.ts", "Permission denied")
 
+    def test_closed_standard_descriptors_are_nobodys_output(self):
+        script = '"$1" remux --json "$2" out.ts <&- >&- 2>&-'
+        result = self.run_quiet(["sh", "-c", script, "sh", program("rmx"), clip("av.mp4")],
+                                env=self.env, cwd=self.folder)
+        self.assertEqual((result.returncode, result.stdout), (0, b""))
+        self.assertEqual(ffprobe(self.at("out.ts"))["format"]["format_name"], "mpegts")
+        with open(self.at("out.ts"), "rb") as file:
+            self.assertNotIn(b"status", file.read())
+
+    def test_output_that_cannot_be_printed_is_an_error(self):
+        for args in ["formats"], ["probe", clip("av.mp4")]:
+            with self.subTest(args=args), open("/dev/full", "wb") as full:
+                result = subprocess.run([program("rmx"), *args], stdout=full, env=self.env,
+                                        stderr=subprocess.PIPE, timeout=PATIENCE_S)
+                self.assertEqual(result.returncode, 6, result.stderr)
+                self.assertIn(b"No space left", result.stderr)
+
     def test_a_full_device(self):
         result = self.rmx("remux", "--format", "mpegts", clip("av.mp4"), "/dev/full")
         self.assertEqual(result.returncode, 6)
