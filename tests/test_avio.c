@@ -154,7 +154,7 @@ static void open_sink(struct rmx_sink *sink, uint32_t slots, bool seekable)
 {
     struct rmx_chunk_ring ring = make_ring(slots, drain);
 
-    cr_assert_eq(rmx_sink_init(sink, &test.avio, &ring, seekable), 0);
+    cr_assert_eq(rmx_sink_init(sink, &test.avio, &ring, seekable, !seekable), 0);
 }
 
 static void close_all(struct rmx_source *source, struct rmx_sink *sink)
@@ -403,6 +403,20 @@ Test(sink, patch_far_back_goes_out_with_its_own_offset)
     close_all(NULL, &sink);
 }
 
+Test(sink, stream_that_must_go_back_says_so_instead_of_writing_rubbish)
+{
+    struct rmx_sink sink;
+
+    open_sink(&sink, 64, false);
+    write_stream(&sink, 0, 100000);
+    cr_assert_eq(avio_seek(sink.context, 99990, SEEK_SET), 99990, "still in the buffer");
+    write_stream(&sink, 99990, 10);
+    cr_assert_eq(test.avio.status, RMX_STATUS_OK);
+    cr_assert_lt(avio_seek(sink.context, 0, SEEK_SET), 0);
+    cr_assert_eq(test.avio.status, RMX_STATUS_NEEDS_SEEKABLE_OUTPUT);
+    close_all(NULL, &sink);
+}
+
 Test(sink, live_output_goes_out_when_its_reader_has_nothing)
 {
     struct rmx_sink sink;
@@ -431,6 +445,7 @@ Test(sink, stop_word_ends_a_wait_for_room)
     test.stop_when_asleep = true;
     open_sink(&sink, 2, false);
     write_stream(&sink, 0, 3 * CHUNK_BYTES);
+    avio_flush(sink.context);
     cr_assert_eq(sink.context->error, AVERROR_EXIT);
     cr_assert_eq(test.avio.status, RMX_STATUS_OUTPUT_FULL);
     rmx_sink_finish(&sink);
@@ -444,6 +459,7 @@ Test(sink, impossible_count_is_PEER_CORRUPT)
     open_sink(&sink, 2, false);
     atomic_store(&test.lane.ring.shm->released, 99);
     write_stream(&sink, 0, 3 * CHUNK_BYTES);
+    avio_flush(sink.context);
     cr_assert_eq(test.avio.status, RMX_STATUS_PEER_CORRUPT);
     close_all(NULL, &sink);
 }

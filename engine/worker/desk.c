@@ -112,7 +112,6 @@ static void run_turn(uint32_t flow)
     if (!rmx_fiber_resume(seat->fiber)) {
         desk.pool[desk.pool_count++] = seat->fiber;
         *seat = (struct seat){ .state = SEAT_IDLE };
-        rmx_lastwords_count_job();
     }
     rmx_lastwords_on_core(RMX_LASTWORDS_NO_FLOW);
     desk.current = NONE;
@@ -167,6 +166,7 @@ static void work(void *argument)
     struct rmx_flow_shm *flow = argument;
 
     rmx_task_run(flow, desk.plan->arena, &host);
+    rmx_lastwords_count_job();
     tell(NULL, RMX_NOTE_DONE);
 }
 

@@ -17,8 +17,11 @@ typedef const uint8_t written_byte;
 typedef uint8_t written_byte;
 #endif
 
-/* libavformat's own buffer holds only what it writes byte by byte: see `direct` below. */
-#define BUFFER_BYTES (4 * 1024)
+/* libavformat's own buffer. Where the sink can seek it holds only what is written byte by byte: see
+ * `direct` below. Where it cannot, muxers still go back inside this buffer to patch the sizes of
+ * what they just wrote (an MP4 fragment's head), so all of that must fit. */
+#define BUFFER_BYTES_SEEKABLE (4 * 1024)
+#define BUFFER_BYTES_STREAM   (64 * 1024)
 
 /* Of the ring: when so much of it was offered, the drain is told. */
 #define READY_SHARE 2u
@@ -136,13 +139,19 @@ static int write_bytes(void *opaque, written_byte *bytes, int size)
     return size;
 }
 
+static bool in_hand(const struct rmx_sink *sink, uint64_t at)
+{
+    return at == sink->at ||
+           (sink->gathering && at >= sink->start && at <= sink->start + sink->filled);
+}
+
 static int64_t seek(void *opaque, int64_t offset, int whence)
 {
     struct rmx_sink *sink = opaque;
     int64_t base;
 
     whence &= ~AVSEEK_FORCE;
-    if (whence == AVSEEK_SIZE) {
+    if (whence == AVSEEK_SIZE && sink->seekable) {
         return (int64_t)sink->end;
     }
     if (whence != SEEK_SET && whence != SEEK_CUR && whence != SEEK_END) {
@@ -152,6 +161,12 @@ static int64_t seek(void *opaque, int64_t offset, int whence)
     if (__builtin_add_overflow(base, offset, &base) || base < 0) {
         return AVERROR(EINVAL);
     }
+    if (!sink->seekable && !in_hand(sink, (uint64_t)base)) {
+        /* A muxer that only patches what it just wrote does not look whether this failed, and would
+         * write the patch at the wrong place. The others try, and do without. */
+        return sink->forward_only ? rmx_avio_end(sink->avio, RMX_STATUS_NEEDS_SEEKABLE_OUTPUT, 0)
+                                  : AVERROR(EPIPE);
+    }
     sink->at = (uint64_t)base;
     return base;
 }
@@ -159,19 +174,22 @@ static int64_t seek(void *opaque, int64_t offset, int whence)
 int rmx_sink_init(
     struct rmx_sink *sink, struct rmx_avio *avio, const struct rmx_chunk_ring *ring, bool seekable)
 {
-    unsigned char *buffer = av_malloc(BUFFER_BYTES);
+    int buffer_bytes = seekable ? BUFFER_BYTES_SEEKABLE : BUFFER_BYTES_STREAM;
+    unsigned char *buffer = av_malloc((size_t)buffer_bytes);
 
-    *sink = (struct rmx_sink){ .avio = avio, .ring = *ring };
+    *sink = (struct rmx_sink){
+        .avio = avio, .ring = *ring, .seekable = seekable, .forward_only = forward_only
+    };
     if (buffer == NULL) {
         return -ENOMEM;
     }
-    sink->context = avio_alloc_context(
-        buffer, BUFFER_BYTES, 1, sink, NULL, write_bytes, seekable ? seek : NULL);
+    sink->context = avio_alloc_context(buffer, buffer_bytes, 1, sink, NULL, write_bytes, seek);
     if (sink->context == NULL) {
         av_free(buffer);
         return -ENOMEM;
     }
-    sink->context->direct = 1; /* gathering is our job: one copy less */
+    sink->context->seekable = seekable ? AVIO_SEEKABLE_NORMAL : 0;
+    sink->context->direct = seekable; /* gathering is our job: one copy less */
     return 0;
 }
 

@@ -19,12 +19,14 @@ struct rmx_sink {
     struct rmx_avio *avio;
     struct rmx_chunk_ring ring; /* the producer's end */
     AVIOContext *context;
-    uint64_t at;     /* where the next byte goes in the stream */
-    uint64_t end;    /* one beyond the furthest byte written */
-    bool gathering;  /* a chunk is reserved and has bytes */
-    uint64_t start;  /* gathering: of the chunk's first byte, in the stream */
-    uint32_t filled; /* gathering: bytes in it */
-    uint32_t untold; /* chunks offered since the drain was last told */
+    bool seekable;     /* the drain writes by offset */
+    bool forward_only; /* the muxer promises never to need that */
+    uint64_t at;       /* where the next byte goes in the stream */
+    uint64_t end;      /* one beyond the furthest byte written */
+    bool gathering;    /* a chunk is reserved and has bytes */
+    uint64_t start;    /* gathering: of the chunk's first byte, in the stream */
+    uint32_t filled;   /* gathering: bytes in it */
+    uint32_t untold;   /* chunks offered since the drain was last told */
 };
 
 /* ring: our end of an output ring nothing was put into. Returns 0 or -ENOMEM. */

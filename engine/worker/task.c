@@ -11,6 +11,7 @@
 #include "engine/worker/remux.h"
 #include "engine/worker/sink.h"
 #include "engine/worker/source.h"
+#include "ipc/format.h"
 #include "ring/base.h"
 
 struct task {
@@ -58,6 +59,7 @@ static void push_output(void *owner)
 static enum rmx_status connect_rings(
     struct task *task, const struct rmx_flow_shm *flow, const struct rmx_region *arena)
 {
+    const struct rmx_format *format = rmx_format_find(task->spec.format);
     uint32_t port = RMX_READ_ONCE(flow->port);
     struct rmx_chunk_ring input;
     struct rmx_chunk_ring output;
@@ -78,7 +80,8 @@ static enum rmx_status connect_rings(
     task->live = (port & RMX_PORT_SEEKABLE_IN) == 0;
     if (rmx_source_init(&task->source, &task->avio, &input, RMX_READ_ONCE(flow->input_bytes),
             !task->live) < 0 ||
-        rmx_sink_init(&task->sink, &task->avio, &output, (port & RMX_PORT_SEEKABLE_OUT) != 0) < 0) {
+        rmx_sink_init(&task->sink, &task->avio, &output, (port & RMX_PORT_SEEKABLE_OUT) != 0,
+            format != NULL && format->patch != RMX_PATCH_HELPS) < 0) {
         return RMX_STATUS_OVER_LIMIT;
     }
     return RMX_STATUS_OK;

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The sandbox, and what is left when something dies in it.
+ */
+#include "engine/worker/sandbox.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/obituary.h"
+#include "engine/worker/lastwords.h"
+#include "engine/worker/sanitizer.h"
+#include "engine/worker/selftest.h"
+#include "ring/base.h"
+
+TestSuite(sandbox, .timeout = 60);
+
+Test(sandbox, refuses_all_it_must_and_nothing_it_must_not)
+{
+    cr_assert_eq(rmx_selftest_run(), 0);
+}
+
+/* Runs `die` in a locked-down child and returns its wait status and last words. */
+static int run_child(void (*die)(void), struct rmx_last_words *words)
+{
+    struct rmx_last_words_shm *shm =
+        mmap(NULL, sizeof(*shm), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int status = 0;
+    pid_t pid;
+
+    cr_assert_neq((void *)shm, MAP_FAILED);
+    pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid == 0) {
+        rmx_lastwords_init();
+        if (rmx_sandbox_limit(STDERR_FILENO, 64u << 20) < 0 || rmx_sandbox_enter() < 0) {
+            _exit(99);
+        }
+        rmx_lastwords_adopt(shm);
+        rmx_lastwords_on_core(3);
+        die();
+        _exit(98);
+    }
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    rmx_obituary_read(shm, 10, words);
+    cr_assert_eq(munmap(shm, sizeof(*shm)), 0);
+    return status;
+}
+
+static void fail_assert(void)
+{
+    rmx_assert(1 + 1 == 3);
+}
+
+Test(sandbox, failed_assert_leaves_place_and_reason)
+{
+    struct rmx_last_words words;
+    int status = run_child(fail_assert, &words);
+
+    cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    cr_assert_eq(words.signal, SIGABRT);
+    cr_assert_eq(words.flow, 3);
+    cr_assert_not_null(strstr(words.text, "test_sandbox.c:"));
+    cr_assert_not_null(strstr(words.text, "1 + 1 == 3"));
+}
+
+#if !RMX_WITH_SANITIZER
+static void touch_nothing(void)
+{
+    *(volatile int *)16 = 1;
+}
+
+static void take_too_much(void)
+{
+    void *memory = mmap(NULL, 1u << 30, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    _exit(memory == MAP_FAILED ? 0 : 1);
+}
+
+Test(sandbox, crash_leaves_signal_and_address)
+{
+    struct rmx_last_words words;
+    int status = run_child(touch_nothing, &words);
+
+    cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+    cr_assert_eq(words.signal, SIGSEGV);
+    cr_assert_str_eq(words.text, "SIGSEGV at 0x10");
+}
+
+Test(sandbox, address_space_has_an_end)
+{
+    struct rmx_last_words words;
+    int status = run_child(take_too_much, &words);
+
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+#endif
+
+Test(sandbox, last_words_of_a_liar_are_harmless)
+{
+    struct rmx_last_words_shm shm;
+    struct rmx_last_words words;
+
+    memset(&shm, 0xff, sizeof(shm));
+    rmx_obituary_read(&shm, 10, &words);
+    cr_assert_eq(words.flow, UINT32_MAX);
+    cr_assert_eq(strlen(words.text), sizeof(words.text) - 1);
+    cr_assert_eq(words.text[0], '?');
+}
