@@ -7,8 +7,8 @@
  *              [--bitexact] [--allow-truncated] [--probe] [--stream-in] [--stream-out]
  *              [--repeat N] IN OUT
  *
- * Prints the result as one JSON line on standard error's sibling, standard output; exits as `rmx`
- * would. --repeat runs the job again and again and adds the shortest run's time.
+ * Prints the result as one JSON line and exits as `rmx` would. --repeat runs the job again and
+ * again and reports the shortest time.
  */
 #include <errno.h>
 #include <fcntl.h>

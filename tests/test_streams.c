@@ -33,7 +33,8 @@ static AVStream *add_stream(AVFormatContext *to, enum AVMediaType type, enum AVC
 static void open_all(void)
 {
     demuxer = avformat_alloc_context();
-    rmx_assert(demuxer && avformat_alloc_output_context2(&muxer, NULL, "mp4", NULL) >= 0);
+    demuxer->iformat = av_find_input_format("mov");
+    rmx_assert(demuxer->iformat && avformat_alloc_output_context2(&muxer, NULL, "mp4", NULL) >= 0);
     add_stream(demuxer, AVMEDIA_TYPE_VIDEO, AV_CODEC_ID_MJPEG)->disposition =
         AV_DISPOSITION_ATTACHED_PIC;
     add_stream(demuxer, AVMEDIA_TYPE_VIDEO, AV_CODEC_ID_H264)->codecpar->width = 320;
@@ -155,6 +156,12 @@ Test(streams, what_libavformat_cannot_name_is_not_dropped_in_silence)
     demuxer->streams[6]->codecpar->codec_type = AVMEDIA_TYPE_UNKNOWN;
     spec.flags = RMX_JOB_ALL_STREAMS;
     assert_refused(RMX_STATUS_UNSUPPORTED);
+}
+
+Test(streams, a_stream_whose_index_was_dropped_is_over_the_limit)
+{
+    demuxer->streams[3]->nb_frames = 1000000;
+    assert_refused(RMX_STATUS_OVER_LIMIT);
 }
 
 /* --- options --------------------------------------------------------------------------------- */

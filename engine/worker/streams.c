@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <libavcodec/avcodec.h>
+#include <libavutil/avstring.h>
 #include <libavutil/mem.h>
 
 #define IS_DEFAULT_SCORE 5000000   /* outweighs every resolution there is */
@@ -259,6 +260,26 @@ static enum rmx_status refuse_unknown(
     return RMX_STATUS_OK;
 }
 
+/* An index too large to allocate is dropped by the demuxer without a word, and the stream then has
+ * no packets: that must not pass for a short file. */
+static enum rmx_status refuse_unindexed(
+    const struct rmx_streams *streams, const AVFormatContext *demuxer, struct rmx_words *words)
+{
+    if (!av_match_name("mov", demuxer->iformat->name)) {
+        return RMX_STATUS_OK;
+    }
+    for (unsigned slot = 0; slot < streams->count; slot++) {
+        AVStream *stream = demuxer->streams[streams->source[slot]];
+
+        if (stream->nb_frames > 0 && avformat_index_get_entries_count(stream) == 0) {
+            rmx_words_say(words, "stream %u: its index is larger than a job may use, or broken",
+                streams->source[slot]);
+            return RMX_STATUS_OVER_LIMIT;
+        }
+    }
+    return RMX_STATUS_OK;
+}
+
 static void discard_unchosen(const struct rmx_streams *streams, AVFormatContext *demuxer)
 {
     for (unsigned slot = 0; slot < demuxer->nb_streams; slot++) {
@@ -300,6 +321,9 @@ enum rmx_status rmx_streams_choose(struct rmx_streams *streams, AVFormatContext 
     }
     if (status == RMX_STATUS_OK) {
         status = refuse_unknown(streams, demuxer, words);
+    }
+    if (status == RMX_STATUS_OK) {
+        status = refuse_unindexed(streams, demuxer, words);
     }
     if (status == RMX_STATUS_OK) {
         discard_unchosen(streams, demuxer);
