@@ -171,8 +171,8 @@ static int64_t seek(void *opaque, int64_t offset, int whence)
     return base;
 }
 
-int rmx_sink_init(
-    struct rmx_sink *sink, struct rmx_avio *avio, const struct rmx_chunk_ring *ring, bool seekable)
+int rmx_sink_init(struct rmx_sink *sink, struct rmx_avio *avio, const struct rmx_chunk_ring *ring,
+    bool seekable, bool forward_only)
 {
     int buffer_bytes = seekable ? BUFFER_BYTES_SEEKABLE : BUFFER_BYTES_STREAM;
     unsigned char *buffer = av_malloc((size_t)buffer_bytes);

@@ -29,9 +29,10 @@ struct rmx_sink {
     uint32_t untold;   /* chunks offered since the drain was last told */
 };
 
-/* ring: our end of an output ring nothing was put into. Returns 0 or -ENOMEM. */
-int rmx_sink_init(
-    struct rmx_sink *sink, struct rmx_avio *avio, const struct rmx_chunk_ring *ring, bool seekable);
+/* ring: our end of an output ring nothing was put into. forward_only: a muxer that wants to go back
+ * all the same, where that cannot be, ends the job NEEDS_SEEKABLE_OUTPUT. Returns 0 or -ENOMEM. */
+int rmx_sink_init(struct rmx_sink *sink, struct rmx_avio *avio, const struct rmx_chunk_ring *ring,
+    bool seekable, bool forward_only);
 
 /* The job is about to wait for a live input: what was gathered goes out, if the reader has taken
  * all that came before. */
