@@ -208,11 +208,15 @@ struct rmx_job_spec media_job(const char *format)
 struct rmx_job_result media_run(
     const struct rmx_job_spec *spec, struct media *input, struct media *output)
 {
+    static bool ready;
     struct rmx_job_result result = { .job = spec->job };
     AVIOContext *in = media_open_io(input, false);
     AVIOContext *out = media_open_io(output, true);
 
-    rmx_remux_init_process((size_t)64 << 20);
+    if (!ready) {
+        rmx_remux_init_process((size_t)64 << 20);
+        ready = true;
+    }
     rmx_remux_run(spec, in, out, &result);
     rmx_assert(rmx_job_check_result(&result) == 0);
     media_close_io(&in);

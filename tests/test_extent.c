@@ -37,7 +37,7 @@ Test(extent, a_box_that_goes_past_the_end_says_how_far)
     static const uint8_t boxes[] = "\0\0\0\x10"
                                    "ftypisom\0\0\2\0"
                                    "\0\0\1\0"
-                                   "mdat....";
+                                   "mdat........";
 
     cr_assert_eq(missing_end(boxes, 32, NULL), 16 + 256);
 }
