@@ -97,7 +97,21 @@ static int take_stats(struct rmx_line *line, uint32_t count)
     return 0;
 }
 
-/* What a GOODBYE that ends the session means for us. */
+/* Why the daemon does not let us in: the errors that only rmx_open() has. */
+static int refusal(uint32_t status)
+{
+    switch (status) {
+    case RMX_BUSY:
+        return -EBUSY;
+    case RMX_DRAINING:
+        return -ESHUTDOWN;
+    case RMX_UNSUPPORTED:
+        return -EPROTONOSUPPORT;
+    default:
+        return -ECONNRESET;
+    }
+}
+
 static int take_goodbye(struct rmx_line *line)
 {
     struct rmx_msg_goodbye goodbye;
@@ -106,18 +120,11 @@ static int take_goodbye(struct rmx_line *line)
         return 0; /* DRAINING: the session lives while its jobs do */
     }
     memcpy(&goodbye, line->buffer, sizeof(goodbye));
-    switch (goodbye.status) {
-    case RMX_BUSY:
-        return lose(line, -EBUSY);
-    case RMX_DRAINING:
-        return lose(line, -ESHUTDOWN);
-    case RMX_UNSUPPORTED:
-        return lose(line, -EPROTONOSUPPORT);
-    case RMX_PEER_CORRUPT:
+    if (goodbye.status == RMX_PEER_CORRUPT) {
         return lose(line, -EPROTO);
-    default:
-        return lose(line, -ECONNRESET);
     }
+    bool was_welcome = line->arena.base != NULL;
+    return lose(line, was_welcome ? -ECONNRESET : refusal(goodbye.status));
 }
 
 static int take_welcome(struct rmx_line *line, struct rmx_sock_fds *fds)
