@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -37,6 +38,24 @@ static void nap_ms(unsigned ms)
 }
 
 /* --- the daemon ------------------------------------------------------------------------------- */
+
+bool harness_lives(pid_t pid)
+{
+    char path[64];
+    char state = 'X';
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    file = fopen(path, "re");
+    if (file == NULL) {
+        return false;
+    }
+    if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1) {
+        state = 'X';
+    }
+    (void)fclose(file);
+    return state != 'Z' && state != 'X'; /* a zombie is gone: only its parent has not looked */
+}
 
 /* The whole log, NUL-terminated; the caller frees it. */
 static char *read_log(const struct harness *harness)
@@ -74,13 +93,26 @@ static void wait_ready(const struct harness *harness)
     cr_assert_fail("ringmuxd did not get ready");
 }
 
+/* Dies with the test, whatever way it ends, and holds none of its pipes. */
+static _Noreturn void become_daemon(const char *const *argv, int log)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)dup2(null, STDIN_FILENO);
+    (void)dup2(null, STDOUT_FILENO);
+    (void)dup2(log, STDERR_FILENO);
+    (void)execv(argv[0], (char **)(uintptr_t)argv);
+    _exit(127);
+}
+
 void harness_start(struct harness *harness, const char *const *settings)
 {
     static const char program[] = RMX_BUILD_DIR "/ringmuxd";
     char socket[128];
     const char *argv[SETTINGS_MAX + 4] = { program, socket, "--log-format=json" };
-    posix_spawn_file_actions_t actions;
     size_t argc = 3;
+    int log;
 
     *harness = (struct harness){ .dir = "/tmp/ringmux-test-XXXXXX" };
     cr_assert_not_null(mkdtemp(harness->dir));
@@ -91,13 +123,14 @@ void harness_start(struct harness *harness, const char *const *settings)
         cr_assert_lt(argc, SETTINGS_MAX + 3);
         argv[argc++] = *settings;
     }
-    (void)posix_spawn_file_actions_init(&actions);
-    (void)posix_spawn_file_actions_addopen(
-        &actions, 2, harness->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-    cr_assert_eq(
-        posix_spawn(&harness->daemon, program, &actions, NULL, (char **)(uintptr_t)argv, environ),
-        0);
-    (void)posix_spawn_file_actions_destroy(&actions);
+    log = open(harness->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    cr_assert_geq(log, 0);
+    harness->daemon = fork();
+    cr_assert_geq(harness->daemon, 0);
+    if (harness->daemon == 0) {
+        become_daemon(argv, log);
+    }
+    close(log);
     wait_ready(harness);
 }
 
@@ -132,7 +165,10 @@ void harness_stop(struct harness *harness)
     }
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "ringmuxd ended with %#x", status);
     for (size_t i = 0; i < count; i++) {
-        cr_assert_eq(kill(workers[i], 0), -1, "worker %d is left behind", (int)workers[i]);
+        while (harness_lives(workers[i])) {
+            cr_assert_lt(harness_now_ns(), until, "worker %d is left behind", (int)workers[i]);
+            nap_ms(2);
+        }
     }
     remove_dir(harness);
 }
@@ -154,7 +190,7 @@ size_t harness_workers(const struct harness *harness, pid_t *pids, size_t max)
         const char *pid_text = strstr(at, "\"pid\":");
         pid_t pid = pid_text == NULL ? -1 : (pid_t)strtol(pid_text + 6, NULL, 10);
 
-        if (pid > 0 && kill(pid, 0) == 0 && count < max) {
+        if (pid > 0 && count < max && harness_lives(pid)) {
             pids[count++] = pid;
         }
     }

@@ -6,6 +6,7 @@
 #ifndef RMX_TESTS_HARNESS_H
 #define RMX_TESTS_HARNESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -60,6 +61,7 @@ uint64_t harness_counter(struct rmx_client *client, const char *name);
 /* Waits, at most 5 s, until the daemon's counter has this value. */
 void harness_counter_becomes(struct rmx_client *client, const char *name, uint64_t value);
 
+bool harness_lives(pid_t pid);
 size_t harness_descriptors(pid_t pid);
 uint64_t harness_resident_bytes(pid_t pid); /* anonymous and file pages; shared memory not */
 uint64_t harness_now_ns(void);

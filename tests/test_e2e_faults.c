@@ -155,7 +155,7 @@ Test(e2e_faults, workers_end_with_their_daemon)
     (void)waitpid(harness.daemon, NULL, 0);
     harness.daemon = -1;
     for (size_t i = 0; i < count; i++) {
-        while (kill(workers[i], 0) == 0) {
+        while (harness_lives(workers[i])) {
             cr_assert_lt(harness_now_ns(), until, "worker %d lives on", (int)workers[i]);
             (void)poll(NULL, 0, 5);
         }
