@@ -103,7 +103,6 @@ void rmx_client_forget(struct rmx_client *client)
     }
     client->closing = false;
     gate->clients_open--;
-    rmx_stats_set(&client->lane->stats, RMX_STATS_SESSIONS_OPEN, gate->clients_open);
 }
 
 static void cancel_done(struct rmx_op *op, int result)
@@ -141,6 +140,8 @@ void rmx_client_part(struct rmx_client *client, const char *why)
         RMX_LOG_INFO, "client_gone", RMX_LOG_U64("client", client->index), RMX_LOG_STR("why", why));
     cancel_jobs(client);
     lane->gate.credits_granted -= client->credits;
+    lane->gate.sessions -= client->credits > 0 ? 1 : 0; /* who was welcomed has some */
+    rmx_stats_set(&lane->stats, RMX_STATS_SESSIONS_OPEN, lane->gate.sessions);
     client->credits = 0;
     client->closing = true;
     (void)shutdown(client->fd, SHUT_RDWR); /* polls hold the socket a little longer than we do */

@@ -17,6 +17,12 @@
 /* Messages heard from one client before the others get their turn. */
 #define HEAR_MAX 16
 
+/* Clients beyond sessions_max that may be connected: long enough to be told BUSY. */
+#define ANTEROOM 8u
+
+/* When no more can be accepted, they wait this long, or until the lane turns next. */
+#define ACCEPT_PAUSE_NS 50000000u
+
 void rmx_gate_mark_due(struct rmx_gate *gate, struct rmx_client *client)
 {
     if (!client->due) {
@@ -26,23 +32,12 @@ void rmx_gate_mark_due(struct rmx_gate *gate, struct rmx_client *client)
     }
 }
 
-void rmx_gate_flush(struct rmx_gate *gate)
-{
-    while (gate->due_first != NULL) {
-        struct rmx_client *client = gate->due_first;
-
-        gate->due_first = client->next_due;
-        client->due = false;
-        rmx_client_flush(client);
-    }
-}
-
 /* --- what a client says ---------------------------------------------------------------------- */
 
 static uint32_t grantable(const struct rmx_lane *lane)
 {
     const struct rmx_gate *gate = &lane->gate;
-    uint32_t others = gate->clients_max - gate->clients_open; /* each may come, and gets one */
+    uint32_t others = gate->sessions_max - gate->sessions; /* each may come, and gets one */
     uint32_t left = lane->config->jobs_max - gate->credits_granted - others;
 
     return left < lane->config->credits ? left : lane->config->credits;
@@ -52,7 +47,8 @@ static void greet(struct rmx_client *client, const struct rmx_msg_hello *hello)
 {
     struct rmx_lane *lane = client->lane;
     int version = rmx_session_version(hello);
-    uint32_t credits = grantable(lane);
+    bool full = lane->gate.sessions == lane->gate.sessions_max;
+    uint32_t credits = full ? 0 : grantable(lane);
     struct rmx_msg_welcome welcome = {
         .head = { .type = RMX_MSG_WELCOME, .bytes = sizeof(welcome) },
         .credits = credits,
@@ -66,6 +62,11 @@ static void greet(struct rmx_client *client, const struct rmx_msg_hello *hello)
         rmx_client_part(client, "it speaks no version of the protocol that we speak");
         return;
     }
+    if (full) {
+        rmx_client_say_goodbye(client, RMX_STATUS_BUSY);
+        rmx_client_part(client, "there are sessions_max clients already");
+        return;
+    }
     error = rmx_client_make_arena(client, credits);
     if (error < 0) {
         rmx_log(RMX_LOG_ERROR, "session_arena", RMX_LOG_ERRNO("why", error));
@@ -77,6 +78,8 @@ static void greet(struct rmx_client *client, const struct rmx_msg_hello *hello)
     welcome.arena_bytes = client->arena.size;
     client->credits = credits;
     lane->gate.credits_granted += credits;
+    lane->gate.sessions++;
+    rmx_stats_set(&lane->stats, RMX_STATS_SESSIONS_OPEN, lane->gate.sessions);
     (void)rmx_session_grant(&client->talk, credits);
     rmx_stats_add(&lane->stats, RMX_STATS_CREDITS_GRANTED, credits);
     if (!rmx_client_say(client, &welcome, sizeof(welcome), client->arena.fd)) {
@@ -276,32 +279,20 @@ static struct rmx_client *free_client(struct rmx_gate *gate)
     return NULL;
 }
 
-/* Takes *fd: a session begins, or there is no room for it and the client is told so. */
-static void come(struct rmx_gate *gate, struct rmx_lane *lane, int *fd)
+/* A connection becomes a client. It is a session once it has said hello. */
+static void come(struct rmx_client *client, int *fd)
 {
-    struct rmx_client *client = free_client(gate);
+    struct rmx_lane *lane = client->lane;
     struct ucred peer = { 0 };
 
     rmx_stats_add(&lane->stats, RMX_STATS_SESSIONS_TOTAL, 1);
-    if (client == NULL) {
-        struct rmx_msg_goodbye busy = {
-            .head = { .type = RMX_MSG_GOODBYE, .bytes = sizeof(busy) },
-            .status = RMX_STATUS_BUSY,
-        };
-
-        rmx_log(RMX_LOG_WARN, "client_refused", RMX_LOG_U64("sessions_max", gate->clients_max));
-        (void)rmx_sock_say(*fd, &busy, sizeof(busy), MSG_DONTWAIT);
-        rmx_base_close(fd);
-        return;
-    }
     (void)rmx_sock_peer(*fd, &peer); /* only for the log */
     client->fd = rmx_take_fd(fd);
     client->pid = peer.pid;
     client->uid = peer.uid;
     client->blocked = false;
     rmx_session_init(&client->talk, RMX_SESSION_DAEMON);
-    gate->clients_open++;
-    rmx_stats_set(&lane->stats, RMX_STATS_SESSIONS_OPEN, gate->clients_open);
+    lane->gate.clients_open++;
     rmx_loop_poll(&lane->loop, &client->hear_op, client->fd, POLLIN);
 }
 
@@ -314,21 +305,55 @@ static void accept_clients(struct rmx_op *op, int events)
         return;
     }
     for (int i = 0; i < HEAR_MAX; i++) {
-        rmx_autofd int fd = accept4(lane->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        struct rmx_client *client = free_client(gate);
+        rmx_autofd int fd = -1;
 
-        if (fd < 0) {
-            break; /* nobody, or no descriptor: then they wait */
+        if (client != NULL) {
+            fd = accept4(lane->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         }
-        come(gate, lane, &fd);
+        if (client == NULL || (fd < 0 && errno != EAGAIN && errno != ECONNABORTED)) {
+            gate->accept_again_ns = rmx_lane_now_ns() + ACCEPT_PAUSE_NS; /* till then they wait */
+            return;
+        }
+        if (fd < 0) {
+            break;
+        }
+        come(client, &fd);
     }
     rmx_loop_poll(&lane->loop, op, lane->listen_fd, POLLIN);
 }
 
+/* There was no descriptor or no entry for one more client: perhaps there is now. */
+static void accept_again(struct rmx_gate *gate)
+{
+    struct rmx_lane *lane = gate->accept_op.owner;
+
+    if (gate->accept_again_ns != 0 && rmx_lane_now_ns() >= gate->accept_again_ns) {
+        gate->accept_again_ns = 0;
+        if (gate->listening) {
+            rmx_loop_poll(&lane->loop, &gate->accept_op, lane->listen_fd, POLLIN);
+        }
+    }
+}
+
+void rmx_gate_tend(struct rmx_gate *gate)
+{
+    accept_again(gate);
+    while (gate->due_first != NULL) {
+        struct rmx_client *client = gate->due_first;
+
+        gate->due_first = client->next_due;
+        client->due = false;
+        rmx_client_flush(client);
+    }
+}
+
 int rmx_gate_init(struct rmx_gate *gate, struct rmx_lane *lane)
 {
-    uint32_t max = lane->private_fd >= 0 ? 1 : lane->config->sessions_max;
+    uint32_t sessions_max = lane->private_fd >= 0 ? 1 : lane->config->sessions_max;
+    uint32_t max = sessions_max + ANTEROOM;
 
-    *gate = (struct rmx_gate){ .clients_max = max };
+    *gate = (struct rmx_gate){ .clients_max = max, .sessions_max = sessions_max };
     gate->clients = calloc(max, sizeof(*gate->clients));
     gate->message = aligned_alloc(64, RMX_WIRE_BYTES_MAX);
     if (gate->clients == NULL || gate->message == NULL) {
@@ -354,7 +379,7 @@ void rmx_gate_open(struct rmx_gate *gate, struct rmx_lane *lane)
     if (lane->private_fd >= 0) {
         int fd = lane->private_fd; /* the number stays known: it says that we are private */
 
-        come(gate, lane, &fd);
+        come(&gate->clients[0], &fd);
     } else {
         gate->listening = true;
         gate->accept_op = (struct rmx_op){ .done = accept_clients, .owner = lane };

@@ -16,9 +16,12 @@
 struct rmx_lane;
 
 struct rmx_gate {
-    struct rmx_client *clients; /* sessions_max of them */
+    struct rmx_client *clients;
     uint32_t clients_max;
-    uint32_t clients_open;
+    uint32_t clients_open; /* connected, or not quite gone */
+    uint32_t sessions_max;
+    uint32_t sessions;            /* clients that have been welcomed */
+    uint64_t accept_again_ns;     /* 0 = nothing keeps us from accepting */
     uint32_t credits_granted;     /* of all clients: never more than the job table has entries */
     struct rmx_client *due_first; /* those with answers to send */
     struct rmx_op accept_op;
@@ -42,8 +45,9 @@ void rmx_gate_close(struct rmx_gate *gate);
 /* No operation of the gate's is in the kernel. */
 bool rmx_gate_idle(const struct rmx_gate *gate);
 
-/* Sends every answer that is due, several in one message. Called once per turn of the loop. */
-void rmx_gate_flush(struct rmx_gate *gate);
+/* Sends every answer that is due, several in one message, and accepts again when it had to stop.
+ * Called once per turn of the loop. */
+void rmx_gate_tend(struct rmx_gate *gate);
 
 /* This client has answers due: the next flush sends them. */
 void rmx_gate_mark_due(struct rmx_gate *gate, struct rmx_client *client);

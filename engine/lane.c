@@ -141,7 +141,7 @@ static int turn(struct rmx_lane *lane)
     int result;
 
     check_times(lane);
-    rmx_gate_flush(&lane->gate);
+    rmx_gate_tend(&lane->gate);
     if (worked) {
         return rmx_loop_turn(&lane->loop, 0);
     }
@@ -229,7 +229,7 @@ static void order_came(struct rmx_op *op, int events)
 /* Nothing runs any more: sessions and workers end, and the kernel gives back what it has. */
 static void close_down(struct rmx_lane *lane)
 {
-    rmx_gate_flush(&lane->gate);
+    rmx_gate_tend(&lane->gate);
     rmx_gate_close(&lane->gate);
     rmx_warden_stop(&lane->crew.warden);
     while (!rmx_gate_idle(&lane->gate) || !rmx_warden_stopped(&lane->crew.warden)) {

@@ -254,8 +254,13 @@ Test(e2e_protocol, one_client_too_many_is_told_BUSY)
 {
     struct rmx_client *refused = NULL;
     struct rmx_client *third = harness_client(&harness);
+    struct rmx_client *second = harness_client(&harness);
 
     cr_assert_eq(rmx_open(&refused, harness.socket), -EBUSY);
+    rmx_close(&second);
+    harness_counter_becomes(honest, "sessions_open", 2);
+    cr_assert_eq(rmx_open(&refused, harness.socket), 0, "there is room again");
+    rmx_close(&refused);
     rmx_close(&third);
 }
 
