@@ -35,7 +35,10 @@ def digest(paths):
 
 def built(build):
     """The files that the build compiles: those that clang-tidy knows the flags of."""
-    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
+    commands = os.path.join(build, "compile_commands.json")
+    if not os.path.exists(commands):
+        raise SystemExit(f"{commands} is not there: configure {build} first")
+    with open(commands, encoding="utf-8") as file:
         return {os.path.relpath(entry["file"], ROOT) for entry in json.load(file)}
 
 
