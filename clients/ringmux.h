@@ -66,7 +66,8 @@ int rmx_open(struct rmx_client **client, const char *path);
 /* How a private daemon starts; zeros are the defaults. */
 struct rmx_private_options {
     const char *daemon;          /* path of ringmuxd; NULL: see rmx_open_private() */
-    const char *const *settings; /* its command line, NULL-ended; NULL = "--log-level=error" */
+    const char *const *settings; /* its command line, NULL-ended; NULL = that of a small daemon:
+                                    one worker, few rings, errors on stderr only */
     uint64_t reserved[6];        /* zero */
 };
 
