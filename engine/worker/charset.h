@@ -7,8 +7,8 @@
 #ifndef RMX_ENGINE_WORKER_CHARSET_H
 #define RMX_ENGINE_WORKER_CHARSET_H
 
-/* Loads every converter that EN 300 468 annex A.2 names, and keeps it. One that this system does not
- * have stays missing: the demuxer then takes such names as they are. */
+/* Loads every converter that EN 300 468 annex A.2 names, and keeps it. One that this system does
+ * not have stays missing: the demuxer then takes such names as they are. */
 void rmx_charset_init_process(void);
 
 #endif
