@@ -28,6 +28,10 @@ void rmx_obituary_read(
         if (c == '\0') {
             break;
         }
-        words->text[length++] = c >= ' ' && c <= '~' ? c : '?';
+        words->text[length] = '?';
+        if (c >= ' ' && c <= '~') {
+            words->text[length] = c;
+        }
+        length++;
     }
 }

@@ -104,6 +104,7 @@ Test(fiber, many_share_a_thread_and_no_stack)
     }
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): that is what a deep stack is made of */
 static unsigned recurse(unsigned depth)
 {
     volatile unsigned char frame[1024];

@@ -22,7 +22,7 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-#define MAPPING_BYTES ((size_t)RMX_FIBER_GUARD_BYTES + RMX_FIBER_STACK_BYTES)
+#define MAPPING_BYTES (RMX_FIBER_GUARD_BYTES + RMX_FIBER_STACK_BYTES)
 
 /* What a sanitizer knows about one side of a switch; empty without one. */
 struct stack_side {
@@ -82,6 +82,7 @@ static void live_forever(void)
 
     announce_arrive(&fiber->own_side, &fiber->resumer_side);
     for (;;) {
+        rmx_assert(fiber->work != NULL);
         fiber->work(fiber->argument);
         fiber->work = NULL;
         switch_out(fiber);

@@ -15,9 +15,9 @@
 
 /* Address space each; only touched pages cost memory. libavformat's deepest demuxer needs a tenth
  * of it. */
-#define RMX_FIBER_STACK_BYTES (512u * 1024)
+#define RMX_FIBER_STACK_BYTES ((size_t)512 * 1024)
 /* Below each stack, never accessible: more than any single frame, so that no overflow jumps it. */
-#define RMX_FIBER_GUARD_BYTES (64u * 1024)
+#define RMX_FIBER_GUARD_BYTES ((size_t)64 * 1024)
 
 struct rmx_fiber;
 

@@ -11,10 +11,10 @@
 #include <libavutil/mem.h>
 
 /* libavformat's own buffer: larger reads go around it, from the ring into the packet. */
-#define BUFFER_BYTES (16 * 1024)
+#define BUFFER_BYTES 16384
 
 /* A seek forward by less is read through: the feed sends that much in the time a request takes. */
-#define SKIP_BYTES (512u * 1024)
+#define SKIP_BYTES ((uint64_t)512 * 1024)
 
 /* Of the ring: when so much of it was given back, the feed is told. */
 #define ROOM_SHARE 4u

@@ -39,10 +39,10 @@ static int become_own_process(int *ctl_fd, pid_t zygote)
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) {
         return -errno;
     }
-    if (getppid() != zygote) { /* it died before it could have mattered */
+    if (getppid() != zygote) { /* it died before it could take us along */
         return -ESRCH;
     }
-    rmx_assert(sigemptyset(&none) == 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0);
+    rmx_assert(sigemptyset(&none) == 0 && pthread_sigmask(SIG_SETMASK, &none, NULL) == 0);
     if (*ctl_fd != CTL_FD) {
         if (dup3(*ctl_fd, CTL_FD, O_CLOEXEC) < 0) {
             return -errno;
@@ -122,6 +122,9 @@ void rmx_worker_run(int ctl_fd, pid_t zygote, const struct rmx_lane_msg *fork)
     rmx_lastwords_init();
     error = error < 0 ? error : rmx_sandbox_limit(CTL_FD, extra_bytes(fork));
     error = error < 0 ? error : rmx_sandbox_enter();
+    if (error == -ESRCH) {
+        leave(RMX_WORKER_DONE, "", 0);
+    }
     if (error < 0) {
         leave(RMX_WORKER_OPEN, "cannot lock itself down", error);
     }

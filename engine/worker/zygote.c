@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -53,8 +52,7 @@ static int open_standard_descriptors(void)
 /* What the C library would read from files when first asked, and workers could no longer. */
 static void warm_up(void)
 {
-    rmx_assert(setenv("TZ", "UTC0", 1) == 0); /* dates in media are UTC */
-    tzset();
+    tzset(); /* reads /etc/localtime */
     rmx_remux_init_process(RMX_ZYGOTE_ALLOC_BYTES_MAX);
 }
 
@@ -72,7 +70,7 @@ static int prepare(void)
     }
     (void)setpgid(0, 0); /* Ctrl-C in the daemon's terminal is the daemon's business */
     rmx_assert(sigemptyset(&child) == 0 && sigaddset(&child, SIGCHLD) == 0);
-    rmx_assert(sigprocmask(SIG_SETMASK, &child, NULL) == 0);
+    rmx_assert(pthread_sigmask(SIG_SETMASK, &child, NULL) == 0);
     zygote.signal_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
     return zygote.signal_fd < 0 ? -errno : 0;
 }
@@ -132,16 +130,16 @@ static int serve_fork(const struct rmx_lane_msg *order, int ctl_fd)
 
 static uint32_t forget(pid_t pid)
 {
-    for (uint32_t i = 0; i < zygote.count; i++) {
-        if (zygote.children[i].pid == pid) {
-            uint32_t ticket = zygote.children[i].ticket;
+    uint32_t ticket;
+    uint32_t i = 0;
 
-            zygote.children[i] = zygote.children[--zygote.count];
-            return ticket;
-        }
+    while (zygote.children[i].pid != pid) {
+        i++;
+        rmx_assert(i < zygote.count);
     }
-    rmx_assert(!"a child we do not have");
-    return 0;
+    ticket = zygote.children[i].ticket;
+    zygote.children[i] = zygote.children[--zygote.count];
+    return ticket;
 }
 
 /* Buries all that died; no zombie stays. Returns 0 or -errno of the socket. */
