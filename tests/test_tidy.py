@@ -133,6 +133,8 @@ class BadSample(unittest.TestCase):
     def test_file_not_built(self):
         self.assertIn("ring/lost.c: not in CMakeLists.txt",
                       findings(files={"ring/lost.c": HEAD}))
+        loop = GOOD["CMakeLists.txt"] + "foreach(n lost)\nadd(ring/${n}.c)\nendforeach()\n"
+        self.assertEqual(findings(files={"ring/lost.c": HEAD, "CMakeLists.txt": loop}), [])
         self.assertIn("tests/test_lost.py: not in CMakeLists.txt",
                       findings(files={"tests/test_lost.py": "# " + tidy.SPDX + "\n"}))
 

@@ -229,6 +229,8 @@ def check_folders(paths):
 def check_listed(paths, cmake):
     """Every C file, and every test, is built or run by CMakeLists.txt."""
     bad = []
+    for m in re.finditer(r"foreach\((\w+)([^)]*)\)(.*?)endforeach\(\)", cmake, re.DOTALL):
+        cmake += "".join(m[3].replace("${%s}" % m[1], item) for item in m[2].split())
     words = set(re.findall(r"[\w./-]+", cmake))
     for path in paths:
         name = os.path.basename(path)
