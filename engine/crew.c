@@ -268,6 +268,7 @@ int rmx_crew_start(struct rmx_crew *crew, struct rmx_lane *lane, const char **wh
 {
     struct rmx_warden_plan plan = {
         .program = lane->config->worker_program,
+        .alloc_max_bytes = lane->config->alloc_max_bytes,
         .memory_max_bytes = lane->config->worker_memory_bytes,
         .spin_ns = lane->spin_ns,
         .owner = crew,

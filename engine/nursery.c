@@ -109,10 +109,10 @@ void rmx_nursery_init(struct rmx_nursery *nursery, struct rmx_loop *loop)
     nursery->death_op = (struct rmx_op){ .done = zygote_died, .owner = nursery };
 }
 
-int rmx_nursery_start(struct rmx_nursery *nursery, const char *path)
+int rmx_nursery_start(struct rmx_nursery *nursery, const char *path, uint64_t alloc_max_bytes)
 {
     struct rmx_spawned spawned;
-    int error = rmx_spawn_zygote(path, &spawned);
+    int error = rmx_spawn_zygote(path, alloc_max_bytes, &spawned);
 
     rmx_assert(rmx_nursery_empty(nursery));
     if (error < 0) {

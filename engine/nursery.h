@@ -33,7 +33,7 @@ struct rmx_nursery {
 void rmx_nursery_init(struct rmx_nursery *nursery, struct rmx_loop *loop);
 
 /* Runs `path --zygote`, if nothing of a former one is left. Returns 0 or as rmx_spawn_zygote(). */
-int rmx_nursery_start(struct rmx_nursery *nursery, const char *path);
+int rmx_nursery_start(struct rmx_nursery *nursery, const char *path, uint64_t alloc_max_bytes);
 
 /* Orders a fork; child_fd, which stays the caller's, becomes the worker's control socket. Returns 0
  * or -errno. */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -91,16 +92,18 @@ static int describe_signals(posix_spawnattr_t *attributes)
     return -error;
 }
 
-static int run(const char *path, int child_fd, pid_t *pid)
+static int run(const char *path, uint64_t alloc_max_bytes, int child_fd, pid_t *pid)
 {
     extern char **environ;
     char name[] = WORKER_NAME;
     char zygote[] = "--zygote";
-    char *const arguments[] = { name, zygote, NULL };
+    char bytes[24];
+    char *const arguments[] = { name, zygote, bytes, NULL };
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     int error;
 
+    (void)snprintf(bytes, sizeof(bytes), "%" PRIu64, alloc_max_bytes);
     rmx_assert(posix_spawn_file_actions_init(&actions) == 0);
     rmx_assert(posix_spawnattr_init(&attributes) == 0);
     error = describe_files(&actions, child_fd);
@@ -111,7 +114,7 @@ static int run(const char *path, int child_fd, pid_t *pid)
     return error;
 }
 
-int rmx_spawn_zygote(const char *path, struct rmx_spawned *spawned)
+int rmx_spawn_zygote(const char *path, uint64_t alloc_max_bytes, struct rmx_spawned *spawned)
 {
     int pair[2];
     pid_t pid = 0;
@@ -121,7 +124,7 @@ int rmx_spawn_zygote(const char *path, struct rmx_spawned *spawned)
     if (error < 0) {
         return error;
     }
-    error = run(path, pair[1], &pid);
+    error = run(path, alloc_max_bytes, pair[1], &pid);
     rmx_base_close(&pair[1]);
     if (error == 0) {
         pidfd = (int)syscall(SYS_pidfd_open, pid, 0);

@@ -8,6 +8,7 @@
 #define RMX_ENGINE_SPAWN_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct rmx_spawned {
@@ -21,7 +22,7 @@ struct rmx_spawned {
  * -ENAMETOOLONG. */
 int rmx_spawn_find(const char *wanted, char *path, size_t path_bytes);
 
-/* Runs `path --zygote`. Returns 0, or what posix_spawn(3) and pidfd_open(2) say. */
-int rmx_spawn_zygote(const char *path, struct rmx_spawned *spawned);
+/* Runs `path --zygote alloc_max_bytes`. Returns 0, or what posix_spawn(3) and pidfd_open(2) say. */
+int rmx_spawn_zygote(const char *path, uint64_t alloc_max_bytes, struct rmx_spawned *spawned);
 
 #endif

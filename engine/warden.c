@@ -349,7 +349,7 @@ static void give_next_birth(struct rmx_warden *warden)
     int error = 0;
 
     if (rmx_nursery_empty(&warden->nursery)) {
-        error = rmx_nursery_start(&warden->nursery, warden->program);
+        error = rmx_nursery_start(&warden->nursery, warden->program, warden->plan.alloc_max_bytes);
     }
     if (error < 0) {
         rmx_log(RMX_LOG_ERROR, "zygote_not_started", RMX_LOG_ERRNO("why", error));
@@ -433,7 +433,9 @@ int rmx_warden_start(
     rmx_nursery_init(&warden->nursery, loop);
     error = rmx_spawn_find(plan->program, warden->program, sizeof(warden->program));
     error = error < 0 ? error : make_tables(warden);
-    error = error < 0 ? error : rmx_nursery_start(&warden->nursery, warden->program);
+    error = error < 0 ? error
+                      : rmx_nursery_start(
+                            &warden->nursery, warden->program, warden->plan.alloc_max_bytes);
     if (error < 0) {
         rmx_warden_fini(warden);
         return error;

@@ -29,6 +29,7 @@ struct rmx_warden_plan {
     const char *program; /* path of ringmux-worker; NULL or "" = see rmx_warden_start() */
     struct rmx_berth *berths;
     uint32_t berths_count;     /* one worker in each, and a spare for all */
+    uint64_t alloc_max_bytes;  /* the largest single allocation of libavformat's */
     uint64_t memory_max_bytes; /* a worker's address space beyond its arena; 0 = no limit */
     uint64_t spin_ns;          /* how long a worker polls before it sleeps */
     void *owner;               /* the caller's, for the callbacks */

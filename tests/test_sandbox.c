@@ -71,7 +71,9 @@ Test(sandbox, failed_assert_leaves_place_and_reason)
 #if !RMX_WITH_SANITIZER
 static void touch_nothing(void)
 {
-    *(volatile int *)16 = 1;
+    volatile int *volatile nowhere = (volatile int *)16;
+
+    *nowhere = 1;
 }
 
 static void take_too_much(void)

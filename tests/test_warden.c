@@ -94,6 +94,7 @@ static void start(void)
         { .count = 1, .slots = 2, .chunk_bytes = 4096 },
     };
     const struct rmx_warden_plan plan = {
+        .alloc_max_bytes = 256u << 20,
         .program = WORKER_PROGRAM,
         .berths = berths,
         .berths_count = BERTHS,
@@ -185,6 +186,7 @@ Test(warden, no_such_program_is_said_at_once)
 {
     struct rmx_warden none;
     const struct rmx_warden_plan plan = {
+        .alloc_max_bytes = 256u << 20,
         .program = "/nonexistent/ringmux-worker",
         .berths = berths,
         .berths_count = BERTHS,

@@ -42,7 +42,7 @@ void tiny_lane_start(struct tiny_lane *lane, uint32_t slots, uint32_t chunk_byte
     lane->worker_ctl = -1;
     lane->worker_pidfd = -1;
     cr_assert_eq(rmx_berth_init(&lane->berth, 0, geometry, false), 0);
-    cr_assert_eq(rmx_spawn_zygote(WORKER_PROGRAM, &lane->zygote), 0);
+    cr_assert_eq(rmx_spawn_zygote(WORKER_PROGRAM, 256u << 20, &lane->zygote), 0);
 }
 
 void tiny_lane_stop(struct tiny_lane *lane)

@@ -198,6 +198,8 @@ enum rmx_status rmx_mux_open(struct rmx_mux *mux, const AVFormatContext *demuxer
         return rmx_verdict_output(err, output);
     }
     delay_header_for_ac3(mux);
+    mux->needs_pts = rmx_options_has_flag(mux->context, "movflags", "cmaf") ||
+                     rmx_options_has_flag(mux->context, "movflags", "negative_cts_offsets");
     return RMX_STATUS_OK;
 }
 
@@ -222,6 +224,9 @@ static int give(struct rmx_mux *mux, struct rmx_mux_track *track, AVPacket *pack
 {
     rmx_timing_settle(packet, mux->context->oformat->flags, track->stream->codecpar->codec_type,
         &track->last_dts);
+    if (mux->needs_pts && packet->pts == AV_NOPTS_VALUE) {
+        packet->pts = packet->dts; /* what it does itself in its other modes */
+    }
     packet->stream_index = track->stream->index;
     mux->packets++;
     return av_interleaved_write_frame(mux->context, packet);

@@ -32,6 +32,7 @@ struct rmx_mux {
     struct rmx_mux_track *tracks;
     unsigned count;
     bool header_written;
+    bool needs_pts;   /* this muxer would abort the process over a packet without one */
     uint64_t packets; /* given to the muxer */
 };
 

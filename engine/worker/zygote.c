@@ -50,10 +50,10 @@ static int open_standard_descriptors(void)
 }
 
 /* What the C library would read from files when first asked, and workers could no longer. */
-static void warm_up(void)
+static void warm_up(size_t alloc_max_bytes)
 {
     tzset(); /* reads /etc/localtime */
-    rmx_remux_init_process(RMX_ZYGOTE_ALLOC_BYTES_MAX);
+    rmx_remux_init_process(alloc_max_bytes);
 }
 
 static int prepare(void)
@@ -222,12 +222,12 @@ static void end_children(void)
     }
 }
 
-int rmx_zygote_run(void)
+int rmx_zygote_run(size_t alloc_max_bytes)
 {
     int error = prepare();
 
     if (error == 0) {
-        warm_up();
+        warm_up(alloc_max_bytes);
         error = serve();
         end_children();
     }

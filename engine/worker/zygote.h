@@ -7,12 +7,13 @@
 #ifndef RMX_ENGINE_WORKER_ZYGOTE_H
 #define RMX_ENGINE_WORKER_ZYGOTE_H
 
+#include <stddef.h>
+
 #define RMX_ZYGOTE_CTL_FD 3 /* where the daemon's end of the conversation is */
 
-/* No single allocation of libavformat's is larger: it takes sizes from the media's own headers. */
-#define RMX_ZYGOTE_ALLOC_BYTES_MAX (256u << 20)
-
-/* Serves until the daemon hangs up; all workers end with it. Returns the exit code. */
-int rmx_zygote_run(void);
+/* Serves until the daemon hangs up; all workers end with it. No single allocation of libavformat's
+ * is larger than alloc_max_bytes: it takes sizes from the media's own headers. Returns the exit
+ * code. */
+int rmx_zygote_run(size_t alloc_max_bytes);
 
 #endif
