@@ -77,6 +77,7 @@ static void end(struct rmx_flow *flow)
     }
     enter(flow, RMX_FLOW_ENDED);
     rmx_stats_add(&lane->stats, rmx_stats_ended(flow->result.status), 1);
+    rmx_stats_add(&lane->stats, RMX_STATS_PACKETS_OUT, flow->result.packets_out);
     rmx_client_ended(flow);
     rmx_lane_dispatch(lane);
 }
