@@ -52,8 +52,8 @@ void rmx_crew_condemn(struct rmx_crew *crew, struct rmx_berth *berth, const char
     if (berth->condemned != NULL || berth->vacant) {
         return;
     }
-    rmx_log(RMX_LOG_ERROR, "worker_condemned", RMX_LOG_U64("worker", berth->index),
-        RMX_LOG_STR("why", why));
+    rmx_log(RMX_LOG_ERROR, "worker_condemned", RMX_LOG_U64("lane", crew->lane->index),
+        RMX_LOG_U64("worker", berth->index), RMX_LOG_STR("why", why));
     berth->condemned = why;
     berth->open = false;
     rmx_warden_kill(&crew->warden, berth->index);
@@ -77,7 +77,8 @@ static void worker_ready(void *owner, uint32_t index, pid_t pid)
             RMX_LOG_U64("cpu", cpu), RMX_LOG_ERRNO("why", error));
     }
     rmx_stats_add(&lane->stats, RMX_STATS_WORKER_STARTS, 1);
-    rmx_log(RMX_LOG_INFO, "worker_ready", RMX_LOG_U64("worker", index), RMX_LOG_I64("pid", pid),
+    rmx_log(RMX_LOG_INFO, "worker_ready", RMX_LOG_U64("lane", lane->index),
+        RMX_LOG_U64("worker", index), RMX_LOG_I64("pid", pid),
         RMX_LOG_I64("cpu", cpu == RMX_PLAN_NONE ? -1 : (int64_t)cpu));
     crew->berths[index].open = true;
     for (uint32_t i = 0; i < crew->count; i++) {
@@ -102,9 +103,9 @@ static void worker_died(void *owner, uint32_t index, pid_t pid, const struct rmx
             words->text[0] != 0 ? ": " : "", words->text);
     }
     rmx_stats_add(&crew->lane->stats, RMX_STATS_WORKER_DEATHS, 1);
-    rmx_log(RMX_LOG_ERROR, "worker_died", RMX_LOG_U64("worker", index), RMX_LOG_I64("pid", pid),
-        RMX_LOG_U64("signal", words->signal), RMX_LOG_U64("jobs_lost", berth->used),
-        RMX_LOG_STR("last_words", words->text));
+    rmx_log(RMX_LOG_ERROR, "worker_died", RMX_LOG_U64("lane", crew->lane->index),
+        RMX_LOG_U64("worker", index), RMX_LOG_I64("pid", pid), RMX_LOG_U64("signal", words->signal),
+        RMX_LOG_U64("jobs_lost", berth->used), RMX_LOG_STR("last_words", words->text));
     berth->open = false;
     berth->vacant = true;
     for (uint32_t i = 0; i < berth->pairs_count; i++) {

@@ -10,6 +10,7 @@
 
 #include "engine/client.h"
 #include "engine/lane.h"
+#include "engine/log.h"
 
 #define TO(state) (1u << (state))
 
@@ -63,11 +64,30 @@ static void conclude(struct rmx_flow *flow)
     result->run_ns = flow->told ? (flow->answered ? flow->answered_ns : now) - flow->started_ns : 0;
 }
 
+/* One line for each job at level debug; one that ringmux itself failed is a warning. */
+static void log_end(const struct rmx_flow *flow)
+{
+    const struct rmx_job_result *result = &flow->result;
+    bool ours = rmx_status_fault(result->status) == RMX_FAULT_ENGINE;
+    enum rmx_log_level level = ours ? RMX_LOG_WARN : RMX_LOG_DEBUG;
+
+    if (rmx_log_enabled(level)) {
+        rmx_log(level, "job_ended", RMX_LOG_U64("job", result->job),
+            RMX_LOG_I64("client", flow->client != NULL ? (int64_t)flow->client->index : -1),
+            RMX_LOG_STR("status", rmx_status_name(result->status)),
+            RMX_LOG_STR("traceparent", flow->spec.traceparent),
+            RMX_LOG_U64("bytes_in", result->bytes_in), RMX_LOG_U64("bytes_out", result->bytes_out),
+            RMX_LOG_U64("queued_ns", result->queued_ns), RMX_LOG_U64("run_ns", result->run_ns),
+            RMX_LOG_U64("total_ns", result->total_ns), RMX_LOG_STR("text", result->text));
+    }
+}
+
 static void end(struct rmx_flow *flow)
 {
     struct rmx_lane *lane = flow->lane;
 
     conclude(flow);
+    log_end(flow);
     rmx_file_fini(&flow->input);
     rmx_file_fini(&flow->output);
     if (flow->pair != NULL) {

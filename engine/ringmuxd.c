@@ -317,6 +317,7 @@ int main(int argc, char **argv)
     if (sup.listened) {
         (void)unlink(sup.config.socket);
     }
+    rmx_log(RMX_LOG_INFO, "stopped", RMX_LOG_I64("exit", result));
     rmx_topology_fini(&sup.topology);
     rmx_base_close(&sup.listen_fd);
     rmx_base_close(&sup.signal_fd);
