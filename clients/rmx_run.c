@@ -15,12 +15,14 @@
 #include "clients/rmx_signal.h"
 
 #define DRAW_MS   200                  /* five times a second */
-#define CANCEL_NS UINT64_C(2000000000) /* a cancelled job that takes longer is left alone */
+#define CANCEL_NS UINT64_C(2000000000) /* a cancelled or late job that takes longer is left alone  \
+                                        */
 
 struct run {
     struct rmx_client *client;
     uint64_t id; /* 0 = not submitted yet */
     uint64_t give_up_ns;
+    int give_up_err; /* -ETIME: the job's deadline and the patience after it are over */
     struct rmx_progress_line line;
 };
 
@@ -57,10 +59,11 @@ static void draw(struct run *run)
 
 static void heed_signal(struct run *run)
 {
-    if (rmx_signal_seen() == 0 || run->give_up_ns != RMX_CLOCK_NEVER) {
+    if (rmx_signal_seen() == 0 || run->give_up_err == -ECANCELED) {
         return;
     }
     if (run->id == 0 || rmx_cancel(run->client, run->id) == 0) {
+        run->give_up_err = -ECANCELED;
         run->give_up_ns = rmx_clock_in(run->id == 0 ? 0 : CANCEL_NS);
     }
 }
@@ -81,7 +84,7 @@ static int step(struct run *run, const struct rmx_job *job, struct rmx_result *r
     }
     heed_signal(run);
     if (rmx_clock_ns() >= run->give_up_ns) {
-        return -ECANCELED;
+        return run->give_up_err;
     }
     rest(run);
     draw(run);
@@ -98,6 +101,9 @@ static void explain(const struct rmx_job *job, int err, struct rmx_result *resul
         rmx_run_failed(result, (uint32_t)status, 0, "%s", why);
     } else if (err == -ECANCELED) {
         rmx_run_failed(result, RMX_CANCELLED, 0, "interrupted");
+    } else if (err == -ETIME) {
+        rmx_run_failed(
+            result, RMX_DEADLINE, 0, "the deadline passed, and the daemon does not answer");
     } else {
         rmx_connect_failed(result, err);
     }
@@ -108,6 +114,11 @@ void rmx_run(struct rmx_client *client, const struct rmx_job *job, bool show_pro
 {
     struct run run = { .client = client, .give_up_ns = RMX_CLOCK_NEVER };
     int done = 0;
+
+    if (job->deadline_ns != 0) { /* the daemon keeps it; this is for one that is wedged */
+        run.give_up_ns = job->deadline_ns + CANCEL_NS;
+        run.give_up_err = -ETIME;
+    }
 
     rmx_progress_start(&run.line, show_progress);
     while (done == 0) {
