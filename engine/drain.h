@@ -18,9 +18,10 @@
 
 #define RMX_DRAIN_CHUNKS_MAX 64u /* in one write */
 
-/* How writing in place goes in this lane, shared by all its drains. */
+/* What all drains of a lane share. */
 struct rmx_drain_pace {
-    uint64_t not_before_ns; /* a write in place was slow: none until then */
+    uint32_t coalesce_bytes; /* no write is larger, but for a single chunk, or half a ring */
+    uint64_t not_before_ns;  /* a write in place was slow: none until then */
 };
 
 struct rmx_drain {
@@ -50,8 +51,7 @@ struct rmx_drain {
 
 /* ring is our end of an empty output ring; file stays the caller's and outlives the drain. */
 void rmx_drain_init(struct rmx_drain *drain, struct rmx_loop *loop, struct rmx_stats *stats,
-    struct rmx_drain_pace *pace, const struct rmx_file *file, const struct rmx_chunk_ring *ring,
-    uint32_t coalesce_bytes);
+    struct rmx_drain_pace *pace, const struct rmx_file *file, const struct rmx_chunk_ring *ring);
 
 /* Does what can be done now: starts a write, or asks for a wake. */
 void rmx_drain_pump(struct rmx_drain *drain);

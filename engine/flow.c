@@ -33,7 +33,7 @@ static void copy_text(char to[RMX_JOB_TEXT_BYTES], const char *from)
     size_t i = 0;
 
     for (; i < RMX_JOB_TEXT_BYTES - 1 && from[i] != 0; i++) {
-        to[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
+        to[i] = (char)(from[i] >= ' ' && from[i] <= '~' ? from[i] : '?');
     }
     memset(to + i, 0, RMX_JOB_TEXT_BYTES - i);
 }
@@ -339,8 +339,6 @@ static void write_flow_shm(const struct rmx_flow *flow)
 void rmx_flow_start(struct rmx_flow *flow, struct rmx_berth *berth, struct rmx_pair *pair)
 {
     struct rmx_lane *lane = flow->lane;
-    uint64_t coalesce = lane->config->write_coalesce_bytes;
-    uint64_t half_ring = (uint64_t)pair->slots * pair->chunk_bytes / 2;
     struct rmx_chunk_ring ring;
 
     enter(flow, RMX_FLOW_RUNNING);
@@ -353,8 +351,7 @@ void rmx_flow_start(struct rmx_flow *flow, struct rmx_berth *berth, struct rmx_p
     flow->feed.moved = feed_moved;
     flow->feed.owner = flow;
     attach(&ring, flow, pair->output_at);
-    rmx_drain_init(&flow->drain, &lane->loop, &lane->stats, &lane->pace, &flow->output, &ring,
-        (uint32_t)(coalesce < half_ring ? coalesce : half_ring));
+    rmx_drain_init(&flow->drain, &lane->loop, &lane->stats, &lane->pace, &flow->output, &ring);
     flow->drain.moved = drain_moved;
     flow->drain.owner = flow;
     if (flow->spec.outputs == 0) {

@@ -270,6 +270,7 @@ static int open_up(struct rmx_lane *lane)
         return fail(lane, error, remedy);
     }
     lane->check_time_ns = UINT64_MAX;
+    lane->pace.coalesce_bytes = (uint32_t)lane->config->write_coalesce_bytes;
     lane->control_op = (struct rmx_op){ .done = order_came, .owner = lane };
     rmx_loop_poll_always(&lane->loop, &lane->control_op, lane->control_fd, POLLIN);
     error = make_tables(lane);

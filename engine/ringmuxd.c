@@ -46,7 +46,7 @@ struct supervisor {
 static int complain(const char *what, int error)
 {
     if (error < 0) {
-        (void)fprintf(stderr, "ringmuxd: %s: %s\n", what, strerror(-error));
+        (void)fprintf(stderr, "ringmuxd: %s: %s\n", what, strerrordesc_np(-error));
     } else {
         (void)fprintf(stderr, "ringmuxd: %s\n", what);
     }
@@ -97,7 +97,7 @@ static int open_listener(struct supervisor *sup)
         return fcntl(sup->listen_fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
     }
     (void)fprintf(stderr, "ringmuxd: cannot listen on %s: %s%s\n", sup->config.socket,
-        strerror(-sup->listen_fd),
+        strerrordesc_np(-sup->listen_fd),
         sup->listen_fd == -EADDRINUSE ? " (is another ringmuxd running there?)"
         : sup->listen_fd == -ENOENT
             ? " (make its directory first, or name another with --socket=PATH)"
