@@ -73,10 +73,10 @@ static void zygote_spoke(struct rmx_op *op, int events)
     }
     if (nursery->fd < 0) {
         nursery->on_lost(nursery->owner); /* the last trace of it */
-    } else if (taken < 0) {
-        rmx_nursery_kill(nursery); /* its death is what we act on */
-    } else {
+    } else if (taken == 0) {
         rmx_loop_poll(nursery->loop, op, nursery->fd, POLLIN);
+    } else if (!nursery->stopping) { /* else it hung up because we did, and ends by itself */
+        rmx_nursery_kill(nursery);   /* its death is what we act on */
     }
 }
 
@@ -118,6 +118,7 @@ int rmx_nursery_start(struct rmx_nursery *nursery, const char *path, uint64_t al
     if (error < 0) {
         return error;
     }
+    nursery->stopping = false;
     nursery->fd = spawned.ctl_fd;
     nursery->pidfd = spawned.pidfd;
     nursery->pid = spawned.pid;
@@ -136,6 +137,7 @@ int rmx_nursery_order(struct rmx_nursery *nursery, const struct rmx_lane_msg *or
 
 void rmx_nursery_stop(struct rmx_nursery *nursery)
 {
+    nursery->stopping = true;
     if (nursery->fd >= 0) { /* not close: the loop holds it open */
         (void)shutdown(nursery->fd, SHUT_RDWR);
     }

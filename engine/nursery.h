@@ -19,6 +19,7 @@ struct rmx_nursery {
     int fd; /* our end of the zygote's control socket; -1 = there is no zygote */
     int pidfd;
     pid_t pid;
+    bool stopping; /* it was asked to end */
     struct rmx_op messages_op;
     struct rmx_op death_op;
     void *owner; /* the caller's, for the callbacks */
