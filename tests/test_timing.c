@@ -194,15 +194,6 @@ Test(timing, a_dts_may_stand_still_where_the_container_allows)
     cr_assert_eq(packet->dts, 10);
 }
 
-Test(timing, a_duration_no_container_can_hold_is_not_known)
-{
-    open_as("mov", 0);
-    read_packet(0, 0, 0);
-    packet->duration = INT64_MAX / 2;
-    rmx_timing_convert(&timing, packet, demuxer->streams[0]);
-    cr_assert_eq(packet->duration, 0);
-}
-
 Test(timing, the_ends_of_the_number_line_are_survived)
 {
     static const int64_t ends[] = { INT64_MIN + 1, INT64_MAX, -1, 0, AV_NOPTS_VALUE };

@@ -224,7 +224,8 @@ static int give(struct rmx_mux *mux, struct rmx_mux_track *track, AVPacket *pack
 {
     rmx_timing_settle(packet, mux->context->oformat->flags, track->stream->codecpar->codec_type,
         &track->last_dts);
-    if (mux->needs_pts && packet->pts == AV_NOPTS_VALUE) {
+    if (mux->needs_pts &&
+        (packet->pts == AV_NOPTS_VALUE || av_sat_sub64(packet->pts, packet->dts) > INT32_MAX)) {
         packet->pts = packet->dts; /* what it does itself in its other modes */
     }
     packet->stream_index = track->stream->index;

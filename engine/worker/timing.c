@@ -285,9 +285,6 @@ void rmx_timing_convert(struct rmx_timing *timing, AVPacket *packet, const AVStr
         packet->dts = av_rescale_q(packet->dts, from->time_base, to->time_base);
     }
     packet->duration = av_rescale_q(packet->duration, from->time_base, to->time_base);
-    if (packet->duration > INT32_MAX) {
-        packet->duration = 0; /* not known: the MP4 muxer would abort the process over it */
-    }
 }
 
 static int64_t median(int64_t a, int64_t b, int64_t c)
