@@ -64,7 +64,8 @@ BANNED = {
     "alloca": "an array of a fixed size",
     "strtok": "strtok_r, or strcspn",
 }
-ALLOCATORS = {"malloc", "calloc", "realloc", "strdup", "strndup", "asprintf", "aligned_alloc"}
+ALLOCATORS = {"malloc", "calloc", "realloc", "strdup", "strndup", "asprintf", "aligned_alloc",
+              "reallocarray"}
 PLAIN_ATOMICS = re.compile(
     r"\b(atomic_(?:load|store|exchange|fetch_\w+?|compare_exchange_(?:strong|weak)))\s*\(")
 ORDERED = re.compile(r"\bmemory_order_(?:acquire|release|acq_rel|seq_cst)\b")
