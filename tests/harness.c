@@ -94,7 +94,7 @@ static void wait_ready(const struct harness *harness)
 }
 
 /* Dies with the test, whatever way it ends, and holds none of its pipes. */
-static _Noreturn void become_daemon(const char *const *argv, int log)
+static _Noreturn void become_daemon(char *const *argv, int log)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -102,33 +102,42 @@ static _Noreturn void become_daemon(const char *const *argv, int log)
     (void)dup2(null, STDIN_FILENO);
     (void)dup2(null, STDOUT_FILENO);
     (void)dup2(log, STDERR_FILENO);
-    (void)execv(argv[0], (char **)(uintptr_t)argv);
+    (void)execv(argv[0], argv);
     _exit(127);
 }
 
 void harness_start(struct harness *harness, const char *const *settings)
 {
-    static const char program[] = RMX_BUILD_DIR "/ringmuxd";
-    char socket[128];
-    const char *argv[SETTINGS_MAX + 4] = { program, socket, "--log-format=json" };
-    size_t argc = 3;
-    int log;
-
     *harness = (struct harness){ .dir = "/tmp/ringmux-test-XXXXXX" };
     cr_assert_not_null(mkdtemp(harness->dir));
     (void)snprintf(harness->socket, sizeof(harness->socket), "%s/socket", harness->dir);
     (void)snprintf(harness->log, sizeof(harness->log), "%s/log", harness->dir);
+    harness_start_at(harness, settings);
+}
+
+void harness_start_at(struct harness *harness, const char *const *settings)
+{
+    static const char program[] = RMX_BUILD_DIR "/ringmuxd";
+    char socket[128];
+    const char *argv[SETTINGS_MAX + 4] = { program, socket, "--log-format=json" };
+    char
+        *arguments[SETTINGS_MAX + 4]; /* the same: exec writes to none, but its type does not say */
+    size_t argc = 3;
+    int log;
+
+    (void)unlink(harness->log);
     (void)snprintf(socket, sizeof(socket), "--socket=%s", harness->socket);
     for (; settings != NULL && *settings != NULL; settings++) {
         cr_assert_lt(argc, SETTINGS_MAX + 3);
         argv[argc++] = *settings;
     }
+    memcpy(arguments, argv, sizeof(arguments));
     log = open(harness->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     cr_assert_geq(log, 0);
     harness->daemon = fork();
     cr_assert_geq(harness->daemon, 0);
     if (harness->daemon == 0) {
-        become_daemon(argv, log);
+        become_daemon(arguments, log);
     }
     close(log);
     wait_ready(harness);
@@ -221,6 +230,7 @@ static void make_media(const char *path, const char *const *arguments)
 {
     char temporary[320];
     const char *argv[64] = { "ffmpeg", "-v", "error", "-nostdin", "-y" };
+    char *spawned[64]; /* as in harness_start() */
     size_t argc = 5;
     pid_t pid;
     int status = -1;
@@ -231,7 +241,8 @@ static void make_media(const char *path, const char *const *arguments)
         argv[argc++] = *arguments;
     }
     argv[argc] = temporary;
-    cr_assert_eq(posix_spawnp(&pid, "ffmpeg", NULL, NULL, (char **)(uintptr_t)argv, environ), 0);
+    memcpy(spawned, argv, sizeof(spawned));
+    cr_assert_eq(posix_spawnp(&pid, "ffmpeg", NULL, NULL, spawned, environ), 0);
     cr_assert_eq(waitpid(pid, &status, 0), pid);
     cr_assert_eq(status, 0, "ffmpeg cannot make %s", path);
     cr_assert_eq(rename(temporary, path), 0);

@@ -299,10 +299,11 @@ Test(remux, sound_in_a_container_for_other_sound_is_unsupported)
 Test(remux, an_index_that_asks_for_gigabytes_is_over_the_limit)
 {
     media_make_mp4(&input, NULL);
+    static const uint8_t much[] = { 0, 0, 0, 1, 3, 0x93, 0x87, 0 }; /* 60 million of one byte */
     uint8_t *table = memmem(input.bytes, input.size, "stsz", 4);
 
     cr_assert_not_null(table);
-    memcpy(table + 8, "\0\0\0\1\3\x93\x87\0", 8); /* 60 million samples of one byte */
+    memcpy(table + 8, much, sizeof(much));
     struct rmx_job_result result = remux_to("fmp4");
 
     assert_status(&result, RMX_STATUS_OVER_LIMIT);
