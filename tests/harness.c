@@ -221,6 +221,7 @@ static const struct {
 } recipes[] = {
     { "small.mp4", { SOURCE, "-t", "2", CODECS, "-b:v", "500k", "-movflags", "+faststart", NULL } },
     { "small.ts", { SOURCE, "-t", "2", CODECS, "-b:v", "500k", NULL } },
+    { "live.ts", { SOURCE, "-t", "15", CODECS, "-b:v", "500k", NULL } },
     { "large.mp4",
         { SOURCE, "-t", "30", CODECS, "-preset", "ultrafast", "-bf", "0", "-b:v", "8M", "-minrate",
             "8M", "-maxrate", "8M", "-bufsize", "1M", "-nal-hrd", "cbr", NULL } },

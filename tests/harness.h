@@ -24,6 +24,9 @@ struct harness {
  * ready. */
 void harness_start(struct harness *harness, const char *const *settings);
 
+/* The same in the directory and on the socket that *harness has already. */
+void harness_start_at(struct harness *harness, const char *const *settings);
+
 /* SIGTERM; the daemon must end with status 0 within 10 s and leave no process behind. A test that
  * has ended it sets harness->daemon to -1. */
 void harness_stop(struct harness *harness);
@@ -36,7 +39,7 @@ size_t harness_workers(const struct harness *harness, pid_t *pids, size_t max);
 
 /* The path of a clip (static memory), made by ffmpeg once and kept in the build directory:
  * "small.mp4" is 2 s, about 150 KB, H.264 with B-frames and AAC; "small.ts" the same as a transport
- * stream; "large.mp4" is some tens of MB. */
+ * stream; "live.ts" is more of it, some 1 MB; "large.mp4" is some tens of MB. */
 const char *harness_media(const char *name);
 
 /* A file in the harness's directory, opened for reading and writing, empty. */

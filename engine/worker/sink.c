@@ -195,12 +195,12 @@ int rmx_sink_init(struct rmx_sink *sink, struct rmx_avio *avio, const struct rmx
 
 void rmx_sink_push(struct rmx_sink *sink)
 {
-    uint32_t room = 0;
-
     avio_flush(sink->context);
-    if (sink->gathering && rmx_ring_reserve(&sink->ring.ring, &room) == 0 &&
-        room == sink->ring.ring.slots) {
+    if (sink->gathering) { /* in a chunk that is reserved: there is room for it */
         publish(sink, RMX_CHUNK_FLUSH);
+    }
+    if (sink->untold > 0) {
+        tell_ready(sink);
     }
 }
 

@@ -34,8 +34,8 @@ struct rmx_sink {
 int rmx_sink_init(struct rmx_sink *sink, struct rmx_avio *avio, const struct rmx_chunk_ring *ring,
     bool seekable, bool forward_only);
 
-/* The job is about to wait for a live input: what was gathered goes out, if the reader has taken
- * all that came before. */
+/* The job is about to wait for a live input: what was gathered goes out, and the drain is told of
+ * all it has not been told of yet. */
 void rmx_sink_push(struct rmx_sink *sink);
 
 /* The last chunk, and the mark that it is the last. Nothing more may be written. The drain is not
