@@ -361,6 +361,23 @@ Test(sink, nothing_written_is_an_empty_END)
     close_all(NULL, &sink);
 }
 
+Test(sink, job_that_failed_ends_its_output_once_there_is_room)
+{
+    struct rmx_sink sink;
+
+    open_sink(&sink, 2, false);
+    write_stream(&sink, 0, 2 * CHUNK_BYTES);
+    avio_flush(sink.context);
+    cr_assert_eq(rmx_avio_end(&test.avio, RMX_STATUS_INPUT_IO, -EIO), AVERROR_EXIT);
+    cr_assert_eq(test.sleeps, 0);
+    rmx_sink_finish(&sink);
+    cr_assert_eq(test.sleeps, 1, "the ring was full");
+    drain(NULL);
+    cr_assert_eq(test.chunks, 3);
+    cr_assert_eq(test.last.flags, RMX_CHUNK_END);
+    close_all(NULL, &sink);
+}
+
 Test(sink, patch_inside_the_chunk_at_hand_needs_no_chunk_of_its_own)
 {
     struct rmx_sink sink;

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,19 +34,26 @@ TestSuite(e2e_faults, .init = set_up, .fini = tear_down, .timeout = 60);
 
 static uint64_t waiting_id;
 
+/* Writes the first 64 KiB of some media. */
+static void feed_beginning(int feed)
+{
+    unsigned char bytes[65536];
+    int input = harness_input(harness_media("small.ts"));
+
+    cr_assert_eq(read(input, bytes, sizeof(bytes)), (ssize_t)sizeof(bytes));
+    cr_assert_eq(write(feed, bytes, sizeof(bytes)), (ssize_t)sizeof(bytes));
+    close(input);
+}
+
 /* A job that is in a worker and waits for the rest of its input. Returns the pipe to write. */
 static int start_waiting_job(struct rmx_client *of, const char *output)
 {
     struct rmx_job job = RMX_JOB_INIT;
-    unsigned char bytes[65536];
-    int input = harness_input(harness_media("small.ts"));
-    ssize_t count = read(input, bytes, sizeof(bytes));
     int ends[2];
     int error;
 
-    cr_assert_gt(count, 0);
     cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
-    cr_assert_eq(write(ends[1], bytes, (size_t)count), count);
+    feed_beginning(ends[1]);
     job.input = ends[0];
     job.output = harness_output(&harness, output);
     job.format = "matroska";
@@ -53,7 +61,6 @@ static int start_waiting_job(struct rmx_client *of, const char *output)
     cr_assert_eq(error, 1);
     close(ends[0]);
     close(job.output);
-    close(input);
     return ends[1];
 }
 
@@ -195,6 +202,31 @@ Test(e2e_faults, closed_reader_is_OUTPUT_CLOSED)
 
     cr_assert_eq(result.status, RMX_OUTPUT_CLOSED, "%s", rmx_end_name(result.status));
     close(job.input);
+    close(job.output);
+}
+
+/* A socket whose other end goes away with bytes unread fails as a broken connection does. */
+Test(e2e_faults, input_that_breaks_is_INPUT_IO_and_takes_no_worker_along)
+{
+    struct rmx_job job = RMX_JOB_INIT;
+    struct rmx_result result;
+    int ends[2];
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    cr_assert_eq(write(ends[0], "unread", 6), 6);
+    job.input = ends[0];
+    job.output = harness_output(&harness, "f");
+    job.format = "mpegts";
+    feed_beginning(ends[1]);
+    cr_assert_eq(rmx_submit(client, &job, 1, NULL), 1);
+    close(ends[0]);
+    wait_until_told();
+    close(ends[1]);
+    result = harness_wait(client);
+
+    cr_assert_eq(result.status, RMX_INPUT_IO, "%s: %s", rmx_end_name(result.status), result.text);
+    cr_assert_eq(result.cause, -ECONNRESET);
+    cr_assert_eq(harness_counter(client, "worker_deaths"), 0);
     close(job.output);
 }
 

@@ -8,7 +8,7 @@
 
 #include <libavutil/error.h>
 
-bool rmx_avio_over(struct rmx_avio *avio)
+bool rmx_avio_stopped(struct rmx_avio *avio)
 {
     /* Relaxed: the word stands for itself, and a sleeper is sent a note after it was set. */
     uint32_t stop = atomic_load_explicit(avio->stop, memory_order_relaxed);
@@ -16,7 +16,12 @@ bool rmx_avio_over(struct rmx_avio *avio)
     if (stop != RMX_STATUS_OK && avio->status == RMX_STATUS_OK) {
         avio->status = rmx_status_known(stop) ? (enum rmx_status)stop : RMX_STATUS_INTERNAL;
     }
-    return avio->status != RMX_STATUS_OK;
+    return stop != RMX_STATUS_OK;
+}
+
+bool rmx_avio_over(struct rmx_avio *avio)
+{
+    return rmx_avio_stopped(avio) || avio->status != RMX_STATUS_OK;
 }
 
 int rmx_avio_end(struct rmx_avio *avio, enum rmx_status status, int cause)

@@ -31,7 +31,10 @@ struct rmx_avio {
     int cause;              /* INPUT_IO: -errno */
 };
 
-/* Is the job over, for whatever reason outside of the media? Looks at the stop word. */
+/* Has the lane stopped the job? Then it waits for nothing but the result. */
+bool rmx_avio_stopped(struct rmx_avio *avio);
+
+/* Is the job over, for whatever reason outside of the media? Looks at the stop word too. */
 bool rmx_avio_over(struct rmx_avio *avio);
 
 /* Ends the job; the first one to say so wins. Returns the AVERROR to leave libavformat with. */

@@ -61,7 +61,7 @@ static int reserve(struct rmx_sink *sink)
 
     rmx_assert(!sink->gathering);
     while (room == 0) {
-        if (rmx_avio_over(sink->avio)) {
+        if (rmx_avio_stopped(sink->avio)) {
             return AVERROR_EXIT;
         }
         room = rmx_ring_reserve_one(&sink->ring.ring);
@@ -213,6 +213,16 @@ void rmx_sink_finish(struct rmx_sink *sink)
         }
     }
     publish(sink, RMX_CHUNK_END);
+}
+
+void rmx_sink_end_empty(struct rmx_chunk_ring *ring)
+{
+    struct rmx_chunk chunk = { .generation = ring->generation, .flags = RMX_CHUNK_END };
+
+    if (rmx_ring_reserve_one(&ring->ring) == 1) {
+        rmx_chunk_fill(ring, 0, &chunk);
+        rmx_ring_publish(&ring->ring, 1);
+    }
 }
 
 void rmx_sink_fini(struct rmx_sink *sink)

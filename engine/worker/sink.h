@@ -38,9 +38,13 @@ int rmx_sink_init(struct rmx_sink *sink, struct rmx_avio *avio, const struct rmx
  * all it has not been told of yet. */
 void rmx_sink_push(struct rmx_sink *sink);
 
-/* The last chunk, and the mark that it is the last. Nothing more may be written. The drain is not
- * told: the note that the job is done follows. */
+/* The last chunk, and the mark that it is the last: the lane waits for it however the job went,
+ * unless it stopped the job. Nothing more may be written. The drain is not told: the note that the
+ * job is done follows. */
 void rmx_sink_finish(struct rmx_sink *sink);
+
+/* The same for an output ring that never had a sink. */
+void rmx_sink_end_empty(struct rmx_chunk_ring *ring);
 
 /* Accepts one that was zeroed or whose init failed. */
 void rmx_sink_fini(struct rmx_sink *sink);

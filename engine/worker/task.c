@@ -56,6 +56,23 @@ static void push_output(void *owner)
 }
 
 /* The geometry is the lane's word, so it is checked as any peer's. */
+static int attach_output(
+    struct rmx_chunk_ring *output, const struct rmx_flow_shm *flow, const struct rmx_region *arena)
+{
+    return rmx_chunk_ring_attach(output, arena, RMX_READ_ONCE(flow->output_at),
+        RMX_READ_ONCE(flow->output_slots), RMX_READ_ONCE(flow->output_chunk_bytes));
+}
+
+/* The lane waits for the end of an output that stays empty too. */
+static void end_empty_output(const struct rmx_flow_shm *flow, const struct rmx_region *arena)
+{
+    struct rmx_chunk_ring output;
+
+    if (attach_output(&output, flow, arena) == 0) {
+        rmx_sink_end_empty(&output);
+    }
+}
+
 static enum rmx_status connect_rings(
     struct task *task, const struct rmx_flow_shm *flow, const struct rmx_region *arena)
 {
@@ -66,8 +83,7 @@ static enum rmx_status connect_rings(
 
     if (rmx_chunk_ring_attach(&input, arena, RMX_READ_ONCE(flow->input_at),
             RMX_READ_ONCE(flow->input_slots), RMX_READ_ONCE(flow->input_chunk_bytes)) < 0 ||
-        rmx_chunk_ring_attach(&output, arena, RMX_READ_ONCE(flow->output_at),
-            RMX_READ_ONCE(flow->output_slots), RMX_READ_ONCE(flow->output_chunk_bytes)) < 0) {
+        attach_output(&output, flow, arena) < 0) {
         return RMX_STATUS_PEER_CORRUPT;
     }
     task->avio = (struct rmx_avio){
@@ -91,7 +107,7 @@ static enum rmx_status connect_rings(
  * made of it. */
 static void settle(struct task *task)
 {
-    if (!rmx_avio_over(&task->avio)) {
+    if (!rmx_avio_stopped(&task->avio)) {
         rmx_sink_finish(&task->sink);
     }
     if (task->avio.status != RMX_STATUS_OK) {
@@ -110,6 +126,8 @@ static void move_bytes(
     if (task->result.status == RMX_STATUS_OK) {
         rmx_remux_run(&task->spec, task->source.context, task->sink.context, &task->result);
         settle(task);
+    } else {
+        end_empty_output(flow, arena);
     }
     rmx_sink_fini(&task->sink);
     rmx_source_fini(&task->source);
@@ -128,6 +146,7 @@ void rmx_task_run(
     if (wrong != 0) {
         task.result.status = (uint32_t)wrong;
         (void)snprintf(task.result.text, sizeof(task.result.text), "%s", why);
+        end_empty_output(flow, arena);
     } else if (task.spec.kind == RMX_JOB_NOOP) {
         task.result.status = RMX_STATUS_OK;
     } else {
