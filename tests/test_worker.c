@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "engine/obituary.h"
@@ -155,6 +156,46 @@ Test(worker, noop_and_nonsense_end_at_once)
     cr_assert_eq(result.status, RMX_STATUS_BAD_JOB);
     cr_assert_neq(result.text[0], 0);
     tiny_lane_stop(&lane);
+}
+
+static void limit_address_space(rlim_t bytes)
+{
+    struct rlimit limit;
+
+    cr_assert_eq(prlimit(lane.worker, RLIMIT_AS, NULL, &limit), 0);
+    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    cr_assert_eq(prlimit(lane.worker, RLIMIT_AS, &limit, NULL), 0);
+}
+
+Test(worker, job_that_finds_no_address_space_is_OVER_LIMIT_and_no_other)
+{
+    struct rmx_job_spec spec = job_of("mpegts");
+    struct media input = { 0 };
+    struct media outputs[2] = { 0 };
+    struct rmx_job_result result;
+    struct tiny_job *first;
+    struct tiny_job *second;
+
+    start(2, 512);
+    media_make_mp4(&input, NULL);
+    first = tiny_lane_begin(&lane, &spec, &input, &outputs[0], RMX_PORT_SEEKABLE_IN);
+    first->starve = true;
+    tiny_lane_serve(&lane, 50);
+    limit_address_space(1);
+    second = tiny_lane_begin(&lane, &spec, &input, &outputs[1], RMX_PORT_SEEKABLE_IN);
+    result = tiny_lane_finish(&lane, second);
+    limit_address_space(RLIM_INFINITY);
+
+    cr_assert_eq(result.status, RMX_STATUS_OVER_LIMIT, "%s", rmx_status_name(result.status));
+    cr_assert_eq(result.job, spec.job);
+    cr_assert_neq(result.text[0], 0);
+    cr_assert(second->ended, "the lane waits for the output's end");
+    first->starve = false;
+    cr_assert_eq(tiny_lane_finish(&lane, first).status, RMX_STATUS_OK);
+    tiny_lane_stop(&lane);
+    media_free(&input);
+    media_free(&outputs[0]);
+    media_free(&outputs[1]);
 }
 
 Test(worker, stopped_job_ends_with_the_lanes_reason)

@@ -117,18 +117,23 @@ static void run_turn(uint32_t flow)
     desk.current = NONE;
 }
 
-/* --- what a job asks of its desk, on its fiber ------------------------------------------------ */
-
-static void tell(void *owner, enum rmx_note_kind kind)
+static void tell_lane(uint32_t flow, enum rmx_note_kind kind)
 {
-    struct rmx_note note = { .kind = kind, .flow = desk.current };
+    struct rmx_note note = { .kind = kind, .flow = flow };
 
-    (void)owner;
     if (rmx_mail_post(&desk.outbox, &note) < 0) {
         refuse("the lane's mailbox is full or broken");
         return;
     }
     (void)rmx_bell_ring(&desk.lane_bell);
+}
+
+/* --- what a job asks of its desk, on its fiber ------------------------------------------------ */
+
+static void tell(void *owner, enum rmx_note_kind kind)
+{
+    (void)owner;
+    tell_lane(desk.current, kind);
 }
 
 static void sleep_here(void *owner)
@@ -182,7 +187,10 @@ static void begin_job(uint32_t flow)
     }
     seat->fiber = desk.pool_count > 0 ? desk.pool[--desk.pool_count] : rmx_fiber_new();
     if (seat->fiber == NULL) {
-        refuse("no address space is left for a fiber");
+        rmx_task_refuse(&desk.shm->flows[flow], desk.plan->arena, RMX_STATUS_OVER_LIMIT,
+            "the worker has no address space left for another job");
+        rmx_lastwords_count_job();
+        tell_lane(flow, RMX_NOTE_DONE);
         return;
     }
     rmx_fiber_start(seat->fiber, work, &desk.shm->flows[flow]);

@@ -156,3 +156,13 @@ void rmx_task_run(
     task.result.run_ns = now_ns() - started_ns;
     memcpy(&flow->result, &task.result, sizeof(task.result));
 }
+
+void rmx_task_refuse(struct rmx_flow_shm *flow, const struct rmx_region *arena,
+    enum rmx_status status, const char *why)
+{
+    struct rmx_job_result result = { .job = RMX_READ_ONCE(flow->spec.job), .status = status };
+
+    (void)snprintf(result.text, sizeof(result.text), "%s", why);
+    end_empty_output(flow, arena);
+    memcpy(&flow->result, &result, sizeof(result));
+}

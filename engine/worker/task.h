@@ -8,6 +8,7 @@
 #define RMX_ENGINE_WORKER_TASK_H
 
 #include "ipc/lane_wire.h"
+#include "ipc/status.h"
 #include "ring/region.h"
 
 struct rmx_task_host { /* see avio.h */
@@ -19,5 +20,9 @@ struct rmx_task_host { /* see avio.h */
 /* Fills flow->result; the caller tells the lane. */
 void rmx_task_run(
     struct rmx_flow_shm *flow, const struct rmx_region *arena, const struct rmx_task_host *host);
+
+/* The same for a job that is not even begun: it ends with this status. Needs no fiber. */
+void rmx_task_refuse(struct rmx_flow_shm *flow, const struct rmx_region *arena,
+    enum rmx_status status, const char *why);
 
 #endif
