@@ -120,8 +120,7 @@ void harness_start_at(struct harness *harness, const char *const *settings)
     static const char program[] = RMX_BUILD_DIR "/ringmuxd";
     char socket[128];
     const char *argv[SETTINGS_MAX + 4] = { program, socket, "--log-format=json" };
-    char
-        *arguments[SETTINGS_MAX + 4]; /* the same: exec writes to none, but its type does not say */
+    char *arguments[SETTINGS_MAX + 4]; /* the same, typed as exec wants it */
     size_t argc = 3;
     int log;
 
@@ -231,7 +230,7 @@ static void make_media(const char *path, const char *const *arguments)
 {
     char temporary[320];
     const char *argv[64] = { "ffmpeg", "-v", "error", "-nostdin", "-y" };
-    char *spawned[64]; /* as in harness_start() */
+    char *spawned[64]; /* the same, typed as exec wants it */
     size_t argc = 5;
     pid_t pid;
     int status = -1;
