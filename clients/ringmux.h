@@ -7,14 +7,16 @@
  *     struct rmx_result result;
  *     uint64_t id;
  *
- *     rmx_open(&client, NULL);
+ *     if (rmx_open(&client, NULL) < 0) {
+ *         return 1;
+ *     }
  *     job.input = open("in.mp4", O_RDONLY | O_CLOEXEC);
- *     job.output = open("out.ts", O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+ *     job.output = open("out.ts", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
  *     job.format = "mpegts";
  *     job.deadline_ns = rmx_deadline_in(2 * 1000000000ULL);
- *     rmx_submit(client, &job, 1, &id);
- *     rmx_wait(client, &result, 1, -1);
- *     puts(rmx_end_name(result.status));
+ *     if (rmx_submit(client, &job, 1, &id) == 1 && rmx_wait(client, &result, 1, -1) == 1) {
+ *         puts(rmx_end_name(result.status));
+ *     }
  *     rmx_close(&client);
  *
  * Errors.  Calls return 0 or a positive count, or a negative errno value; outputs are untouched on
@@ -150,7 +152,8 @@ int rmx_check(const struct rmx_job *job, const char **why);
  *
  * The descriptors stay yours: the daemon has duplicates of its own once this returns, so close
  * yours when you like. A regular file is read, or written, from the position of its descriptor on,
- * which is not moved; a pipe's reader sees the end once you closed yours too.
+ * which is not moved; a pipe's reader sees the end once you closed yours too. An output is never
+ * truncated: a file that was longer keeps its tail, unless you open it with O_TRUNC.
  *
  * Never blocks. If not even one job was taken, returns
  *   -EAGAIN     no credit is left, or the daemon has not read what was sent: wait until rmx_fd() is
