@@ -41,10 +41,10 @@ struct rmx_lane_msg {
     int32_t error;        /* FORKED: -errno of a fork that failed; else 0 */
     int32_t pid;          /* FORKED, EXITED, READY */
     int32_t wait_status;  /* EXITED: as waitpid(2) gives it */
-    uint64_t arena_bytes; /* ADOPT */
-    uint32_t flows;       /* ADOPT: entries of the flow table */
+    uint64_t arena_bytes; /* FORK: of the arena it will get, to allow for; ADOPT: of this one */
+    uint32_t flows;       /* FORK, ADOPT: entries of that arena's flow table */
     uint32_t zero;
-    uint64_t memory_max_bytes; /* FORK: RLIMIT_AS beyond the arena; 0 = none */
+    uint64_t memory_max_bytes; /* FORK: RLIMIT_AS beyond arena and fibers; 0 = none */
     uint64_t spin_ns;          /* ADOPT: how long to poll before sleeping */
 };
 _Static_assert(sizeof(struct rmx_lane_msg) == 56, "wire format");
