@@ -63,8 +63,8 @@ struct rmx_berth {
 /* What a berth's arena takes; 0 if the geometry is impossible. */
 size_t rmx_berth_bytes(const struct rmx_pair_geometry geometry[RMX_PAIR_SIZES]);
 
-/* Makes the arena (not yet faulted in: the caller places it on a node first, then calls
- * rmx_region_prefault()), the bells and the pairs. Returns 0 or -errno; on failure nothing is
+/* Makes the arena (not yet faulted in: the caller calls rmx_region_prefault(), then places it on a
+ * node), the bells and the pairs. Returns 0 or -errno; on failure nothing is
  * left. */
 int rmx_berth_init(struct rmx_berth *berth, uint32_t index,
     const struct rmx_pair_geometry geometry[RMX_PAIR_SIZES], bool huge_pages);

@@ -67,6 +67,7 @@ static bool say_done(struct rmx_client *client)
     for (uint32_t i = 0; i < count; i++) {
         rmx_lane_give_flow(client->lane, rmx_flow_list_pop(&client->ended));
     }
+    client->jobs -= count;
     return true;
 }
 
@@ -74,7 +75,8 @@ void rmx_client_ended(struct rmx_flow *flow)
 {
     struct rmx_client *client = flow->client;
 
-    if (client == NULL) {
+    if (client == NULL) { /* its credit went on standing for the row it had */
+        flow->lane->gate.credits_granted--;
         rmx_lane_give_flow(flow->lane, flow);
         return;
     }
@@ -97,8 +99,8 @@ void rmx_client_forget(struct rmx_client *client)
 {
     struct rmx_gate *gate = &client->lane->gate;
 
-    if (client->hear_op.busy || client->room_op.busy || client->cancel_hear_op.busy ||
-        client->cancel_room_op.busy) {
+    if (!client->closing || client->hear_op.busy || client->room_op.busy ||
+        client->cancel_hear_op.busy || client->cancel_room_op.busy) {
         return;
     }
     client->closing = false;
@@ -111,6 +113,7 @@ static void cancel_done(struct rmx_op *op, int result)
     rmx_client_forget(op->owner);
 }
 
+/* A job that a worker has keeps its row until the worker lets go, and its credit with it. */
 static void cancel_jobs(struct rmx_client *client)
 {
     struct rmx_lane *lane = client->lane;
@@ -123,6 +126,7 @@ static void cancel_jobs(struct rmx_client *client)
         flow = &lane->flows[i];
         if (flow->state != RMX_FLOW_FREE && flow->client == client) {
             flow->client = NULL;
+            lane->gate.credits_granted++; /* until it ends, which may be at once */
             rmx_flow_stop(flow, RMX_STATUS_CANCELLED, 0, "the client went away");
         }
     }
@@ -140,7 +144,10 @@ void rmx_client_part(struct rmx_client *client, const char *why)
         RMX_LOG_INFO, "client_gone", RMX_LOG_U64("client", client->index), RMX_LOG_STR("why", why));
     cancel_jobs(client);
     lane->gate.credits_granted -= client->credits;
-    lane->gate.sessions -= client->credits > 0 ? 1 : 0; /* who was welcomed has some */
+    lane->gate.sessions -= client->welcome ? 1 : 0;
+    client->welcome = false;
+    client->leaving = false;
+    client->jobs = 0;
     rmx_stats_set(&lane->stats, RMX_STATS_SESSIONS_OPEN, lane->gate.sessions);
     client->credits = 0;
     client->closing = true;
@@ -207,6 +214,9 @@ void rmx_client_flush(struct rmx_client *client)
     }
     if (client->fd >= 0 && client->blocked && client->lane->aborting) {
         rmx_client_part(client, "it does not read its answers");
+    }
+    if (client->fd >= 0 && client->leaving && client->jobs == 0) {
+        rmx_client_part(client, "it said goodbye");
     }
     if (client->fd >= 0 && client->blocked && !client->room_op.busy) {
         rmx_loop_poll(&client->lane->loop, &client->room_op, client->fd, POLLOUT);

@@ -23,6 +23,8 @@ struct rmx_client {
     int fd;                /* -1 = the entry is free, unless `closing` */
     bool closing;          /* its operations come to an end */
     bool blocked;          /* its socket is full: answers wait for POLLOUT */
+    bool welcome;          /* it is one of the gate's sessions */
+    bool leaving;          /* it said goodbye: it goes when it was told how all its jobs ended */
     struct rmx_op hear_op; /* something came */
     struct rmx_op room_op; /* the socket takes messages again */
     struct rmx_op cancel_hear_op;
@@ -31,6 +33,7 @@ struct rmx_client {
     struct rmx_region arena;
     struct rmx_progress_shm *progress; /* in the arena: credits of them */
     uint32_t credits;                  /* granted: in the client's hands or in its jobs */
+    uint32_t jobs;                     /* admitted and not told */
     struct rmx_flow_list ended;        /* jobs it has not been told the end of */
     struct rmx_client *next_due;       /* in gate's list, while `due` */
     bool due;

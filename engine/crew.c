@@ -107,13 +107,21 @@ static void worker_died(void *owner, uint32_t index, pid_t pid, const struct rmx
         RMX_LOG_U64("worker", index), RMX_LOG_I64("pid", pid), RMX_LOG_U64("signal", words->signal),
         RMX_LOG_U64("jobs_lost", berth->used), RMX_LOG_STR("last_words", words->text));
     berth->open = false;
-    berth->vacant = true;
     for (uint32_t i = 0; i < berth->pairs_count; i++) {
         if (berth->pairs[i].owner != NULL) {
             rmx_flow_lose(berth->pairs[i].owner, text);
         }
     }
+    berth->vacant = true; /* only now: a job that ends would let the next worker in */
     rmx_lane_dispatch(crew->lane);
+}
+
+static void hopeless(void *owner)
+{
+    struct rmx_crew *crew = owner;
+
+    rmx_lane_fail(crew->lane, -ECHILD,
+        "ringmux-worker ends before it can serve; `ringmux-worker --selftest` may say why");
 }
 
 /* --- notes ------------------------------------------------------------------------------------ */
@@ -275,6 +283,7 @@ int rmx_crew_start(struct rmx_crew *crew, struct rmx_lane *lane, const char **wh
         .owner = crew,
         .on_ready = worker_ready,
         .on_death = worker_died,
+        .on_hopeless = hopeless,
     };
     int error;
 

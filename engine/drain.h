@@ -16,7 +16,7 @@
 #include "ipc/stats.h"
 #include "ring/chunk.h"
 
-#define RMX_DRAIN_CHUNKS_MAX 64u /* in one write */
+#define RMX_DRAIN_CHUNKS_MAX 64u /* in one write; below IOV_MAX */
 
 /* What all drains of a lane share. */
 struct rmx_drain_pace {
@@ -43,6 +43,7 @@ struct rmx_drain {
     bool end_taken;    /* the write in flight carries the last chunk */
     bool ended;        /* the last chunk is written: nothing comes after it */
     bool stopped;
+    bool more;    /* pump again soon: what could be done at once was too much for one turn */
     bool corrupt; /* the worker broke the ring */
     int error;    /* -errno of the write that failed; chunks are thrown away from then on */
     struct rmx_op cancel;

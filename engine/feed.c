@@ -14,13 +14,17 @@
 /* Read-ahead of a fresh position in a file that is larger than the ring. */
 #define WINDOW_FIRST_BYTES (256u * 1024)
 
+/* In one call of the pump, when none waits: looks for what to do, and reads in each. */
+#define TURNS_MAX 4
+#define READS_MAX 16
+
 static void read_done(struct rmx_op *op, int result);
 
 _Static_assert(offsetof(struct rmx_read, op) == 0, "an op is its read");
 
 static struct rmx_read *read_at(struct rmx_feed *feed, uint32_t index)
 {
-    return &feed->reads[(feed->first + index) % RMX_FEED_DEPTH_MAX];
+    return &feed->reads[(feed->first + index) % RMX_READ_DEPTH_MAX];
 }
 
 static bool by_offset(const struct rmx_feed *feed)
@@ -42,7 +46,7 @@ static uint32_t window_first(const struct rmx_feed *feed)
 void rmx_feed_init(struct rmx_feed *feed, struct rmx_loop *loop, struct rmx_stats *stats,
     const struct rmx_file *file, const struct rmx_chunk_ring *ring, uint32_t depth)
 {
-    rmx_assert(depth >= 1 && depth <= RMX_FEED_DEPTH_MAX);
+    rmx_assert(depth >= 1 && depth <= RMX_READ_DEPTH_MAX);
     *feed = (struct rmx_feed){
         .loop = loop,
         .stats = stats,
@@ -124,7 +128,7 @@ static void reap(struct rmx_feed *feed)
             publish(feed, read);
         }
         feed->taken -= read->slots;
-        feed->first = (feed->first + 1) % RMX_FEED_DEPTH_MAX;
+        feed->first = (feed->first + 1) % RMX_READ_DEPTH_MAX;
         feed->count--;
     }
 }
@@ -239,7 +243,7 @@ static void start_reads(struct rmx_feed *feed)
 {
     uint32_t mask = feed->ring.ring.slots - 1;
 
-    while (!feed->ended && feed->count < feed->depth) {
+    for (uint32_t i = 0; i < READS_MAX && !feed->ended && feed->count < feed->depth; i++) {
         uint32_t slots = allowed(feed);
         uint32_t most = READ_BYTES_MAX / feed->ring.chunk_bytes;
         uint32_t index = rmx_ring_slot(&feed->ring.ring, 0) + feed->taken;
@@ -308,8 +312,13 @@ static bool settled(struct rmx_feed *feed)
 
 void rmx_feed_pump(struct rmx_feed *feed)
 {
-    do {
+    feed->more = false;
+    for (int turns = 0; turns == 0 || !settled(feed); turns++) {
         if (feed->stopped || feed->corrupt) {
+            return;
+        }
+        if (turns == TURNS_MAX) {
+            feed->more = true;
             return;
         }
         follow_seek(feed);
@@ -319,7 +328,7 @@ void rmx_feed_pump(struct rmx_feed *feed)
         if (!feed->corrupt) {
             start_reads(feed);
         }
-    } while (!settled(feed));
+    }
 }
 
 static void cancel_done(struct rmx_op *op, int result)
@@ -327,6 +336,7 @@ static void cancel_done(struct rmx_op *op, int result)
     struct rmx_feed *feed = op->owner;
 
     (void)result; /* found or too late: the read's own completion tells */
+    feed->cancels--;
     feed->moved(feed);
 }
 
@@ -336,8 +346,13 @@ void rmx_feed_stop(struct rmx_feed *feed)
         return;
     }
     feed->stopped = true;
-    if (feed->count > 0 && !by_offset(feed)) { /* a file's reads end by themselves */
-        feed->cancel = (struct rmx_op){ .done = cancel_done, .owner = feed };
-        rmx_loop_cancel(feed->loop, &feed->cancel, &read_at(feed, 0)->op);
+    for (uint32_t i = 0; i < feed->count; i++) { /* a file's too: its disk may be gone */
+        struct rmx_read *read = read_at(feed, i);
+
+        if (!read->done) {
+            read->cancel = (struct rmx_op){ .done = cancel_done, .owner = feed };
+            feed->cancels++;
+            rmx_loop_cancel(feed->loop, &read->cancel, &read->op);
+        }
     }
 }

@@ -14,16 +14,16 @@
 #include <stdint.h>
 
 #include "engine/file.h"
+#include "engine/limits.h"
 #include "engine/loop.h"
 #include "ipc/stats.h"
 #include "ring/chunk.h"
-
-#define RMX_FEED_DEPTH_MAX 16u /* reads in flight */
 
 struct rmx_feed;
 
 struct rmx_read {
     struct rmx_op op;
+    struct rmx_op cancel;
     unsigned char *to; /* its slots' payload, in the ring */
     uint64_t offset;   /* in the stream, of its first byte */
     uint32_t bytes;    /* wanted */
@@ -51,11 +51,12 @@ struct rmx_feed {
     uint32_t taken; /* slots reserved for them */
     bool ended;     /* END or ERROR is published for this generation */
     bool stopped;
-    bool corrupt;   /* the worker broke the ring */
-    int error;      /* -errno of the first failed read; 0 = none */
-    uint64_t bytes; /* published */
-    struct rmx_op cancel;
-    struct rmx_read reads[RMX_FEED_DEPTH_MAX];
+    bool more;        /* pump again soon: what could be done at once was too much for one turn */
+    bool corrupt;     /* the worker broke the ring */
+    int error;        /* -errno of the first failed read; 0 = none */
+    uint64_t bytes;   /* published */
+    uint32_t cancels; /* under way */
+    struct rmx_read reads[RMX_READ_DEPTH_MAX];
 };
 
 /* ring is our end of an empty input ring; file stays the caller's and outlives the feed. */
@@ -71,7 +72,7 @@ void rmx_feed_stop(struct rmx_feed *feed);
 /* No operation of ours is in the kernel: ring and file may go. */
 static inline bool rmx_feed_idle(const struct rmx_feed *feed)
 {
-    return feed->count == 0 && !feed->cancel.busy;
+    return feed->count == 0 && feed->cancels == 0;
 }
 
 #endif

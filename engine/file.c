@@ -40,7 +40,7 @@ static int classify(struct rmx_file *file, int fd, int refused_mode)
     switch (st.st_mode & S_IFMT) {
     case S_IFREG:
         base = lseek(fd, 0, SEEK_CUR);
-        if (base < 0 || (flags & O_APPEND) != 0) {
+        if (base < 0 || (refused_mode == O_RDONLY && (flags & O_APPEND) != 0)) {
             return 0;
         }
         file->kind = in_memory(fd) ? RMX_FILE_MEMORY : RMX_FILE_REGULAR;

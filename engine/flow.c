@@ -9,8 +9,9 @@
 #include <string.h>
 
 #include "engine/client.h"
+#include "engine/clock.h"
 #include "engine/lane.h"
-#include "engine/log.h"
+#include "engine/outcome.h"
 
 #define TO(state) (1u << (state))
 
@@ -28,66 +29,14 @@ static void enter(struct rmx_flow *flow, enum rmx_flow_state state)
     flow->state = state;
 }
 
-static void copy_text(char to[RMX_JOB_TEXT_BYTES], const char *from)
-{
-    size_t i = 0;
-
-    for (; i < RMX_JOB_TEXT_BYTES - 1 && from[i] != 0; i++) {
-        to[i] = (char)(from[i] >= ' ' && from[i] <= '~' ? from[i] : '?');
-    }
-    memset(to + i, 0, RMX_JOB_TEXT_BYTES - i);
-}
-
 /* --- the end ------------------------------------------------------------------------------- */
-
-/* Whose word decides: what the lane stopped it for, the worker's death, the worker's own answer. */
-static void conclude(struct rmx_flow *flow)
-{
-    struct rmx_job_result *result = &flow->result;
-    uint64_t now = rmx_lane_now_ns();
-
-    result->job = flow->spec.job;
-    if (flow->stop != 0) {
-        result->status = flow->stop;
-        result->cause = flow->cause;
-        copy_text(result->text, flow->text[0] != 0 ? flow->text : rmx_status_text(flow->stop));
-    } else if (flow->lost) {
-        result->status = RMX_STATUS_WORKER_LOST;
-        copy_text(result->text, flow->text);
-    }
-    if (!flow->answered) {
-        result->bytes_in = flow->feed.bytes;
-    }
-    result->bytes_out = flow->drain.bytes;
-    result->total_ns = now - flow->submitted_ns;
-    result->queued_ns = (flow->told ? flow->started_ns : now) - flow->submitted_ns;
-    result->run_ns = flow->told ? (flow->answered ? flow->answered_ns : now) - flow->started_ns : 0;
-}
-
-/* One line for each job at level debug; one that ringmux itself failed is a warning. */
-static void log_end(const struct rmx_flow *flow)
-{
-    const struct rmx_job_result *result = &flow->result;
-    bool ours = rmx_status_fault(result->status) == RMX_FAULT_ENGINE;
-    enum rmx_log_level level = ours ? RMX_LOG_WARN : RMX_LOG_DEBUG;
-
-    if (rmx_log_enabled(level)) {
-        rmx_log(level, "job_ended", RMX_LOG_U64("job", result->job),
-            RMX_LOG_I64("client", flow->client != NULL ? (int64_t)flow->client->index : -1),
-            RMX_LOG_STR("status", rmx_status_name(result->status)),
-            RMX_LOG_STR("traceparent", flow->spec.traceparent),
-            RMX_LOG_U64("bytes_in", result->bytes_in), RMX_LOG_U64("bytes_out", result->bytes_out),
-            RMX_LOG_U64("queued_ns", result->queued_ns), RMX_LOG_U64("run_ns", result->run_ns),
-            RMX_LOG_U64("total_ns", result->total_ns), RMX_LOG_STR("text", result->text));
-    }
-}
 
 static void end(struct rmx_flow *flow)
 {
     struct rmx_lane *lane = flow->lane;
 
-    conclude(flow);
-    log_end(flow);
+    rmx_outcome_conclude(flow);
+    rmx_outcome_log(flow);
     rmx_file_fini(&flow->input);
     rmx_file_fini(&flow->output);
     if (flow->pair != NULL) {
@@ -142,10 +91,12 @@ static void begin(struct rmx_flow *flow, struct rmx_client *client, uint32_t pro
     *flow = (struct rmx_flow){
         .lane = lane,
         .client = client,
+        .again = flow->again,
+        .next_again = flow->next_again,
         .progress_slot = progress_slot,
         .input = RMX_FILE_INIT,
         .output = RMX_FILE_INIT,
-        .submitted_ns = rmx_lane_now_ns(),
+        .submitted_ns = rmx_clock_ns(),
     };
 }
 
@@ -155,7 +106,7 @@ void rmx_flow_refuse(struct rmx_flow *flow, struct rmx_client *client, uint64_t 
     begin(flow, client, progress_slot);
     flow->spec.job = job;
     flow->stop = status;
-    copy_text(flow->text, why);
+    rmx_outcome_text(flow->text, why);
     end(flow);
 }
 
@@ -193,7 +144,7 @@ uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
             spec->inputs > 0 && flow->input.fd < 0 ? "input" : "output",
             rmx_file_error_text(error));
         flow->stop = RMX_STATUS_BAD_JOB;
-        copy_text(flow->text, why);
+        rmx_outcome_text(flow->text, why);
         end(flow);
         return RMX_STATUS_BAD_JOB;
     }
@@ -238,14 +189,32 @@ static void show_progress(struct rmx_flow *flow)
 static void tell_worker(struct rmx_flow *flow)
 {
     flow->told = true;
-    flow->started_ns = rmx_lane_now_ns();
+    flow->started_ns = rmx_clock_ns();
     post(flow, RMX_NOTE_RUN);
+}
+
+/* The worker lied to this job: the job ends, and so does the worker's process. */
+static void break_off(struct rmx_flow *flow, const char *why)
+{
+    flow->broken = true;
+    rmx_crew_condemn(&flow->lane->crew, flow->berth, why);
+    rmx_flow_stop(flow, RMX_STATUS_WORKER_LOST, 0, why);
+    settle(flow); /* if it was stopping already */
+}
+
+/* A pump that had enough for one turn is called again in the next. */
+static void note_more(struct rmx_flow *flow)
+{
+    if (flow->feed.more || flow->drain.more) {
+        rmx_lane_again(flow->lane, flow);
+    }
 }
 
 static void after_feed(struct rmx_flow *flow)
 {
-    if (flow->feed.corrupt) {
-        rmx_crew_condemn(&flow->lane->crew, flow->berth, "it broke an input ring");
+    note_more(flow);
+    if (flow->feed.corrupt && !flow->broken) {
+        break_off(flow, "it broke an input ring");
         return;
     }
     if (flow->state == RMX_FLOW_RUNNING) {
@@ -276,16 +245,18 @@ static enum rmx_status status_of_write(int error)
 
 static void after_drain(struct rmx_flow *flow)
 {
-    if (flow->drain.corrupt) {
-        rmx_crew_condemn(&flow->lane->crew, flow->berth, "it broke an output ring");
+    note_more(flow);
+    if (flow->drain.corrupt && !flow->broken) {
+        break_off(flow, "it broke an output ring");
         return;
     }
     if (flow->drain.error < 0 && flow->stop == 0) {
         rmx_flow_stop(flow, status_of_write(flow->drain.error), flow->drain.error, "");
         return;
     }
-    if (flow->answered && flow->stop == 0 && !flow->drain.ended && !flow->drain.op.busy) {
-        rmx_crew_condemn(&flow->lane->crew, flow->berth, "it answered without ending its output");
+    if (flow->answered && flow->stop == 0 && !flow->drain.ended && !flow->drain.op.busy &&
+        !flow->drain.more) {
+        break_off(flow, "it answered without ending its output");
         return;
     }
     if (flow->state == RMX_FLOW_RUNNING) {
@@ -367,35 +338,32 @@ void rmx_flow_start(struct rmx_flow *flow, struct rmx_berth *berth, struct rmx_p
     after_feed(flow);
 }
 
-/* Takes the worker's result over into private memory, once, and believes only what can be. */
-static void take_answer(struct rmx_flow *flow)
-{
-    const struct rmx_flow_shm *shm = rmx_berth_flow(flow->berth, flow->pair);
-    char text[RMX_JOB_TEXT_BYTES];
-
-    memcpy(&flow->result, &shm->result, sizeof(flow->result));
-    memcpy(text, flow->result.text, sizeof(text));
-    text[sizeof(text) - 1] = 0;
-    copy_text(flow->result.text, text);
-    flow->answered = true;
-    flow->answered_ns = rmx_lane_now_ns();
-    if (!rmx_status_known(flow->result.status)) {
-        flow->result.status = RMX_STATUS_INTERNAL;
-    }
-    flow->result.cause = flow->result.status == RMX_STATUS_INPUT_IO ? flow->feed.error : 0;
-}
-
 static void answer(struct rmx_flow *flow)
 {
     if (!flow->told || flow->answered) {
         rmx_crew_condemn(&flow->lane->crew, flow->berth, "it answered what it was not asked");
         return;
     }
-    take_answer(flow);
+    rmx_outcome_take(flow);
     if (flow->spec.outputs > 0) {
         rmx_drain_pump(&flow->drain);
     }
     after_drain(flow);
+}
+
+void rmx_flow_go_on(struct rmx_flow *flow)
+{
+    if (flow->state != RMX_FLOW_RUNNING && flow->state != RMX_FLOW_DRAINING) {
+        return; /* it ended meanwhile */
+    }
+    if (flow->feed.more) {
+        rmx_feed_pump(&flow->feed);
+        after_feed(flow);
+    }
+    if ((flow->state == RMX_FLOW_RUNNING || flow->state == RMX_FLOW_DRAINING) && flow->drain.more) {
+        rmx_drain_pump(&flow->drain);
+        after_drain(flow);
+    }
 }
 
 void rmx_flow_note(struct rmx_flow *flow, uint32_t kind)
@@ -431,7 +399,7 @@ void rmx_flow_stop(struct rmx_flow *flow, enum rmx_status status, int cause, con
     }
     flow->stop = status;
     flow->cause = cause;
-    copy_text(flow->text, why);
+    rmx_outcome_text(flow->text, why);
     if (flow->state == RMX_FLOW_ADMITTED) {
         rmx_lane_dequeue(flow->lane, flow);
         end(flow);
@@ -443,7 +411,7 @@ void rmx_flow_stop(struct rmx_flow *flow, enum rmx_status status, int cause, con
         /* Relaxed: the note carries it over; a worker that looks earlier stops earlier. */
         atomic_store_explicit(&shm->stop, status, memory_order_relaxed);
         post(flow, RMX_NOTE_CANCEL);
-        flow->stop_by_ns = rmx_lane_now_ns() + flow->lane->config->stop_grace_ns;
+        flow->stop_by_ns = rmx_clock_ns() + flow->lane->config->stop_grace_ns;
         rmx_lane_watch(flow->lane, flow->stop_by_ns);
     }
     settle(flow);
@@ -473,9 +441,12 @@ uint64_t rmx_flow_check_time(struct rmx_flow *flow, uint64_t now)
 void rmx_flow_lose(struct rmx_flow *flow, const char *last_words)
 {
     rmx_assert(flow->state == RMX_FLOW_RUNNING || flow->state == RMX_FLOW_DRAINING);
+    if (flow->answered && !flow->drain.corrupt) {
+        return; /* it was done: all that is left to do is ours */
+    }
     flow->lost = true;
     if (flow->stop == 0) {
-        copy_text(flow->text, last_words);
+        rmx_outcome_text(flow->text, last_words);
     }
     settle(flow);
 }

@@ -50,8 +50,11 @@ struct rmx_flow {
     struct rmx_pair *pair;
     struct rmx_feed feed;
     struct rmx_drain drain;
-    bool told;              /* the worker has the job */
-    bool answered;          /* the worker posted DONE; result is its word, checked */
+    bool told;     /* the worker has the job */
+    bool answered; /* the worker posted DONE; result is its word, checked */
+    bool broken;   /* the worker lied, and is being ended for it */
+    bool again;    /* in the lane's list of those to be called again */
+    struct rmx_flow *next_again;
     bool lost;              /* the worker died */
     uint32_t stop;          /* enum rmx_status to end with; 0 = let it run */
     int cause;              /* -errno behind `stop` */
@@ -78,6 +81,9 @@ enum rmx_pair_size rmx_flow_wants(const struct rmx_flow *flow);
 
 /* Gives an ADMITTED job its pair. */
 void rmx_flow_start(struct rmx_flow *flow, struct rmx_berth *berth, struct rmx_pair *pair);
+
+/* It had more to do than one turn of the lane allows. */
+void rmx_flow_go_on(struct rmx_flow *flow);
 
 /* The worker posted a note about it. */
 void rmx_flow_note(struct rmx_flow *flow, uint32_t kind);

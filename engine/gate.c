@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/clock.h"
 #include "engine/lane.h"
 #include "engine/log.h"
 #include "ipc/sock.h"
@@ -37,8 +38,9 @@ void rmx_gate_mark_due(struct rmx_gate *gate, struct rmx_client *client)
 static uint32_t grantable(const struct rmx_lane *lane)
 {
     const struct rmx_gate *gate = &lane->gate;
-    uint32_t others = gate->sessions_max - gate->sessions; /* each may come, and gets one */
-    uint32_t left = lane->config->jobs_max - gate->credits_granted - others;
+    uint32_t others = gate->sessions_max - gate->sessions - 1; /* each may come, and gets one */
+    uint32_t taken = gate->credits_granted + others; /* more than there are: of jobs left behind */
+    uint32_t left = taken < lane->config->jobs_max ? lane->config->jobs_max - taken : 0;
 
     return left < lane->config->credits ? left : lane->config->credits;
 }
@@ -62,9 +64,10 @@ static void greet(struct rmx_client *client, const struct rmx_msg_hello *hello)
         rmx_client_part(client, "it speaks no version of the protocol that we speak");
         return;
     }
-    if (full) {
+    if (credits == 0) {
         rmx_client_say_goodbye(client, RMX_STATUS_BUSY);
-        rmx_client_part(client, "there are sessions_max clients already");
+        rmx_client_part(
+            client, full ? "there are sessions_max clients already" : "no credit is left for it");
         return;
     }
     error = rmx_client_make_arena(client, credits);
@@ -77,6 +80,7 @@ static void greet(struct rmx_client *client, const struct rmx_msg_hello *hello)
     welcome.version = (uint32_t)version;
     welcome.arena_bytes = client->arena.size;
     client->credits = credits;
+    client->welcome = true;
     lane->gate.credits_granted += credits;
     lane->gate.sessions++;
     rmx_stats_set(&lane->stats, RMX_STATS_SESSIONS_OPEN, lane->gate.sessions);
@@ -122,6 +126,7 @@ static void accept_job(
     uint32_t slot = client->free_slots[--client->free_slots_count];
 
     rmx_assert(flow != NULL); /* the credit was a promise of it */
+    client->jobs++;
     if (lane->draining) {
         status = RMX_STATUS_DRAINING;
         why = rmx_status_text(status);
@@ -228,7 +233,8 @@ static void take(struct rmx_client *client, size_t bytes, struct rmx_sock_fds *f
         say_stats(client);
         break;
     case RMX_MSG_GOODBYE:
-        rmx_client_part(client, "it said goodbye");
+        client->leaving = true;
+        rmx_gate_mark_due(&client->lane->gate, client);
         break;
     default:
         rmx_client_cut_off(client, "it broke the protocol");
@@ -312,7 +318,7 @@ static void accept_clients(struct rmx_op *op, int events)
             fd = accept4(lane->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         }
         if (client == NULL || (fd < 0 && errno != EAGAIN && errno != ECONNABORTED)) {
-            gate->accept_again_ns = rmx_lane_now_ns() + ACCEPT_PAUSE_NS; /* till then they wait */
+            gate->accept_again_ns = rmx_clock_ns() + ACCEPT_PAUSE_NS; /* till then they wait */
             return;
         }
         if (fd < 0) {
@@ -328,7 +334,7 @@ static void accept_again(struct rmx_gate *gate)
 {
     struct rmx_lane *lane = gate->accept_op.owner;
 
-    if (gate->accept_again_ns != 0 && rmx_lane_now_ns() >= gate->accept_again_ns) {
+    if (gate->accept_again_ns != 0 && rmx_clock_ns() >= gate->accept_again_ns) {
         gate->accept_again_ns = 0;
         if (gate->listening) {
             rmx_loop_poll(&lane->loop, &gate->accept_op, lane->listen_fd, POLLIN);
@@ -403,6 +409,15 @@ void rmx_gate_drain(struct rmx_gate *gate, struct rmx_lane *lane)
     for (uint32_t i = 0; i < gate->clients_max; i++) {
         if (gate->clients[i].fd >= 0) {
             rmx_client_say_goodbye(&gate->clients[i], RMX_STATUS_DRAINING);
+        }
+    }
+}
+
+void rmx_gate_abort(struct rmx_gate *gate)
+{
+    for (uint32_t i = 0; i < gate->clients_max; i++) {
+        if (gate->clients[i].fd >= 0) {
+            rmx_gate_mark_due(gate, &gate->clients[i]);
         }
     }
 }

@@ -39,6 +39,9 @@ void rmx_gate_open(struct rmx_gate *gate, struct rmx_lane *lane);
 /* Takes no new client and no new job; the clients are told. */
 void rmx_gate_drain(struct rmx_gate *gate, struct rmx_lane *lane);
 
+/* Clients that do not read their answers go without: the next rmx_gate_tend() parts with them. */
+void rmx_gate_abort(struct rmx_gate *gate);
+
 /* Ends every session. */
 void rmx_gate_close(struct rmx_gate *gate);
 

@@ -10,21 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "engine/clock.h"
 #include "engine/log.h"
 
 /* No sleep is longer: whoever lies about a wake-up costs its own job this much and no more. */
 #define SLEEP_MAX_NS 1000000000u
-
-uint64_t rmx_lane_now_ns(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* --- the job table and the queue ------------------------------------------------------------- */
 
@@ -46,6 +38,32 @@ void rmx_lane_give_flow(struct rmx_lane *lane, struct rmx_flow *flow)
     flow->next = lane->free_flows;
     lane->free_flows = flow;
     lane->jobs--;
+}
+
+void rmx_lane_again(struct rmx_lane *lane, struct rmx_flow *flow)
+{
+    if (!flow->again) {
+        flow->again = true;
+        flow->next_again = lane->again_first;
+        lane->again_first = flow;
+    }
+}
+
+/* Calls those that had more to do than the last turn allowed. Returns whether there were any. */
+static bool go_on(struct rmx_lane *lane)
+{
+    struct rmx_flow *flow = lane->again_first;
+    bool any = flow != NULL;
+
+    lane->again_first = NULL;
+    while (flow != NULL) {
+        struct rmx_flow *next = flow->next_again;
+
+        flow->again = false;
+        rmx_flow_go_on(flow);
+        flow = next;
+    }
+    return any;
 }
 
 void rmx_lane_watch(struct rmx_lane *lane, uint64_t when_ns)
@@ -85,6 +103,12 @@ void rmx_lane_dispatch(struct rmx_lane *lane)
     }
 }
 
+void rmx_lane_fail(struct rmx_lane *lane, int error, const char *why)
+{
+    lane->failed = error;
+    lane->why = why;
+}
+
 static void report(struct rmx_lane *lane)
 {
     (void)eventfd_write(lane->report_fd, 1);
@@ -93,7 +117,7 @@ static void report(struct rmx_lane *lane)
 void rmx_lane_report_ready(struct rmx_lane *lane)
 {
     if (!atomic_load_explicit(&lane->ready, memory_order_relaxed)) {
-        /* R1, pairs with A1: what the supervisor reads after `ready` was written before it. */
+        /* R11, pairs with A11: what the supervisor reads after `ready` was written before it. */
         atomic_store_explicit(&lane->ready, true, memory_order_release);
         report(lane);
     }
@@ -108,7 +132,7 @@ static void check_times(struct rmx_lane *lane)
     if (lane->check_time_ns == UINT64_MAX) {
         return;
     }
-    now = rmx_lane_now_ns();
+    now = rmx_clock_ns();
     if (now < lane->check_time_ns) {
         return;
     }
@@ -127,7 +151,7 @@ static uint64_t sleep_ns(const struct rmx_lane *lane)
     if (lane->check_time_ns == UINT64_MAX) {
         return SLEEP_MAX_NS;
     }
-    now = rmx_lane_now_ns();
+    now = rmx_clock_ns();
     if (now >= lane->check_time_ns) {
         return 0;
     }
@@ -140,9 +164,13 @@ static int turn(struct rmx_lane *lane)
     bool worked = rmx_crew_take_notes(&lane->crew);
     int result;
 
+    worked = go_on(lane) || worked;
     check_times(lane);
+    if (lane->lanes_count > 1) { /* another lane may be asked for the sum */
+        rmx_lane_refresh_stats(lane);
+    }
     rmx_gate_tend(&lane->gate);
-    if (worked) {
+    if (worked || lane->again_first != NULL) {
         return rmx_loop_turn(&lane->loop, 0);
     }
     result = rmx_loop_turn(&lane->loop, rmx_crew_may_sleep(&lane->crew) ? sleep_ns(lane) : 0);
@@ -194,6 +222,7 @@ void rmx_lane_abort(struct rmx_lane *lane)
 {
     drain(lane);
     lane->aborting = true;
+    rmx_gate_abort(&lane->gate);
     for (uint32_t i = 0; i < lane->config->jobs_max; i++) {
         if (lane->flows[i].state != RMX_FLOW_FREE) {
             rmx_flow_stop(&lane->flows[i], RMX_STATUS_CANCELLED, 0, "the daemon was told to end");
@@ -210,7 +239,7 @@ static void order_came(struct rmx_op *op, int events)
         return;
     }
     (void)eventfd_read(lane->control_fd, &count);
-    /* A2, pairs with R2: the order was written before the descriptor was. */
+    /* A12, pairs with R12: the order was written before the descriptor was. */
     switch (atomic_load_explicit(&lane->order, memory_order_acquire)) {
     case RMX_LANE_DRAIN:
         drain(lane);
@@ -243,7 +272,7 @@ static void close_down(struct rmx_lane *lane)
 
 static int fail(struct rmx_lane *lane, int error, const char *why)
 {
-    (void)snprintf(lane->why, sizeof(lane->why), "%s", why);
+    lane->why = why;
     return error;
 }
 
@@ -304,12 +333,13 @@ static void *run(void *argument)
     error = open_up(lane);
     while (error >= 0 && !(lane->draining && lane->jobs == 0)) {
         error = turn(lane);
+        error = lane->failed < 0 ? lane->failed : error;
     }
     if (error >= 0) {
         close_down(lane);
     }
     atomic_store_explicit(&lane->error, error < 0 ? error : 0, memory_order_relaxed);
-    /* R3, pairs with A3: the reason is written before `over` says that there is one. */
+    /* R13, pairs with A13: the reason is written before `over` says that there is one. */
     atomic_store_explicit(&lane->over, true, memory_order_release);
     report(lane);
     return NULL;
@@ -329,7 +359,7 @@ int rmx_lane_start(struct rmx_lane *lane)
 
 void rmx_lane_order(struct rmx_lane *lane, enum rmx_lane_order order)
 {
-    /* R2, pairs with A2: the lane that hears of it sees it. */
+    /* R12, pairs with A12: the lane that hears of it sees it. */
     atomic_store_explicit(&lane->order, order, memory_order_release);
     (void)eventfd_write(lane->control_fd, 1);
 }

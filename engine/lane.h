@@ -2,7 +2,7 @@
  *
  * A lane: the whole engine of one NUMA node. One thread, one io_uring, its clients, its jobs, its
  * workers. Lanes share nothing on the data path. All of it is made at start; nothing is allocated
- * afterwards.
+ * afterwards but a session's small arena, when its client connects.
  */
 #ifndef RMX_ENGINE_LANE_H
 #define RMX_ENGINE_LANE_H
@@ -48,7 +48,7 @@ struct rmx_lane {
     _Atomic bool ready;     /* lane writes before report_fd */
     _Atomic bool over;      /* lane writes before report_fd */
     _Atomic int error;      /* -errno it ended with */
-    char why[160];          /* of error, for a person; written before `over` */
+    const char *why;        /* of error, for a person (static); written before `over` */
 
     struct rmx_loop loop;
     struct rmx_stats stats;
@@ -57,10 +57,12 @@ struct rmx_lane {
     struct rmx_crew crew;
     struct rmx_flow *flows; /* jobs_max of them */
     struct rmx_flow *free_flows;
-    uint32_t jobs; /* flows that are not FREE */
+    struct rmx_flow *again_first; /* those to be called again in the next turn */
+    uint32_t jobs;                /* flows that are not FREE */
     struct rmx_flow_list queue[RMX_CLASSES];
     struct rmx_op control_op;
     uint64_t check_time_ns; /* no job wants to be looked at before */
+    int failed;             /* -errno to end with; 0 = none */
     bool draining;
     bool aborting; /* a client that does not read its answers goes without */
 };
@@ -81,11 +83,17 @@ void rmx_lane_give_flow(struct rmx_lane *lane, struct rmx_flow *flow);
 void rmx_lane_enqueue(struct rmx_lane *lane, struct rmx_flow *flow);
 void rmx_lane_dequeue(struct rmx_lane *lane, struct rmx_flow *flow);
 
+/* This job is called again in the next turn: rmx_flow_go_on(). */
+void rmx_lane_again(struct rmx_lane *lane, struct rmx_flow *flow);
+
 /* Some job wants rmx_flow_check_time() then. */
 void rmx_lane_watch(struct rmx_lane *lane, uint64_t when_ns);
 
 /* A pair came free in a berth, or a berth opened: start what waits. */
 void rmx_lane_dispatch(struct rmx_lane *lane);
+
+/* The lane cannot go on: it ends at once with this error. why: a static sentence. */
+void rmx_lane_fail(struct rmx_lane *lane, int error, const char *why);
 
 /* All workers are there: the supervisor hears of it, once. */
 void rmx_lane_report_ready(struct rmx_lane *lane);
@@ -95,7 +103,5 @@ void rmx_lane_abort(struct rmx_lane *lane);
 
 /* Brings the gauges up to date. */
 void rmx_lane_refresh_stats(struct rmx_lane *lane);
-
-uint64_t rmx_lane_now_ns(void); /* CLOCK_MONOTONIC */
 
 #endif

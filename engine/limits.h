@@ -33,9 +33,8 @@
 
 #define RMX_RING_BYTES_MIN    8192u /* two of the smallest chunks */
 #define RMX_RING_BYTES_MAX    (64u << 20)
-#define RMX_READ_DEPTH_MAX    64u         /* reads in flight for one job */
+#define RMX_READ_DEPTH_MAX    16u         /* reads in flight for one job */
 #define RMX_WRITE_BYTES_MAX   (16u << 20) /* one coalesced write */
-#define RMX_WRITE_IOVECS_MAX  256u        /* chunks of one coalesced write */
 #define RMX_URING_ENTRIES     4096u       /* submission slots of a lane; what waits is queued */
 #define RMX_URING_ENTRIES_MAX 32768u      /* the kernel's IORING_MAX_ENTRIES */
 
@@ -63,7 +62,6 @@ _Static_assert(RMX_CHUNK_BYTES_MIN <= RMX_CHUNK_ALIGN, "a ring would refuse our 
 _Static_assert(RMX_CHUNK_BYTES_MAX * 2 <= RMX_RING_BYTES_MAX, "the largest chunks fit no ring");
 
 /* One coalesced write is one writev(2), and its result fits an int. */
-_Static_assert(RMX_WRITE_IOVECS_MAX <= IOV_MAX, "a write would be refused by the kernel");
 _Static_assert(RMX_WRITE_BYTES_MAX <= INT_MAX, "a write's result would not fit");
 
 /* Every session can have its receive, and each worker its bell and its control socket, in one

@@ -40,32 +40,39 @@ static const char *remedy_for(int error)
 
 int rmx_loop_init(struct rmx_loop *loop, uint32_t entries, const char **remedy)
 {
-    struct io_uring_params params = {
-        .flags = IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER |
-                 IORING_SETUP_DEFER_TASKRUN,
-        .cq_entries = entries * 4,
+    /* From the newest kernel's to the oldest's: 6.1, 5.18, before. */
+    static const unsigned flags[] = {
+        IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+        IORING_SETUP_SUBMIT_ALL,
+        0,
     };
-    int error;
+    int error = -EINVAL;
 
-    *loop = (struct rmx_loop){ .deferred = true };
+    *loop = (struct rmx_loop){ .made = false };
     loop->waiting_last = &loop->waiting_first;
-    error = io_uring_queue_init_params(entries, &loop->uring, &params);
-    if (error == -EINVAL) { /* before Linux 6.1 */
-        loop->deferred = false;
-        params =
-            (struct io_uring_params){ .flags = IORING_SETUP_CQSIZE, .cq_entries = entries * 4 };
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]) && error == -EINVAL; i++) {
+        struct io_uring_params params = {
+            .flags = IORING_SETUP_CQSIZE | flags[i],
+            .cq_entries = entries * 4,
+        };
+
+        loop->deferred = (flags[i] & IORING_SETUP_DEFER_TASKRUN) != 0;
         error = io_uring_queue_init_params(entries, &loop->uring, &params);
     }
     if (error < 0) {
         *remedy = remedy_for(error);
         return error;
     }
+    loop->made = true;
     return 0;
 }
 
 void rmx_loop_fini(struct rmx_loop *loop)
 {
-    io_uring_queue_exit(&loop->uring);
+    if (loop->made) {
+        io_uring_queue_exit(&loop->uring);
+        loop->made = false;
+    }
 }
 
 static void prepare(struct io_uring_sqe *sqe, struct rmx_op *op)
@@ -215,8 +222,7 @@ static int enter(struct rmx_loop *loop, uint64_t wait_ns)
         result = loop->deferred ? io_uring_submit_and_get_events(&loop->uring)
                                 : io_uring_submit(&loop->uring);
     } else {
-        result = io_uring_submit_and_wait_timeout(
-            &loop->uring, &cqe, 1, wait_ns == UINT64_MAX ? NULL : &timeout, NULL);
+        result = io_uring_submit_and_wait_timeout(&loop->uring, &cqe, 1, &timeout, NULL);
     }
     if (result >= 0 || result == -ETIME || result == -EINTR || result == -EBUSY ||
         result == -EAGAIN) {
@@ -232,6 +238,7 @@ static int harvest(struct rmx_loop *loop)
     struct {
         struct rmx_op *op;
         int result;
+        bool last;
     } ended[BATCH];
     struct io_uring_cqe *cqe;
     uint32_t count = 0;
@@ -245,17 +252,18 @@ static int harvest(struct rmx_loop *loop)
             break;
         }
         rmx_assert(op != NULL && op->busy);
-        if ((cqe->flags & IORING_CQE_F_MORE) == 0) {
-            op->busy = false;
-            loop->in_flight--;
-        }
         ended[count].op = op;
         ended[count].result = cqe->res;
+        ended[count].last = (cqe->flags & IORING_CQE_F_MORE) == 0;
         count++;
     }
     io_uring_cq_advance(&loop->uring, count);
     for (uint32_t i = 0; i < count; i++) {
-        ended[i].op->done(ended[i].op, ended[i].result);
+        struct rmx_op *op = ended[i].op;
+
+        loop->in_flight -= ended[i].last ? 1 : 0;
+        op->busy = !ended[i].last; /* only now: whoever asks before must still wait for it */
+        op->done(op, ended[i].result);
     }
     loop->completions += count;
     return (int)count;

@@ -31,7 +31,8 @@ struct rmx_loop {
     struct io_uring uring;
     struct rmx_op *waiting_first; /* no submission slot was free */
     struct rmx_op **waiting_last;
-    uint32_t in_flight;
+    uint32_t in_flight; /* operations started and not done */
+    bool made;
     bool deferred;        /* IORING_SETUP_DEFER_TASKRUN is on */
     uint64_t enters;      /* io_uring_enter calls made */
     uint64_t completions; /* CQEs seen */
@@ -55,9 +56,9 @@ void rmx_loop_poll_always(struct rmx_loop *loop, struct rmx_op *op, int fd, uint
  * op is the cancel's own operation. */
 void rmx_loop_cancel(struct rmx_loop *loop, struct rmx_op *op, struct rmx_op *target);
 
-/* Submits what was started, waits at most wait_ns (0: not at all, UINT64_MAX: until something
- * happens) and calls `done` for everything that completed. Returns how many completed, or -errno
- * for a ring that is broken. */
+/* Submits what was started, waits at most wait_ns (0: not at all) for something to complete, and
+ * calls `done` for everything that did. Returns how many completed, or -errno for a ring that is
+ * broken. */
 int rmx_loop_turn(struct rmx_loop *loop, uint64_t wait_ns);
 
 #endif

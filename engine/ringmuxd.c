@@ -8,7 +8,6 @@
  * cancel what runs, exit 0.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,8 +16,11 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/clock.h"
 #include "engine/config.h"
 #include "engine/lane.h"
 #include "engine/log.h"
@@ -27,6 +29,12 @@
 #include "ipc/sock.h"
 
 enum { EXIT_FAULT = 1, EXIT_USAGE = 2 };
+
+#define DEFAULT_SOCKET_DIR "/run/ringmux"
+#define DEFAULT_SOCKET     DEFAULT_SOCKET_DIR "/ringmux.sock"
+
+/* What was cancelled ends in milliseconds; what has not after this never will. */
+#define ABORT_NS 5000000000u
 
 struct supervisor {
     struct rmx_config config;
@@ -38,8 +46,9 @@ struct supervisor {
     int signal_fd;
     int report_fd;
     enum rmx_lane_order order;
-    uint64_t drain_until_ns; /* CLOCK_MONOTONIC; while order is DRAIN */
-    bool listened;           /* the socket's file is ours */
+    uint64_t patience_until_ns; /* CLOCK_MONOTONIC; with order DRAIN or ABORT */
+    bool stopped_listening;
+    struct stat socket_file; /* as we made it; st_ino 0 = there is none */
     bool announced;
 };
 
@@ -86,15 +95,43 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+static void remember_socket(struct supervisor *sup)
+{
+    if (sup->config.socket[0] == '@' || stat(sup->config.socket, &sup->socket_file) < 0) {
+        sup->socket_file.st_ino = 0;
+    }
+}
+
+/* Nobody connects to us any more. The file goes while we still listen, since then it cannot be a
+ * successor's; the descriptor stays, since lanes may be about to use its number. */
+static void stop_listening(struct supervisor *sup)
+{
+    struct stat now;
+
+    if (sup->listen_fd < 0 || sup->stopped_listening) {
+        return;
+    }
+    sup->stopped_listening = true;
+    if (sup->socket_file.st_ino != 0 && stat(sup->config.socket, &now) == 0 &&
+        now.st_ino == sup->socket_file.st_ino && now.st_dev == sup->socket_file.st_dev) {
+        (void)unlink(sup->config.socket);
+    }
+    (void)shutdown(sup->listen_fd, SHUT_RDWR);
+}
+
 static int open_listener(struct supervisor *sup)
 {
     if (sup->config.private_fd != 0) {
         return 0;
     }
     sup->listen_fd = rmx_sock_listen(sup->config.socket, sup->config.socket_mode);
-    sup->listened = sup->listen_fd >= 0 && sup->config.socket[0] != '@';
-    if (sup->listen_fd >= 0) { /* several lanes accept from it: none may wait there */
-        return fcntl(sup->listen_fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+    if (sup->listen_fd == -ENOENT && strcmp(sup->config.socket, DEFAULT_SOCKET) == 0 &&
+        mkdir(DEFAULT_SOCKET_DIR, 0755) == 0) { /* as systemd's RuntimeDirectory= does */
+        sup->listen_fd = rmx_sock_listen(sup->config.socket, sup->config.socket_mode);
+    }
+    if (sup->listen_fd >= 0) {
+        remember_socket(sup);
+        return 0;
     }
     (void)fprintf(stderr, "ringmuxd: cannot listen on %s: %s%s\n", sup->config.socket,
         strerrordesc_np(-sup->listen_fd),
@@ -134,39 +171,50 @@ static int plan(struct supervisor *sup)
     return 0;
 }
 
+static int make_lane(struct supervisor *sup, uint32_t index, uint64_t spin_ns)
+{
+    struct rmx_lane *lane =
+        aligned_alloc(RMX_LINE, (sizeof(*lane) + RMX_LINE - 1) / RMX_LINE * RMX_LINE);
+    bool is_private = index == 0 && sup->config.private_fd != 0;
+
+    if (lane == NULL) {
+        return complain("no memory for a lane", -ENOMEM);
+    }
+    *lane = (struct rmx_lane){
+        .index = index,
+        .config = &sup->config,
+        .topology = &sup->topology,
+        .plan = &sup->plan,
+        .place = &sup->plan.lane[index],
+        .lanes = sup->lanes,
+        .lanes_count = sup->plan.lanes,
+        .listen_fd = sup->listen_fd,
+        .private_fd = is_private ? (int)sup->config.private_fd : -1,
+        .spin_ns = spin_ns,
+        .report_fd = sup->report_fd,
+    };
+    sup->lanes[index] = lane;
+    return 0;
+}
+
+/* All are there before the first runs: any of them may look at the counters of all. */
 static int start_lanes(struct supervisor *sup)
 {
     uint64_t spin_ns = rmx_plan_spin_ns(&sup->plan, &sup->topology, &sup->config);
+    int result = 0;
 
-    for (uint32_t i = 0; i < sup->plan.lanes; i++) {
-        struct rmx_lane *lane =
-            aligned_alloc(RMX_LINE, (sizeof(*lane) + RMX_LINE - 1) / RMX_LINE * RMX_LINE);
-        int error;
+    for (uint32_t i = 0; i < sup->plan.lanes && result == 0; i++) {
+        result = make_lane(sup, i, spin_ns);
+    }
+    for (uint32_t i = 0; i < sup->plan.lanes && result == 0; i++) {
+        int error = rmx_lane_start(sup->lanes[i]);
 
-        if (lane == NULL) {
-            return complain("no memory for a lane", -ENOMEM);
-        }
-        *lane = (struct rmx_lane){
-            .index = i,
-            .config = &sup->config,
-            .topology = &sup->topology,
-            .plan = &sup->plan,
-            .place = &sup->plan.lane[i],
-            .lanes = sup->lanes,
-            .lanes_count = sup->plan.lanes,
-            .listen_fd = sup->listen_fd,
-            .private_fd = i == 0 && sup->config.private_fd != 0 ? (int)sup->config.private_fd : -1,
-            .spin_ns = spin_ns,
-            .report_fd = sup->report_fd,
-        };
-        sup->lanes[i] = lane;
-        error = rmx_lane_start(lane);
         if (error < 0) {
             return complain("a lane's thread cannot be started", error);
         }
         sup->lanes_count++;
     }
-    return 0;
+    return result;
 }
 
 static void order(struct supervisor *sup, enum rmx_lane_order what)
@@ -175,9 +223,9 @@ static void order(struct supervisor *sup, enum rmx_lane_order what)
         return;
     }
     sup->order = what;
-    sup->drain_until_ns = rmx_lane_now_ns() + sup->config.drain_timeout_ns;
-    rmx_base_close(
-        &sup->listen_fd); /* who connects from here on is refused, or finds our successor */
+    sup->patience_until_ns =
+        rmx_clock_ns() + (what == RMX_LANE_ABORT ? ABORT_NS : sup->config.drain_timeout_ns);
+    stop_listening(sup); /* who connects from here on is refused, or finds our successor */
     for (uint32_t i = 0; i < sup->lanes_count; i++) {
         rmx_lane_order(sup->lanes[i], what);
     }
@@ -204,9 +252,9 @@ static uint32_t take_reports(struct supervisor *sup)
 
     (void)eventfd_read(sup->report_fd, &count);
     for (uint32_t i = 0; i < sup->lanes_count; i++) {
-        /* A1, pairs with R1: what the lane did before it was ready is visible. */
+        /* A11, pairs with R11: what the lane did before it was ready is visible. */
         ready += atomic_load_explicit(&sup->lanes[i]->ready, memory_order_acquire);
-        /* A3, pairs with R3: error and why are visible. */
+        /* A13, pairs with R13: error and why are visible. */
         over += atomic_load_explicit(&sup->lanes[i]->over, memory_order_acquire);
     }
     if (ready == sup->lanes_count && !sup->announced) {
@@ -218,15 +266,15 @@ static uint32_t take_reports(struct supervisor *sup)
     return over;
 }
 
-/* For poll(2): how long until drain_timeout is over; -1 = there is nothing to be in time for. */
+/* For poll(2): how long an order may still take; -1 = there is none. */
 static int patience_ms(const struct supervisor *sup)
 {
-    uint64_t now = rmx_lane_now_ns();
+    uint64_t now = rmx_clock_ns();
 
-    if (sup->order != RMX_LANE_DRAIN) {
+    if (sup->order == RMX_LANE_SERVE) {
         return -1;
     }
-    return now >= sup->drain_until_ns ? 0 : (int)((sup->drain_until_ns - now) / 1000000u) + 1;
+    return now >= sup->patience_until_ns ? 0 : (int)((sup->patience_until_ns - now) / 1000000u) + 1;
 }
 
 static void supervise(struct supervisor *sup)
@@ -239,6 +287,11 @@ static void supervise(struct supervisor *sup)
 
     while (over < sup->lanes_count) {
         (void)poll(fds, 2, patience_ms(sup));
+        if (patience_ms(sup) == 0 && sup->order == RMX_LANE_ABORT) {
+            rmx_log(RMX_LOG_ERROR, "stuck",
+                RMX_LOG_STR("why", "a read, a write or a worker does not end: leaving them"));
+            _exit(EXIT_FAULT); /* what we hold goes with us; workers see us go */
+        }
         if (patience_ms(sup) == 0) {
             rmx_log(RMX_LOG_WARN, "drain_timeout");
             order(sup, RMX_LANE_ABORT);
@@ -260,7 +313,7 @@ static int join_lanes(struct supervisor *sup)
         int error = atomic_load_explicit(&lane->error, memory_order_relaxed);
 
         if (error < 0) {
-            (void)complain(lane->why[0] != 0 ? lane->why : "a lane failed", error);
+            (void)complain(lane->why != NULL ? lane->why : "a lane failed", error);
             result = EXIT_FAULT;
         }
         rmx_lane_join(lane);
@@ -314,9 +367,7 @@ int main(int argc, char **argv)
     }
     rmx_log_init(sup.config.log_format, sup.config.log_level);
     result = serve(&sup);
-    if (sup.listened) {
-        (void)unlink(sup.config.socket);
-    }
+    stop_listening(&sup);
     rmx_log(RMX_LOG_INFO, "stopped", RMX_LOG_I64("exit", result));
     rmx_topology_fini(&sup.topology);
     rmx_base_close(&sup.listen_fd);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/clock.h"
 #include "engine/quota.h"
 #include "ring/base.h"
 
@@ -266,14 +267,6 @@ static void *answer_calls(void *user)
     return NULL;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
-}
-
 static int compare_times(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a;
@@ -287,7 +280,7 @@ static uint64_t median_wake_ns(const struct echo *echo)
 {
     uint64_t round_trip[WAKE_TRIALS_MAX];
     size_t trials = 0;
-    uint64_t began = now_ns();
+    uint64_t began = rmx_clock_ns();
     uint64_t last = began;
 
     while (trials < WAKE_TRIALS_MAX && last - began < WAKE_BUDGET_NS) {
@@ -296,7 +289,7 @@ static uint64_t median_wake_ns(const struct echo *echo)
         if (!send_count(echo->call, WAKE_CALL) || !await(echo->answer)) {
             return 0;
         }
-        ended = now_ns();
+        ended = rmx_clock_ns();
         round_trip[trials++] = ended - last;
         last = ended;
     }

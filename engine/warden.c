@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "engine/clock.h"
 #include "engine/log.h"
 #include "engine/spawn.h"
 #include "ipc/sock.h"
@@ -36,14 +36,6 @@ static const unsigned int next_of[] = {
 };
 
 static void tend(struct rmx_warden *warden);
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    rmx_assert(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-    return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
-}
 
 static void enter(struct rmx_process *process, enum rmx_process_state state)
 {
@@ -75,7 +67,7 @@ static void kill_by_pidfd(int pidfd)
 
 static void count_death(struct rmx_warden *warden)
 {
-    uint64_t now = now_ns();
+    uint64_t now = rmx_clock_ns();
     uint64_t wait_ns = rmx_brake_death(&warden->brake, now);
 
     if (wait_ns > 0) {
@@ -118,6 +110,14 @@ static void let_go(struct rmx_process *process)
     }
 }
 
+/* A process ended. Before the first was ever ready, that is a bad sign. */
+static void count_failure(struct rmx_warden *warden)
+{
+    if (!warden->proven && !warden->stopping && ++warden->failures == RMX_WARDEN_FAILURES) {
+        warden->plan.on_hopeless(warden->plan.owner);
+    }
+}
+
 static void process_died(struct rmx_op *op, int events)
 {
     struct rmx_process *process = op->owner;
@@ -128,6 +128,7 @@ static void process_died(struct rmx_op *op, int events)
         return;
     }
     let_go(process);
+    count_failure(process->warden);
     tend(process->warden);
 }
 
@@ -152,6 +153,7 @@ static void process_spoke(struct rmx_op *op, int events)
         bury(process);
     } else if (events >= 0 && is_ready(process)) {
         enter(process, RMX_PROCESS_SPARE);
+        process->warden->proven = true;
     } else {
         kill_by_pidfd(process->pidfd);
     }
@@ -188,13 +190,13 @@ static void give_birth(struct rmx_warden *warden, struct rmx_process *process)
     }
     if (error < 0) {
         rmx_log(RMX_LOG_WARN, "worker_not_forked", RMX_LOG_ERRNO("why", error));
-        warden->next_birth_ns = now_ns() + SECOND_NS;
+        warden->next_birth_ns = rmx_clock_ns() + SECOND_NS;
         return;
     }
     enter(process, RMX_PROCESS_FORKING);
     process->ctl_fd = pair[0];
     process->pid = 0;
-    process->ready_by_ns = now_ns() + BIRTH_NS_MAX;
+    process->ready_by_ns = rmx_clock_ns() + BIRTH_NS_MAX;
 }
 
 static void process_forked(void *owner, uint32_t ticket, pid_t pid, int error, int *pidfd)
@@ -208,7 +210,7 @@ static void process_forked(void *owner, uint32_t ticket, pid_t pid, int error, i
     if (error < 0) {
         rmx_log(RMX_LOG_WARN, "worker_not_forked", RMX_LOG_ERRNO("why", error));
         let_go(process);
-        warden->next_birth_ns = now_ns() + SECOND_NS;
+        warden->next_birth_ns = rmx_clock_ns() + SECOND_NS;
         tend(warden);
         return;
     }
@@ -233,6 +235,7 @@ static void zygote_lost(void *owner)
     if (unborn != NULL) {
         let_go(unborn);
     }
+    count_failure(warden);
     tend(warden);
 }
 
@@ -307,7 +310,7 @@ static void wake_at(struct rmx_warden *warden, uint64_t when_ns)
 
 static void tend_stop(struct rmx_warden *warden)
 {
-    uint64_t now = now_ns();
+    uint64_t now = rmx_clock_ns();
 
     if (now >= warden->kill_at_ns) {
         kill_all(warden);
@@ -353,7 +356,7 @@ static void give_next_birth(struct rmx_warden *warden)
     }
     if (error < 0) {
         rmx_log(RMX_LOG_ERROR, "zygote_not_started", RMX_LOG_ERRNO("why", error));
-        warden->next_birth_ns = now_ns() + SECOND_NS;
+        warden->next_birth_ns = rmx_clock_ns() + SECOND_NS;
         return;
     }
     if (rmx_nursery_open(&warden->nursery) && free_slot != NULL &&
@@ -365,7 +368,7 @@ static void give_next_birth(struct rmx_warden *warden)
 /* Does what can be done now, and sets the timer for what cannot. */
 static void tend(struct rmx_warden *warden)
 {
-    uint64_t now = now_ns();
+    uint64_t now = rmx_clock_ns();
     uint64_t next;
 
     if (warden->stopping) {
@@ -468,7 +471,7 @@ void rmx_warden_kill(struct rmx_warden *warden, uint32_t berth)
 void rmx_warden_stop(struct rmx_warden *warden)
 {
     warden->stopping = true;
-    warden->kill_at_ns = now_ns() + PATIENCE_NS;
+    warden->kill_at_ns = rmx_clock_ns() + PATIENCE_NS;
     for (uint32_t i = 0; i < slots(warden); i++) {
         if (warden->processes[i].ctl_fd >= 0) { /* not close: the loop may hold it open */
             (void)shutdown(warden->processes[i].ctl_fd, SHUT_RDWR);

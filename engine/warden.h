@@ -39,6 +39,10 @@ struct rmx_warden_plan {
 
     /* The berth's worker is dead, whatever the reason; nothing writes to its arena any more. */
     void (*on_death)(void *owner, uint32_t berth, pid_t pid, const struct rmx_last_words *words);
+
+    /* Zygote or workers end again and again, and none was ever ready: this program, on this
+     * machine, never will be. Called once. */
+    void (*on_hopeless)(void *owner);
 };
 
 enum rmx_process_state {
@@ -63,6 +67,8 @@ struct rmx_process {
     struct rmx_op pidfd_op;
 };
 
+#define RMX_WARDEN_FAILURES 3u /* of births, before any worked: then it is hopeless */
+
 struct rmx_warden {
     struct rmx_warden_plan plan;
     struct rmx_loop *loop;
@@ -75,6 +81,8 @@ struct rmx_warden {
     uint64_t next_birth_ns;
     uint64_t kill_at_ns; /* stopping: patience ends */
     bool stopping;
+    bool proven;                   /* a worker was ready once */
+    uint32_t failures;             /* of births, while not proven */
     bool *vacant;                  /* by berth: it waits for a worker */
     struct rmx_process *processes; /* berths_count + 1 */
 };

@@ -36,6 +36,12 @@ static void on_ready(void *owner, uint32_t berth, pid_t pid)
     seen[berth].ready++;
 }
 
+static void on_hopeless(void *owner)
+{
+    (void)owner;
+    cr_assert_fail("the warden gave up");
+}
+
 static void on_death(void *owner, uint32_t berth, pid_t pid, const struct rmx_last_words *words)
 {
     cr_assert_eq(owner, (void *)berths);
@@ -102,6 +108,7 @@ static void start(void)
         .owner = berths,
         .on_ready = on_ready,
         .on_death = on_death,
+        .on_hopeless = on_hopeless,
     };
     const char *remedy = NULL;
 
@@ -192,6 +199,7 @@ Test(warden, no_such_program_is_said_at_once)
         .berths_count = BERTHS,
         .on_ready = on_ready,
         .on_death = on_death,
+        .on_hopeless = on_hopeless,
     };
 
     cr_assert_eq(rmx_warden_start(&none, &loop, &plan), -ENOENT);
