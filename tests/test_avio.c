@@ -369,7 +369,6 @@ Test(sink, job_that_failed_ends_its_output_once_there_is_room)
     write_stream(&sink, 0, 2 * CHUNK_BYTES);
     avio_flush(sink.context);
     cr_assert_eq(rmx_avio_end(&test.avio, RMX_STATUS_INPUT_IO, -EIO), AVERROR_EXIT);
-    cr_assert_eq(test.sleeps, 0);
     rmx_sink_finish(&sink);
     cr_assert_eq(test.sleeps, 1, "the ring was full");
     drain(NULL);
@@ -446,10 +445,6 @@ Test(sink, live_output_goes_out_whatever_its_reader_has_still)
     drain(NULL);
     cr_assert_eq(test.chunks, 2);
     cr_assert_eq(test.last.flags, RMX_CHUNK_FLUSH);
-    cr_assert_eq(test.last.bytes, 100);
-    rmx_sink_push(&sink);
-    drain(NULL);
-    cr_assert_eq(test.chunks, 2, "nothing was written: nothing goes out");
     expect_written(0, 200);
     close_all(NULL, &sink);
 }
