@@ -5,9 +5,8 @@
 #include "engine/berth.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
-
-#include "ring/chunk.h"
 
 static const uint64_t to_worker_at = offsetof(struct rmx_worker_shm, to_worker);
 static const uint64_t to_lane_at = offsetof(struct rmx_worker_shm, to_lane);
@@ -163,4 +162,32 @@ int rmx_berth_post(struct rmx_berth *berth, enum rmx_note_kind kind, const struc
     int error = rmx_mail_post(&berth->to_worker, &note);
 
     return error < 0 ? error : rmx_bell_ring(&berth->worker_bell);
+}
+
+void rmx_berth_lay_out(struct rmx_berth *berth, const struct rmx_pair *pair,
+    const struct rmx_job_spec *spec, uint64_t input_bytes, uint32_t port)
+{
+    struct rmx_flow_shm *shm = rmx_berth_flow(berth, pair);
+
+    shm->spec = *spec;
+    shm->input_bytes = input_bytes;
+    shm->input_at = pair->input_at;
+    shm->output_at = pair->output_at;
+    shm->input_slots = pair->slots;
+    shm->output_slots = pair->slots;
+    shm->input_chunk_bytes = pair->chunk_bytes;
+    shm->output_chunk_bytes = pair->chunk_bytes;
+    shm->port = port;
+    memset(&shm->result, 0, sizeof(shm->result));
+    /* Relaxed: the note that follows carries it over. */
+    atomic_store_explicit(&shm->stop, 0, memory_order_relaxed);
+}
+
+void rmx_berth_attach(
+    struct rmx_berth *berth, uint64_t at, const struct rmx_pair *pair, struct rmx_chunk_ring *ring)
+{
+    int error = rmx_chunk_ring_init(&berth->arena, at, pair->slots, pair->chunk_bytes, 0);
+
+    error |= rmx_chunk_ring_attach(ring, &berth->arena, at, pair->slots, pair->chunk_bytes);
+    rmx_assert(error == 0); /* the geometry is ours */
 }

@@ -14,6 +14,7 @@
 #include "engine/loop.h"
 #include "ipc/lane_wire.h"
 #include "ring/bell.h"
+#include "ring/chunk.h"
 #include "ring/mail.h"
 #include "ring/region.h"
 
@@ -84,6 +85,15 @@ static inline struct rmx_flow_shm *rmx_berth_flow(
 {
     return &berth->shm->flows[pair->index];
 }
+
+/* Writes a job into the pair's entry of the flow table. input_bytes: UINT64_MAX = unknown; port:
+ * enum rmx_flow_port. */
+void rmx_berth_lay_out(struct rmx_berth *berth, const struct rmx_pair *pair,
+    const struct rmx_job_spec *spec, uint64_t input_bytes, uint32_t port);
+
+/* Makes one of the pair's rings, the one at `at`, empty, and takes our end of it. */
+void rmx_berth_attach(
+    struct rmx_berth *berth, uint64_t at, const struct rmx_pair *pair, struct rmx_chunk_ring *ring);
 
 /* Posts a note to the worker and wakes it. Returns whether that took a system call (0 or 1), or
  * -errno if the mailbox is full or its counts lie: the worker is broken. */

@@ -208,8 +208,8 @@ static void room(struct rmx_op *op, int events)
 void rmx_client_flush(struct rmx_client *client)
 {
     while (client->fd >= 0 && !client->blocked && client->ended.first != NULL) {
-        if (!say_done(client)) {
-            break;
+        if (!say_done(client) && !client->blocked) {
+            rmx_client_part(client, "it takes no answers");
         }
     }
     if (client->fd >= 0 && client->blocked && client->lane->aborting) {

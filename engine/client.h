@@ -23,6 +23,7 @@ struct rmx_client {
     int fd;                /* -1 = the entry is free, unless `closing` */
     bool closing;          /* its operations come to an end */
     bool blocked;          /* its socket is full: answers wait for POLLOUT */
+    uint64_t hello_by_ns;  /* until it is welcome: it goes if it has not said hello by then */
     bool welcome;          /* it is one of the gate's sessions */
     bool leaving;          /* it said goodbye: it goes when it was told how all its jobs ended */
     struct rmx_op hear_op; /* something came */

@@ -33,7 +33,7 @@ void rmx_drain_init(struct rmx_drain *drain, struct rmx_loop *loop, struct rmx_s
     uint32_t half_ring = ring->ring.slots * ring->chunk_bytes / 2;
 
     *drain = (struct rmx_drain){
-        .op.owner = drain,
+        .op = { .owner = drain, .aside = file->slow },
         .loop = loop,
         .stats = stats,
         .pace = pace,
@@ -133,6 +133,10 @@ static void write_ready(struct rmx_op *op, int events)
         write_done(op, events < 0 ? events : -ECANCELED);
         return;
     }
+    if ((events & (POLLOUT | POLLHUP)) == 0) { /* an error that no write would take away */
+        write_done(op, -EIO);
+        return;
+    }
     submit(drain);
 }
 
@@ -162,7 +166,8 @@ static void write_done(struct rmx_op *op, int result)
 static bool goes_in_place(const struct rmx_drain *drain, uint64_t bytes)
 {
     return drain->file->kind == RMX_FILE_MEMORY ||
-           (drain->file->kind == RMX_FILE_REGULAR && drain->bytes + bytes <= IN_PLACE_BYTES_MAX &&
+           (drain->file->kind == RMX_FILE_REGULAR && !drain->file->slow &&
+               drain->bytes + bytes <= IN_PLACE_BYTES_MAX &&
                (drain->pace->not_before_ns == 0 || rmx_clock_ns() >= drain->pace->not_before_ns));
 }
 

@@ -171,6 +171,10 @@ static void read_ready(struct rmx_op *op, int events)
         read_done(op, events < 0 ? events : -ECANCELED);
         return;
     }
+    if ((events & (POLLIN | POLLHUP)) == 0) { /* an error that no read would take away */
+        read_done(op, -EIO);
+        return;
+    }
     submit(feed, read);
 }
 
@@ -215,7 +219,7 @@ static void start_read(struct rmx_feed *feed, uint32_t slots)
         slots = (uint32_t)((bytes + feed->ring.chunk_bytes - 1) / feed->ring.chunk_bytes);
     }
     *read = (struct rmx_read){
-        .op.owner = feed,
+        .op = { .owner = feed, .aside = feed->file->slow },
         .to = rmx_chunk_payload(&feed->ring, feed->taken),
         .offset = feed->at,
         .bytes = (uint32_t)bytes,

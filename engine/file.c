@@ -6,28 +6,41 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdbool.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "ring/base.h"
 
+#define MEMORY_DEVICES 1u /* the major number of /dev/null and its kin, which never wait */
+
+/* Only files of tmpfs and its kin have seals. Unlike fstatfs(2) this asks no file system. */
 static bool in_memory(int fd)
 {
-    struct statfs fs;
+    return fcntl(fd, F_GET_SEALS) >= 0;
+}
 
-    return fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+static void classify_regular(struct rmx_file *file, int fd, const struct statx *st, bool appends)
+{
+    off_t base = lseek(fd, 0, SEEK_CUR);
+
+    if (base < 0 || appends) {
+        file->slow = true;
+        return;
+    }
+    file->kind = in_memory(fd) ? RMX_FILE_MEMORY : RMX_FILE_REGULAR;
+    file->slow = file->kind == RMX_FILE_REGULAR && st->stx_dev_major == 0; /* no block device */
+    file->base = (uint64_t)base;
+    file->size = st->stx_size > (uint64_t)base ? st->stx_size - (uint64_t)base : 0;
 }
 
 static int classify(struct rmx_file *file, int fd, int refused_mode)
 {
-    struct stat st;
+    struct statx st;
     int flags = fcntl(fd, F_GETFL);
-    off_t base;
 
-    if (flags < 0 || fstat(fd, &st) < 0) {
+    if (flags < 0 ||
+        statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_SIZE, &st) < 0) {
         return -errno;
     }
     if ((flags & O_PATH) != 0 || (flags & O_ACCMODE) == refused_mode) {
@@ -37,19 +50,17 @@ static int classify(struct rmx_file *file, int fd, int refused_mode)
         return -EOPNOTSUPP;
     }
     *file = (struct rmx_file){ .fd = -1, .kind = RMX_FILE_STREAM, .size = UINT64_MAX };
-    switch (st.st_mode & S_IFMT) {
+    switch (st.stx_mode & S_IFMT) {
     case S_IFREG:
-        base = lseek(fd, 0, SEEK_CUR);
-        if (base < 0 || (refused_mode == O_RDONLY && (flags & O_APPEND) != 0)) {
-            return 0;
-        }
-        file->kind = in_memory(fd) ? RMX_FILE_MEMORY : RMX_FILE_REGULAR;
-        file->base = (uint64_t)base;
-        file->size = st.st_size > base ? (uint64_t)(st.st_size - base) : 0;
+        classify_regular(file, fd, &st, refused_mode == O_RDONLY && (flags & O_APPEND) != 0);
+        return 0;
+    case S_IFCHR:
+        file->slow = st.stx_rdev_major != MEMORY_DEVICES;
+        return 0;
+    case S_IFSOCK:
+        file->lingers = true;
         return 0;
     case S_IFIFO:
-    case S_IFSOCK:
-    case S_IFCHR:
         return 0;
     case S_IFDIR:
         return -EISDIR;

@@ -6,6 +6,7 @@
 #ifndef RMX_ENGINE_FILE_H
 #define RMX_ENGINE_FILE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum rmx_file_kind {
@@ -17,6 +18,9 @@ enum rmx_file_kind {
 struct rmx_file {
     int fd; /* owned; -1 = none */
     enum rmx_file_kind kind;
+    bool slow; /* a call on it may wait where others return: terminals, network and user-space file
+                  systems; so it is never made on the lane's thread */
+    bool lingers;  /* its close may wait: a socket */
     uint64_t base; /* where the job's byte 0 lies: the descriptor's position when it came */
     uint64_t size; /* bytes from base to the end when it came; UINT64_MAX = unknown */
 };

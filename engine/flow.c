@@ -5,6 +5,7 @@
 #include "engine/flow.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -57,6 +58,35 @@ static bool worker_is_through(const struct rmx_flow *flow)
     return !flow->told || flow->answered || flow->lost;
 }
 
+static void settle(struct rmx_flow *flow);
+
+static void closed(struct rmx_op *op, int result)
+{
+    (void)result; /* as close(2): the descriptor is gone in any case */
+    settle(op->owner);
+}
+
+static void close_aside(struct rmx_flow *flow, struct rmx_op *op, struct rmx_file *file)
+{
+    if (file->fd >= 0) {
+        *op = (struct rmx_op){ .done = closed, .owner = flow };
+        rmx_loop_close(&flow->lane->loop, op, rmx_take_fd(&file->fd));
+    }
+}
+
+/* Closes what may wait for its close without making the lane wait. Returns whether all is closed
+ * that has to be before the job ends. */
+static bool is_closed(struct rmx_flow *flow)
+{
+    if (flow->input.slow || flow->input.lingers) {
+        close_aside(flow, &flow->close_ops[0], &flow->input);
+    }
+    if (flow->output.slow || flow->output.lingers) {
+        close_aside(flow, &flow->close_ops[1], &flow->output);
+    }
+    return !flow->close_ops[0].busy && !flow->close_ops[1].busy;
+}
+
 /* Looks what is left to be done before the job can end, and starts it. */
 static void settle(struct rmx_flow *flow)
 {
@@ -71,7 +101,7 @@ static void settle(struct rmx_flow *flow)
         rmx_drain_stop(&flow->drain);
     }
     if (worker_is_through(flow) && flow->drain.stopped && rmx_feed_idle(&flow->feed) &&
-        rmx_drain_idle(&flow->drain)) {
+        rmx_drain_idle(&flow->drain) && is_closed(flow)) {
         end(flow);
     }
 }
@@ -121,6 +151,30 @@ static void show_total(struct rmx_flow *flow)
     atomic_store_explicit(&shown->job, flow->spec.job, memory_order_relaxed);
 }
 
+/* A stream has its first byte, or its end: until then it holds no ring pair that others could use.
+ */
+static void input_spoke(struct rmx_op *op, int events)
+{
+    struct rmx_flow *flow = op->owner;
+
+    (void)events; /* an error is the first read's to find */
+    if (flow->stop == 0) {
+        rmx_lane_enqueue(flow->lane, flow);
+    } else if (!flow->wait_cancel_op.busy) {
+        end(flow);
+    }
+}
+
+static void wait_cancelled(struct rmx_op *op, int result)
+{
+    struct rmx_flow *flow = op->owner;
+
+    (void)result;
+    if (!flow->wait_op.busy) {
+        end(flow);
+    }
+}
+
 uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
     const struct rmx_job_spec *spec, uint32_t progress_slot, int *input_fd, int *output_fd)
 {
@@ -149,7 +203,15 @@ uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
         return RMX_STATUS_BAD_JOB;
     }
     show_total(flow);
-    rmx_lane_enqueue(flow->lane, flow);
+    if (spec->deadline_ns != 0) {
+        rmx_lane_watch(flow->lane, spec->deadline_ns);
+    }
+    if (spec->inputs > 0 && flow->input.kind == RMX_FILE_STREAM) {
+        flow->wait_op = (struct rmx_op){ .done = input_spoke, .owner = flow };
+        rmx_loop_poll(&flow->lane->loop, &flow->wait_op, flow->input.fd, POLLIN);
+    } else {
+        rmx_lane_enqueue(flow->lane, flow);
+    }
     return 0;
 }
 
@@ -256,8 +318,11 @@ static void after_drain(struct rmx_flow *flow)
     }
     if (flow->answered && flow->stop == 0 && !flow->drain.ended && !flow->drain.op.busy &&
         !flow->drain.more) {
-        break_off(flow, "it answered without ending its output");
-        return;
+        if (flow->result.status == RMX_STATUS_OK) {
+            break_off(flow, "it answered without ending its output");
+            return;
+        }
+        rmx_drain_stop(&flow->drain); /* it gave up: there is no end to wait for */
     }
     if (flow->state == RMX_FLOW_RUNNING) {
         show_progress(flow);
@@ -278,51 +343,25 @@ static void drain_moved(struct rmx_drain *drain)
     after_drain(drain->owner);
 }
 
-static void attach(struct rmx_chunk_ring *ring, const struct rmx_flow *flow, uint64_t at)
-{
-    const struct rmx_pair *pair = flow->pair;
-    int error = rmx_chunk_ring_init(&flow->berth->arena, at, pair->slots, pair->chunk_bytes, 0);
-
-    error |= rmx_chunk_ring_attach(ring, &flow->berth->arena, at, pair->slots, pair->chunk_bytes);
-    rmx_assert(error == 0); /* the geometry is ours */
-}
-
-static void write_flow_shm(const struct rmx_flow *flow)
-{
-    const struct rmx_pair *pair = flow->pair;
-    struct rmx_flow_shm *shm = rmx_berth_flow(flow->berth, pair);
-
-    shm->spec = flow->spec;
-    shm->input_bytes = flow->input.size;
-    shm->input_at = pair->input_at;
-    shm->output_at = pair->output_at;
-    shm->input_slots = pair->slots;
-    shm->output_slots = pair->slots;
-    shm->input_chunk_bytes = pair->chunk_bytes;
-    shm->output_chunk_bytes = pair->chunk_bytes;
-    shm->port = (flow->input.kind != RMX_FILE_STREAM ? RMX_PORT_SEEKABLE_IN : 0u) |
-                (flow->output.kind != RMX_FILE_STREAM ? RMX_PORT_SEEKABLE_OUT : 0u);
-    memset(&shm->result, 0, sizeof(shm->result));
-    /* Relaxed: the note that follows carries it over. */
-    atomic_store_explicit(&shm->stop, 0, memory_order_relaxed);
-}
-
 void rmx_flow_start(struct rmx_flow *flow, struct rmx_berth *berth, struct rmx_pair *pair)
 {
     struct rmx_lane *lane = flow->lane;
-    struct rmx_chunk_ring ring;
+    struct rmx_chunk_ring input;
+    struct rmx_chunk_ring output;
+    uint32_t port = (flow->input.kind != RMX_FILE_STREAM ? RMX_PORT_SEEKABLE_IN : 0u) |
+                    (flow->output.kind != RMX_FILE_STREAM ? RMX_PORT_SEEKABLE_OUT : 0u);
 
     enter(flow, RMX_FLOW_RUNNING);
     flow->berth = berth;
     flow->pair = pair;
-    write_flow_shm(flow);
-    attach(&ring, flow, pair->input_at);
+    rmx_berth_lay_out(berth, pair, &flow->spec, flow->input.size, port);
+    rmx_berth_attach(berth, pair->input_at, pair, &input);
+    rmx_berth_attach(berth, pair->output_at, pair, &output);
     rmx_feed_init(
-        &flow->feed, &lane->loop, &lane->stats, &flow->input, &ring, lane->config->read_depth);
+        &flow->feed, &lane->loop, &lane->stats, &flow->input, &input, lane->config->read_depth);
     flow->feed.moved = feed_moved;
     flow->feed.owner = flow;
-    attach(&ring, flow, pair->output_at);
-    rmx_drain_init(&flow->drain, &lane->loop, &lane->stats, &lane->pace, &flow->output, &ring);
+    rmx_drain_init(&flow->drain, &lane->loop, &lane->stats, &lane->pace, &flow->output, &output);
     flow->drain.moved = drain_moved;
     flow->drain.owner = flow;
     if (flow->spec.outputs == 0) {
@@ -400,6 +439,11 @@ void rmx_flow_stop(struct rmx_flow *flow, enum rmx_status status, int cause, con
     flow->stop = status;
     flow->cause = cause;
     rmx_outcome_text(flow->text, why);
+    if (flow->state == RMX_FLOW_ADMITTED && flow->wait_op.busy) {
+        flow->wait_cancel_op = (struct rmx_op){ .done = wait_cancelled, .owner = flow };
+        rmx_loop_cancel(&flow->lane->loop, &flow->wait_cancel_op, &flow->wait_op);
+        return;
+    }
     if (flow->state == RMX_FLOW_ADMITTED) {
         rmx_lane_dequeue(flow->lane, flow);
         end(flow);

@@ -8,7 +8,7 @@
  *                  \          \______________________/^
  *                   \________________________________/     any job may end early
  *
- * ADMITTED  waits for a ring pair; holds its descriptors and nothing else
+ * ADMITTED  waits for the first word of a stream, then for a ring pair; holds its descriptors only
  * RUNNING   has a pair: bytes move; the worker is told once the first chunk is there
  * DRAINING  the worker is done, or the job is to stop: what is in flight comes to an end
  * ENDED     holds nothing but its result, until the client has been told
@@ -50,10 +50,13 @@ struct rmx_flow {
     struct rmx_pair *pair;
     struct rmx_feed feed;
     struct rmx_drain drain;
-    bool told;     /* the worker has the job */
-    bool answered; /* the worker posted DONE; result is its word, checked */
-    bool broken;   /* the worker lied, and is being ended for it */
-    bool again;    /* in the lane's list of those to be called again */
+    struct rmx_op wait_op; /* ADMITTED: for a stream's first word */
+    struct rmx_op wait_cancel_op;
+    struct rmx_op close_ops[2]; /* of files that are slow to close, before the job ends */
+    bool told;                  /* the worker has the job */
+    bool answered;              /* the worker posted DONE; result is its word, checked */
+    bool broken;                /* the worker lied, and is being ended for it */
+    bool again;                 /* in the lane's list of those to be called again */
     struct rmx_flow *next_again;
     bool lost;              /* the worker died */
     uint32_t stop;          /* enum rmx_status to end with; 0 = let it run */

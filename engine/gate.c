@@ -21,6 +21,9 @@
 /* Clients beyond sessions_max that may be connected: long enough to be told BUSY. */
 #define ANTEROOM 8u
 
+/* How long a client may be connected before it says hello: others may be waiting for its entry. */
+#define HELLO_NS 2000000000u
+
 /* When no more can be accepted, they wait this long, or until the lane turns next. */
 #define ACCEPT_PAUSE_NS 50000000u
 
@@ -233,8 +236,12 @@ static void take(struct rmx_client *client, size_t bytes, struct rmx_sock_fds *f
         say_stats(client);
         break;
     case RMX_MSG_GOODBYE:
-        client->leaving = true;
-        rmx_gate_mark_due(&client->lane->gate, client);
+        if (client->talk.state == RMX_SESSION_LEAVING) {
+            client->leaving = true;
+            rmx_gate_mark_due(&client->lane->gate, client);
+        } else {
+            rmx_client_part(client, "it hung up");
+        }
         break;
     default:
         rmx_client_cut_off(client, "it broke the protocol");
@@ -298,6 +305,7 @@ static void come(struct rmx_client *client, int *fd)
     client->uid = peer.uid;
     client->blocked = false;
     rmx_session_init(&client->talk, RMX_SESSION_DAEMON);
+    client->hello_by_ns = rmx_clock_ns() + HELLO_NS;
     lane->gate.clients_open++;
     rmx_loop_poll(&lane->loop, &client->hear_op, client->fd, POLLIN);
 }
@@ -342,9 +350,26 @@ static void accept_again(struct rmx_gate *gate)
     }
 }
 
+/* Parts with those that connected and said nothing. */
+static void hurry(struct rmx_gate *gate)
+{
+    uint64_t now = rmx_clock_ns();
+
+    for (uint32_t i = 0; i < gate->clients_max; i++) {
+        struct rmx_client *client = &gate->clients[i];
+
+        if (client->fd >= 0 && !client->welcome && now >= client->hello_by_ns) {
+            rmx_client_part(client, "it never said hello");
+        }
+    }
+}
+
 void rmx_gate_tend(struct rmx_gate *gate)
 {
     accept_again(gate);
+    if (gate->clients_open > gate->sessions) {
+        hurry(gate);
+    }
     while (gate->due_first != NULL) {
         struct rmx_client *client = gate->due_first;
 

@@ -73,9 +73,6 @@ void rmx_lane_watch(struct rmx_lane *lane, uint64_t when_ns)
 
 void rmx_lane_enqueue(struct rmx_lane *lane, struct rmx_flow *flow)
 {
-    if (flow->spec.deadline_ns != 0) {
-        rmx_lane_watch(lane, flow->spec.deadline_ns);
-    }
     rmx_flow_list_push(&lane->queue[flow->spec.class_], flow);
     rmx_lane_dispatch(lane);
 }

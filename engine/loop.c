@@ -97,9 +97,15 @@ static void prepare(struct io_uring_sqe *sqe, struct rmx_op *op)
             io_uring_prep_poll_add(sqe, op->fd, op->length);
         }
         break;
+    case IORING_OP_CLOSE:
+        io_uring_prep_close(sqe, op->fd);
+        break;
     default:
         rmx_assert(op->opcode == IORING_OP_ASYNC_CANCEL);
         io_uring_prep_cancel(sqe, address.out, 0);
+    }
+    if (op->aside) {
+        io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
     }
     io_uring_sqe_set_data(sqe, op);
 }
@@ -194,6 +200,18 @@ void rmx_loop_poll(struct rmx_loop *loop, struct rmx_op *op, int fd, uint32_t ev
 void rmx_loop_poll_always(struct rmx_loop *loop, struct rmx_op *op, int fd, uint32_t events)
 {
     poll_start(loop, op, fd, events, true);
+}
+
+void rmx_loop_close(struct rmx_loop *loop, struct rmx_op *op, int fd)
+{
+    op->opcode = IORING_OP_CLOSE;
+    op->multishot = false;
+    op->aside = true;
+    op->fd = fd;
+    op->address = NULL;
+    op->length = 0;
+    op->offset = 0;
+    start(loop, op);
 }
 
 void rmx_loop_cancel(struct rmx_loop *loop, struct rmx_op *op, struct rmx_op *target)

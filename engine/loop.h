@@ -22,6 +22,7 @@ struct rmx_op {
     uint8_t opcode; /* IORING_OP_* */
     bool busy;      /* started and not done */
     bool multishot;
+    bool aside; /* the caller's: done by a kernel thread from the start, since it may wait inline */
     uint32_t length;     /* bytes, or iovecs, or poll events */
     uint64_t offset;     /* file offset; UINT64_MAX = the descriptor's own position */
     const void *address; /* buffer, iovec array, or the op to cancel */
@@ -51,6 +52,9 @@ void rmx_loop_writev(struct rmx_loop *loop, struct rmx_op *op, int fd, const str
     uint32_t count, uint64_t offset);
 void rmx_loop_poll(struct rmx_loop *loop, struct rmx_op *op, int fd, uint32_t events);
 void rmx_loop_poll_always(struct rmx_loop *loop, struct rmx_op *op, int fd, uint32_t events);
+
+/* Closes fd, which may wait (SO_LINGER, a network file system's flush). */
+void rmx_loop_close(struct rmx_loop *loop, struct rmx_op *op, int fd);
 
 /* Asks for an early end of `target`, which still gets its own done (-ECANCELED or its result).
  * op is the cancel's own operation. */

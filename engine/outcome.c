@@ -35,6 +35,9 @@ void rmx_outcome_conclude(struct rmx_flow *flow)
         result->status = RMX_STATUS_WORKER_LOST;
         rmx_outcome_text(result->text, flow->text);
     }
+    if (result->text[0] == 0) {
+        rmx_outcome_text(result->text, rmx_status_text(result->status));
+    }
     if (!flow->answered) {
         result->bytes_in = flow->feed.bytes;
     }

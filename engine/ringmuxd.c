@@ -34,7 +34,7 @@ enum { EXIT_FAULT = 1, EXIT_USAGE = 2 };
 #define DEFAULT_SOCKET     DEFAULT_SOCKET_DIR "/ringmux.sock"
 
 /* What was cancelled ends in milliseconds; what has not after this never will. */
-#define ABORT_NS 5000000000u
+#define ABORT_NS 2000000000u
 
 struct supervisor {
     struct rmx_config config;
