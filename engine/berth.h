@@ -10,8 +10,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "engine/loop.h"
+#include "engine/watchdog.h"
 #include "ipc/lane_wire.h"
 #include "ring/bell.h"
 #include "ring/chunk.h"
@@ -59,6 +61,9 @@ struct rmx_berth {
     struct rmx_pair *pairs;                      /* by index; owned */
     uint32_t pairs_count;
     struct rmx_op bell_op; /* the lane waits for its bell */
+    pid_t pid;             /* the worker's, while open */
+    uint64_t notes;        /* taken from all its workers so far */
+    struct rmx_watchdog watchdog;
 };
 
 /* What a berth's arena takes; 0 if the geometry is impossible. */

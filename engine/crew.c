@@ -9,12 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/clock.h"
 #include "engine/flow.h"
 #include "engine/lane.h"
 #include "engine/log.h"
 
 /* Notes taken from one worker before the others get their turn. */
 #define NOTES_MAX 256
+
+/* Between two looks of the watchdog. */
+#define WATCH_NS 500000000u
 
 /* The one with the fewest jobs; the wanted size decides between equals. */
 struct rmx_berth *rmx_crew_berth_for(struct rmx_crew *crew, enum rmx_pair_size size)
@@ -81,6 +85,8 @@ static void worker_ready(void *owner, uint32_t index, pid_t pid)
         RMX_LOG_U64("worker", index), RMX_LOG_I64("pid", pid),
         RMX_LOG_I64("cpu", cpu == RMX_PLAN_NONE ? -1 : (int64_t)cpu));
     crew->berths[index].open = true;
+    crew->berths[index].pid = pid;
+    crew->berths[index].watchdog = (struct rmx_watchdog){ 0 };
     for (uint32_t i = 0; i < crew->count; i++) {
         all = all && crew->berths[i].open;
     }
@@ -139,6 +145,7 @@ static bool take_notes(struct rmx_crew *crew, struct rmx_berth *berth)
             rmx_crew_condemn(crew, berth, "it sent a note about no job");
             break;
         }
+        berth->notes++;
         rmx_flow_note(berth->pairs[note.flow].owner, note.kind);
     }
     return berth->open;
@@ -152,6 +159,35 @@ bool rmx_crew_take_notes(struct rmx_crew *crew)
         worked = take_notes(crew, &crew->berths[i]) || worked;
     }
     return worked;
+}
+
+static void watch(const struct rmx_crew *crew, struct rmx_berth *berth)
+{
+    /* Relaxed, and its own word on itself: if it lies, it lies about its own jobs. */
+    uint32_t flow = atomic_load_explicit(&berth->shm->last_words.flow, memory_order_relaxed);
+    uint64_t cpu_ns = rmx_watchdog_cpu_ns(berth->pid);
+
+    if (rmx_watchdog_look(
+            &berth->watchdog, flow, berth->notes, cpu_ns, crew->lane->config->silent_cpu_ns) &&
+        flow < berth->pairs_count && berth->pairs[flow].owner != NULL) {
+        rmx_flow_stop(berth->pairs[flow].owner, RMX_STATUS_OVER_LIMIT, 0,
+            "it computed for longer than silent_cpu allows without reading or writing a byte");
+    }
+}
+
+void rmx_crew_watch(struct rmx_crew *crew)
+{
+    uint64_t now = rmx_clock_ns();
+
+    if (now < crew->watch_ns) {
+        return;
+    }
+    crew->watch_ns = now + WATCH_NS;
+    for (uint32_t i = 0; i < crew->count; i++) {
+        if (crew->berths[i].open && crew->berths[i].used > 0) {
+            watch(crew, &crew->berths[i]);
+        }
+    }
 }
 
 bool rmx_crew_may_sleep(struct rmx_crew *crew)

@@ -19,6 +19,7 @@ struct rmx_crew {
     struct rmx_warden warden;
     struct rmx_berth *berths; /* one for each worker */
     uint32_t count;
+    uint64_t watch_ns; /* when to look next */
 };
 
 /* Makes the berths on the lane's node and starts the workers, which follow as the loop turns.
@@ -38,6 +39,9 @@ void rmx_crew_condemn(struct rmx_crew *crew, struct rmx_berth *berth, const char
 
 /* Acts on what the workers wrote. Returns whether there was anything. */
 bool rmx_crew_take_notes(struct rmx_crew *crew);
+
+/* Looks for jobs that only compute, at most once a second, and stops them. */
+void rmx_crew_watch(struct rmx_crew *crew);
 
 /* Says to every worker that we are about to sleep. False: one has written meanwhile. */
 bool rmx_crew_may_sleep(struct rmx_crew *crew);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Notices a job that only computes. See watchdog.h.
+ */
+#include "engine/watchdog.h"
+
+#include <time.h>
+
+bool rmx_watchdog_look(struct rmx_watchdog *watchdog, uint32_t flow, uint64_t notes,
+    uint64_t cpu_ns, uint64_t limit_ns)
+{
+    bool alone = flow != RMX_WATCHDOG_NO_FLOW && flow == watchdog->flow &&
+                 notes == watchdog->notes && watchdog->cpu_ns != 0 && cpu_ns >= watchdog->cpu_ns;
+
+    if (!alone) {
+        *watchdog = (struct rmx_watchdog){ .flow = flow, .notes = notes, .cpu_ns = cpu_ns };
+        return false;
+    }
+    return cpu_ns - watchdog->cpu_ns > limit_ns;
+}
+
+uint64_t rmx_watchdog_cpu_ns(pid_t pid)
+{
+    struct timespec used;
+    clockid_t clock;
+
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) < 0) {
+        return 0;
+    }
+    return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+}
