@@ -105,10 +105,10 @@ static void greet(struct rmx_client *client, const struct rmx_msg_hello *hello)
 static bool refuse_unpaid(struct rmx_client *client, uint64_t job)
 {
     struct {
-        struct rmx_msg_done done;
+        struct rmx_msg_head head; /* struct rmx_msg_done with one item */
         struct rmx_done_item item;
     } message = {
-        .done.head = { .type = RMX_MSG_DONE, .bytes = sizeof(message), .count = 1 },
+        .head = { .type = RMX_MSG_DONE, .bytes = sizeof(message), .count = 1 },
         .item.result = { .job = job, .status = RMX_STATUS_BUSY },
     };
     const char *text = rmx_status_text(RMX_STATUS_BUSY);

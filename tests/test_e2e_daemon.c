@@ -222,10 +222,10 @@ Test(e2e_daemon, client_that_does_not_read_does_not_keep_the_daemon)
     };
     struct rmx_msg_ping ping = { .head = { .type = RMX_MSG_PING, .bytes = sizeof(ping) } };
     struct {
-        struct rmx_msg_submit submit;
+        struct rmx_msg_head head; /* struct rmx_msg_submit with one job */
         struct rmx_job_spec spec;
     } noop = {
-        .submit.head = { .type = RMX_MSG_SUBMIT, .bytes = sizeof(noop), .count = 1 },
+        .head = { .type = RMX_MSG_SUBMIT, .bytes = sizeof(noop), .count = 1 },
         .spec = { .job = 1, .kind = RMX_JOB_NOOP, .class_ = RMX_CLASS_NORMAL },
     };
     int status;
@@ -257,17 +257,17 @@ Test(e2e_daemon, goodbye_is_answered_with_how_the_jobs_ended)
         .version_max = RMX_WIRE_VERSION,
     };
     struct {
-        struct rmx_msg_submit submit;
+        struct rmx_msg_head head; /* struct rmx_msg_submit with one job */
         struct rmx_job_spec spec;
     } noop = {
-        .submit.head = { .type = RMX_MSG_SUBMIT, .bytes = sizeof(noop), .count = 1 },
+        .head = { .type = RMX_MSG_SUBMIT, .bytes = sizeof(noop), .count = 1 },
         .spec = { .job = 7, .kind = RMX_JOB_NOOP, .class_ = RMX_CLASS_NORMAL },
     };
     struct rmx_msg_goodbye goodbye = { .head = {
                                            .type = RMX_MSG_GOODBYE, .bytes = sizeof(goodbye) } };
     struct rmx_msg_welcome welcome;
     struct {
-        struct rmx_msg_done done;
+        struct rmx_msg_head head; /* struct rmx_msg_done with one item */
         struct rmx_done_item item;
     } done;
     struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
@@ -281,7 +281,7 @@ Test(e2e_daemon, goodbye_is_answered_with_how_the_jobs_ended)
     cr_assert_eq(rmx_sock_say(sock, &goodbye, sizeof(goodbye), 0), 0);
 
     cr_assert_eq(rmx_sock_recv(sock, &done, sizeof(done), &fds, 0), (int)sizeof(done));
-    cr_assert_eq(done.done.head.type, RMX_MSG_DONE);
+    cr_assert_eq(done.head.type, RMX_MSG_DONE);
     cr_assert_eq(done.item.result.job, 7);
     cr_assert_eq(rmx_sock_recv(sock, &done, sizeof(done), &fds, 0), 0, "then it closes");
     close(sock);
