@@ -101,15 +101,19 @@ static int run(int argc, char **argv)
     return command != NULL ? command->main(argc - 1, argv + 1) : refuse_command(argv[1]);
 }
 
-/* Whoever starts us with 0, 1 or 2 closed must not find his output file under that number. */
+/* Whoever starts us with 0, 1 or 2 closed must not find his output file under that number. What
+ * stands in for them is open the wrong way round, so that using it fails as if it were closed. */
 static int fill_standard_descriptors(void)
 {
-    int fd;
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        int mode = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
 
-    do {
-        fd = open("/dev/null", O_RDWR | O_NOCTTY); /* inherited, as what it stands in for */
-    } while (fd >= 0 && fd <= STDERR_FILENO);
-    return fd < 0 ? -errno : close(fd);
+        /* The lowest free number is taken, and those below fd are not free; it is inherited. */
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", mode | O_NOCTTY) < 0) {
+            return -errno;
+        }
+    }
+    return 0;
 }
 
 int main(int argc, char **argv)

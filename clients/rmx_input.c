@@ -24,9 +24,16 @@ static int open_path(const char *path)
     return S_ISDIR(st.st_mode) ? -EISDIR : rmx_take_fd(&fd);
 }
 
+static int check_standard(void)
+{
+    int flags = fcntl(STDIN_FILENO, F_GETFL);
+
+    return flags < 0 || (flags & O_ACCMODE) == O_WRONLY ? -EBADF : STDIN_FILENO;
+}
+
 int rmx_input_open(int *fd, const char *path, struct rmx_result *result)
 {
-    int opened = strcmp(path, "-") == 0 ? STDIN_FILENO : open_path(path);
+    int opened = strcmp(path, "-") == 0 ? check_standard() : open_path(path);
 
     if (opened == -EINTR) {
         rmx_run_failed(result, RMX_CANCELLED, 0, "interrupted");

@@ -16,12 +16,24 @@
 
 #include "ring/base.h"
 
-#define TRIES 16 /* for a hidden name nobody else has */
+#define TRIES     16 /* for a hidden name nobody else has */
+#define LINKS_MAX 40 /* to follow, as the kernel does */
 
 static int open_special(struct rmx_output *output, const char *path)
 {
     output->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
     return output->fd < 0 ? -errno : 0;
+}
+
+static int open_standard(struct rmx_output *output)
+{
+    int flags = fcntl(STDOUT_FILENO, F_GETFL);
+
+    if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY) {
+        return -EBADF;
+    }
+    output->fd = STDOUT_FILENO;
+    return 0;
 }
 
 /* A file's folder and its name in it. The path may be changed. */
@@ -106,19 +118,49 @@ static int look_at_old(
     return 0;
 }
 
+/* Puts what the symbolic link *path says in its place; a relative link starts in its folder. */
+static int follow_link(char (*path)[PATH_MAX])
+{
+    char target[PATH_MAX];
+    ssize_t bytes = readlink(*path, target, sizeof(target) - 1);
+
+    if (bytes < 0) {
+        return -errno;
+    }
+    target[bytes] = '\0';
+    const char *slash = strrchr(*path, '/');
+    size_t kept = *target == '/' || slash == NULL ? 0 : (size_t)(slash + 1 - *path);
+    if (kept + (size_t)bytes >= sizeof(*path)) {
+        return -ENAMETOOLONG;
+    }
+    memcpy(*path + kept, target, (size_t)bytes + 1);
+    return 0;
+}
+
+/* Where the file is or will be: the end of a chain of links, which need not exist. */
+static int find_end(char (*whole)[PATH_MAX], const char *path)
+{
+    if (snprintf(*whole, sizeof(*whole), "%s", path) >= (int)sizeof(*whole)) {
+        return -ENAMETOOLONG;
+    }
+    for (int i = 0; i < LINKS_MAX; i++) {
+        int err = follow_link(whole);
+
+        if (err != 0) { /* the usual end: it is no link, or nothing */
+            return err == -EINVAL || err == -ENOENT ? 0 : err;
+        }
+    }
+    return -ELOOP;
+}
+
 static int open_file(struct rmx_output *output, const char *path, const struct stat *old)
 {
     char whole[PATH_MAX];
     mode_t mode = 0;
-    int err = 0;
+    int err = old != NULL ? look_at_old(output, path, old, &mode) : 0;
 
-    if (old != NULL) {
-        err = look_at_old(output, path, old, &mode);
-        if (err == 0 && realpath(path, whole) == NULL) {
-            err = -errno;
-        }
-    } else if (snprintf(whole, sizeof(whole), "%s", path) >= (int)sizeof(whole)) {
-        err = -ENAMETOOLONG;
+    if (err == 0) {
+        err = find_end(&whole, path);
     }
     if (err == 0) {
         err = open_folder(output, whole);
@@ -140,8 +182,7 @@ int rmx_output_open(struct rmx_output *output, const char *path, bool may_replac
     *output = (struct rmx_output)RMX_OUTPUT_INIT;
     output->may_replace = may_replace;
     if (strcmp(path, "-") == 0) {
-        output->fd = STDOUT_FILENO;
-        return 0;
+        return open_standard(output);
     }
     if (stat(path, &old) == 0) {
         bool is_special = !S_ISREG(old.st_mode) && !S_ISDIR(old.st_mode);

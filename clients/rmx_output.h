@@ -34,6 +34,7 @@ struct rmx_output {
  * open(2)'s errors and
  *   -EEXIST     there is such a file and may_replace is false
  *   -EISDIR     it is a folder
+ *   -EBADF      standard output is closed, or open for reading only
  *   -EINTR      a signal came while a fifo waited for its reader */
 int rmx_output_open(struct rmx_output *output, const char *path, bool may_replace);
 
