@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,10 +145,26 @@ static int refuse_unknown(char **argv, const struct option *options, const char 
     return RMX_ARGS_USAGE;
 }
 
+/* Did getopt_long(3) stop at a letter it does not know? It may stand amid a word, and the word it
+ * is in is not argv[optind - 1] then. */
+static bool is_letter(const struct option *options, int got)
+{
+    for (size_t i = 0; options[i].name != NULL; i++) {
+        if (options[i].val == optopt) {
+            return false; /* a long option that is used wrongly */
+        }
+    }
+    return got == '?' && optopt != 0;
+}
+
 int rmx_args_refuse(char **argv, const struct option *options, int got)
 {
     const char *word = argv[optind - 1];
 
+    if (is_letter(options, got)) {
+        rmx_say("%s: no option -%c: see 'rmx help %s'", argv[0], optopt, argv[0]);
+        return RMX_ARGS_USAGE;
+    }
     if (got == ':') {
         rmx_say("%s: %s needs a value: see 'rmx help %s'", argv[0], word, argv[0]);
         return RMX_ARGS_USAGE;

@@ -5,11 +5,25 @@
 #include "clients/rmx_progress.h"
 
 #include <stdio.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "clients/clock.h"
 #include "clients/rmx_say.h"
 
-#define WIPE "\r\033[K" /* to the start of the line, and clear it */
+#define WIPE       "\r\033[K" /* to the start of the line, and clear it */
+#define LINE_BYTES 128
+
+/* How many characters fit: one that wraps could not be wiped off again. */
+static int width(void)
+{
+    struct winsize size;
+
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0) {
+        return LINE_BYTES;
+    }
+    return size.ws_col - 1;
+}
 
 void rmx_progress_start(struct rmx_progress_line *line, bool is_wanted)
 {
@@ -21,6 +35,7 @@ void rmx_progress_draw(struct rmx_progress_line *line, const struct rmx_progress
     char bytes[RMX_SAY_BYTES];
     char total[RMX_SAY_BYTES];
     char rate[RMX_SAY_BYTES];
+    char text[LINE_BYTES];
 
     if (!line->is_wanted) {
         return;
@@ -32,11 +47,12 @@ void rmx_progress_draw(struct rmx_progress_line *line, const struct rmx_progress
     rmx_say_bytes(bytes, done);
     rmx_say_bytes(rate, per_second);
     if (whole < 1 || done > whole || per_second < 1) { /* a pipe has no size */
-        fprintf(stderr, WIPE "%s  %s/s", bytes, rate);
+        snprintf(text, sizeof(text), "%s  %s/s", bytes, rate);
     } else {
-        fprintf(stderr, WIPE "%s of %s  %.0f %%  %s/s  %.0f s to go", bytes,
+        snprintf(text, sizeof(text), "%s of %s  %.0f %%  %s/s  %.0f s to go", bytes,
             rmx_say_bytes(total, whole), 100 * done / whole, rate, (whole - done) / per_second);
     }
+    fprintf(stderr, WIPE "%.*s", width(), text);
     line->is_drawn = true;
 }
 

@@ -19,19 +19,37 @@ const char *rmx_report_name(const char *path, const char *instead)
 }
 
 /* The remedy that is an option of ours; most statuses' own text says what to do. */
-static const char *remedy(uint32_t status)
+static const char *remedy(const struct rmx_report *report, uint32_t status)
 {
     switch (status) {
     case RMX_TRUNCATED:
-        return " (--allow-truncated keeps what there is)";
+        return report->allows_truncated ? "" : " (--allow-truncated keeps what there is)";
     case RMX_NO_STREAMS:
         return " ('rmx probe' lists the streams, --map chooses)";
     case RMX_DEADLINE:
         return " (--deadline)";
+    case RMX_WORKER_LOST:
+        return " (run the command again; if this comes again, report it with the file)";
     case RMX_DAEMON_LOST:
         return " (run the command again)";
     default:
         return "";
+    }
+}
+
+/* What is wrong with a request says more than that something is; and nothing is said twice. */
+static bool says_it_all(uint32_t status, const char *words)
+{
+    switch (status) {
+    case RMX_NO_STREAMS:
+    case RMX_BAD_JOB:
+    case RMX_BAD_OPTION:
+    case RMX_NEEDS_SEEKABLE_INPUT:
+    case RMX_NEEDS_SEEKABLE_OUTPUT:
+    case RMX_PEER_CORRUPT:
+        return true;
+    default:
+        return strstr(words, rmx_end_text(status)) != NULL;
     }
 }
 
@@ -41,11 +59,15 @@ static void describe(char line[LINE_BYTES], const struct rmx_result *result)
     const char *cause = result->cause != 0 ? rmx_say_error(result->cause) : "";
     const char *colon = *cause != '\0' ? ": " : "";
     const char *known = rmx_end_text(result->status);
-    const char *words = strcmp(result->text, known) != 0 ? result->text : "";
+    const char *words = strstr(known, result->text) == NULL ? result->text : "";
     char expected[64] = "";
 
     if (result->id == 0) { /* it never started: the words are ours and say it all */
         snprintf(line, LINE_BYTES, "%s%s%s", result->text, colon, cause);
+        return;
+    }
+    if (*words != '\0' && *cause == '\0' && says_it_all(result->status, words)) {
+        snprintf(line, LINE_BYTES, "%s", words);
         return;
     }
     if (result->bytes_expected != 0) {
@@ -80,7 +102,7 @@ void rmx_report_failure(const struct rmx_report *report, const struct rmx_result
     }
     describe(line, result);
     rmx_say("%s%s%s: %s%s", name != NULL ? name : "", name != NULL ? ": " : "",
-        rmx_end_name(result->status), line, result->id != 0 ? remedy(result->status) : "");
+        rmx_end_name(result->status), line, result->id != 0 ? remedy(report, result->status) : "");
 }
 
 void rmx_report_success(const struct rmx_report *report, const struct rmx_result *result)

@@ -12,8 +12,9 @@
 #include "clients/ringmux.h"
 
 struct rmx_report {
-    const char *input;  /* the names as the user gave them; */
-    const char *output; /* NULL where there is none */
+    const char *input;     /* the names as the user gave them; */
+    const char *output;    /* NULL where there is none */
+    bool allows_truncated; /* --allow-truncated was given */
 };
 
 /* What to call a file in a message: "-" has a name too. */
