@@ -6,6 +6,7 @@
 #include "clients/line.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -173,6 +174,14 @@ static int take_message(struct rmx_line *line, int type, struct rmx_sock_fds *fd
     }
 }
 
+/* A descriptor that found no room in our table looks as one too many does. */
+static bool has_no_descriptor(const struct rmx_line *line)
+{
+    rmx_autofd int fd = fcntl(line->fd, F_DUPFD_CLOEXEC, 0);
+
+    return fd < 0 && errno == EMFILE;
+}
+
 int rmx_line_hear(struct rmx_line *line)
 {
     struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
@@ -183,6 +192,9 @@ int rmx_line_hear(struct rmx_line *line)
     int bytes = rmx_sock_recv(line->fd, line->buffer, sizeof(line->buffer), &fds, MSG_DONTWAIT);
     if (bytes == -EAGAIN) {
         return -EAGAIN;
+    }
+    if (bytes == -EPROTO && has_no_descriptor(line)) {
+        return lose(line, -EMFILE);
     }
     if (bytes <= 0) {
         return bytes == 0 || bytes == -ECONNRESET ? lose(line, -ECONNRESET) : refuse_lie(line);

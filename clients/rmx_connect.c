@@ -11,6 +11,9 @@
 #include "clients/rmx_run.h"
 #include "clients/rmx_say.h"
 
+#define NO_DESCRIPTOR                                                                              \
+    "this process may open no more files: raise the limit of descriptors ('ulimit -n')"
+
 static bool is_absent(int err)
 {
     return err == -ENOENT || err == -ECONNREFUSED;
@@ -31,6 +34,9 @@ void rmx_connect_failed(struct rmx_result *result, int err)
     case -EPROTONOSUPPORT:
         rmx_run_failed(result, RMX_PEER_CORRUPT, 0,
             "the daemon speaks another version of the protocol: use the rmx that came with it");
+        break;
+    case -EMFILE:
+        rmx_run_failed(result, RMX_DAEMON_LOST, 0, NO_DESCRIPTOR);
         break;
     case -EINTR:
         rmx_run_failed(result, RMX_CANCELLED, 0, "interrupted");
@@ -55,8 +61,12 @@ static int open_private(struct rmx_client **client, struct rmx_result *result)
         rmx_run_failed(result, RMX_DAEMON_LOST, 0,
             "cannot find ringmuxd: install it beside rmx or in $PATH, or set RINGMUX_DAEMON");
     } else if (err == -ECONNRESET) {
-        rmx_run_failed(result, RMX_DAEMON_LOST, 0, "ringmuxd started and ended at once");
-    } else if (err < 0 && err != -EINTR && err != -EPROTO) {
+        rmx_run_failed(result, RMX_DAEMON_LOST, 0,
+            "ringmuxd started and ended at once: see its message above, or run ringmuxd by hand");
+    } else if (err == -EBUSY) {
+        rmx_run_failed(result, RMX_DAEMON_LOST, 0,
+            "ringmuxd has no room for one client: see its message above, and 'ulimit -a'");
+    } else if (err < 0 && err != -EINTR && err != -EPROTO && err != -EMFILE) {
         rmx_run_failed(result, RMX_DAEMON_LOST, 0, "cannot start ringmuxd: %s", rmx_say_error(err));
     } else if (err < 0) {
         rmx_connect_failed(result, err);
