@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "clients/rmx_args.h"
@@ -50,7 +51,7 @@ static const char help[] =
     "\n"
     "  --format F           container to write; default: by OUT's extension ('rmx formats')\n"
     "  --input-format F     container to read; default: recognised from the bytes\n"
-    "  --opt K=V            an option of the container, e.g. movflags=+faststart; repeatable\n"
+    "  --opt K=V            an option of the container, e.g. movie_timescale=90000; repeatable\n"
     "  --map S              a stream to take: v, a:1, s?, or one to leave: -d; repeatable\n"
     "  --all-streams        take every stream, not the best of each kind\n"
     "  --bitexact           no encoder names, dates or random numbers in OUT\n"
@@ -67,7 +68,7 @@ static const char help[] =
     "examples:\n"
     "  rmx remux talk.mp4 talk.ts\n"
     "  rmx remux --format fmp4 talk.mkv - | player\n"
-    "  rmx remux --opt movflags=+faststart --all-streams in.mov out.mp4\n";
+    "  rmx remux --opt movflags=+use_metadata_tags --all-streams in.mov out.mp4\n";
 
 enum {
     OPT_FORMAT = 256,
@@ -242,6 +243,26 @@ static int choose_format(struct request *request)
     return RMX_ARGS_USAGE;
 }
 
+/* An extension may say which streams are meant, and its container may not. */
+static void choose_streams(struct request *request)
+{
+    static const struct {
+        const char *extension;
+        const char *map;
+    } rows[] = { { ".mka", "a:0" }, { ".cmfa", "a:0" }, { ".mks", "s:0" } };
+    const char *dot = strrchr(request->names.output, '.');
+
+    if (dot == NULL || request->job.format != NULL || request->map_count > 0 ||
+        (request->job.flags & RMX_ALL_STREAMS) != 0) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (strcasecmp(dot, rows[i].extension) == 0) {
+            request->maps[request->map_count++] = rows[i].map;
+        }
+    }
+}
+
 /* Returns -1 when there is work to do, else what to exit with. */
 static int parse(struct request *request, int argc, char **argv)
 {
@@ -269,6 +290,8 @@ static int parse(struct request *request, int argc, char **argv)
     request->names = (struct rmx_report){ .input = argv[optind], .output = argv[optind + 1] };
     request->job.options = request->options;
     request->job.maps = request->maps;
+    request->names.allows_truncated = (request->job.flags & RMX_ALLOW_TRUNCATED) != 0;
+    choose_streams(request);
     int status = choose_format(request);
     return status == 0 ? -1 : status;
 }
