@@ -66,15 +66,17 @@ static unsigned distance(const char *from, const char *to)
     return row[width];
 }
 
-static const char *nearest(const char *name)
+/* Among the options that this muxer has. */
+static const char *nearest(AVFormatContext *muxer, const char *name)
 {
     const char *best = NULL;
-    unsigned best_distance = 4; /* further away it is another word, not a slip */
+    unsigned best_distance = 3; /* so far away it is another word, not a slip */
 
     for (size_t slot = 0; slot < OPTIONS; slot++) {
         unsigned away = distance(name, options[slot].name);
 
-        if (away < best_distance) {
+        if (away < best_distance &&
+            av_opt_find(muxer, options[slot].name, NULL, 0, AV_OPT_SEARCH_CHILDREN)) {
             best_distance = away;
             best = options[slot].name;
         }
@@ -94,9 +96,10 @@ static const struct option *find(const char *name)
     return NULL;
 }
 
-static enum rmx_status refuse_name(const char *name, struct rmx_words *words)
+static enum rmx_status refuse_name(
+    AVFormatContext *muxer, const char *name, struct rmx_words *words)
 {
-    const char *other = nearest(name);
+    const char *other = nearest(muxer, name);
 
     if (other) {
         rmx_words_say(words, "option '%s' is not known here: is '%s' meant?", name, other);
@@ -186,7 +189,7 @@ static enum rmx_status apply(AVFormatContext *muxer, const char *pair, struct rm
     const struct option *option = find(name);
 
     if (!option) {
-        return refuse_name(name, words);
+        return refuse_name(muxer, name, words);
     }
     enum rmx_status status = *option->values ? check_flags(option, value, words) : RMX_STATUS_OK;
 

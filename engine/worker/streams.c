@@ -217,6 +217,13 @@ static enum rmx_status apply_selection(struct rmx_streams *streams, AVFormatCont
         rmx_words_say(words, "map '%s' is not a stream specifier", text);
         return RMX_STATUS_BAD_OPTION;
     }
+    if (found == 0 && selection.negative && !selection.optional) {
+        rmx_words_say(words,
+            "map '%s' leaves out of what was taken before it, and nothing was: give "
+            "--all-streams or another map first",
+            text);
+        return RMX_STATUS_NO_STREAMS;
+    }
     if (found == 0 && !selection.optional) {
         rmx_words_say(words, "map '%s' matches no stream: add '?' where that is fine", text);
         return RMX_STATUS_NO_STREAMS;
