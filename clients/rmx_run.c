@@ -14,9 +14,10 @@
 #include "clients/rmx_progress.h"
 #include "clients/rmx_signal.h"
 
-#define DRAW_MS   200                  /* five times a second */
-#define CANCEL_NS UINT64_C(2000000000) /* a cancelled or late job that takes longer is left alone  \
-                                        */
+#define DRAW_MS 200 /* five times a second */
+#define CANCEL_NS                                                                                  \
+    UINT64_C(2000000000) /* a cancelled or late job that takes longer is left alone                \
+                          */
 
 struct run {
     struct rmx_client *client;
