@@ -262,6 +262,19 @@ static void place(const struct rmx_lane *lane, const struct rmx_berth *berth)
     }
 }
 
+static void report_huge_pages(const struct rmx_lane *lane, const struct rmx_berth *berth)
+{
+    uint64_t got;
+
+    if (!lane->config->huge_pages) {
+        return;
+    }
+    got = rmx_region_huge_bytes(&berth->arena);
+    rmx_log(got == berth->arena.size ? RMX_LOG_INFO : RMX_LOG_WARN, "huge_pages",
+        RMX_LOG_U64("worker", berth->index), RMX_LOG_U64("asked_bytes", berth->arena.size),
+        RMX_LOG_U64("got_bytes", got));
+}
+
 static int make_berth(
     struct rmx_crew *crew, uint32_t index, const struct rmx_pair_geometry geometry[RMX_PAIR_SIZES])
 {
@@ -276,6 +289,7 @@ static int make_berth(
     error = rmx_region_prefault(&berth->arena);
     if (error == 0) {
         place(lane, berth);
+        report_huge_pages(lane, berth);
         berth->bell_op = (struct rmx_op){ .done = bell_rang, .owner = crew };
         rmx_loop_poll_always(&lane->loop, &berth->bell_op, berth->lane_bell.fd, POLLIN);
     }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -164,4 +165,29 @@ void *rmx_region_at(const struct rmx_region *region, uint64_t offset, uint64_t b
         return NULL;
     }
     return (unsigned char *)region->base + offset;
+}
+
+uint64_t rmx_region_huge_bytes(const struct rmx_region *region)
+{
+    FILE *maps = fopen("/proc/self/smaps", "re");
+    uint64_t bytes = 0;
+    bool inside = false;
+    char line[512];
+
+    while (maps != NULL && fgets(line, sizeof(line), maps) != NULL) {
+        unsigned long from;
+        unsigned long to;
+        unsigned long kib;
+
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2) {
+            inside = from >= (uintptr_t)region->base &&
+                     to <= (uintptr_t)region->base + region->size && from < to;
+        } else if (inside && sscanf(line, "ShmemPmdMapped: %lu kB", &kib) == 1) {
+            bytes += (uint64_t)kib * 1024;
+        }
+    }
+    if (maps != NULL) {
+        (void)fclose(maps);
+    }
+    return bytes;
 }

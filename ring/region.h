@@ -41,6 +41,10 @@ int rmx_region_create(
 /* Faults every page in now, so that no job pays for it; changes no byte. Returns 0 or -errno. */
 int rmx_region_prefault(const struct rmx_region *region);
 
+/* How much of it lies on huge pages now, in bytes, as /proc/self/smaps says; 0 where that cannot be
+ * read. Asking for huge pages is a wish: only this tells what came of it. */
+uint64_t rmx_region_huge_bytes(const struct rmx_region *region);
+
 /* Maps a region somebody else created. On success takes *fd (which becomes -1); on failure *fd and
  * *region are untouched. Returns 0, or
  *   -EBADMSG  not a memfd, not sealed, not writable, or its size is not in the stated bounds
