@@ -314,12 +314,12 @@ Test(region, alignment_that_is_no_power_of_two_is_our_bug, .signal = SIGABRT)
 
 Test(region, huge_pages_are_counted_not_assumed)
 {
-    struct rmx_region region = RMX_REGION_INIT;
+    struct rmx_region wished = RMX_REGION_INIT;
     size_t size = 8u << 20;
 
-    cr_assert_eq(rmx_region_create(&region, "test", size, RMX_REGION_HUGE), 0);
-    cr_assert_eq(rmx_region_huge_bytes(&region), 0, "nothing is mapped yet");
-    cr_assert_eq(rmx_region_prefault(&region), 0);
-    cr_assert_leq(rmx_region_huge_bytes(&region), size);
-    rmx_region_fini(&region);
+    cr_assert_eq(rmx_region_create(&wished, "test", size, RMX_REGION_HUGE), 0);
+    cr_assert_eq(rmx_region_huge_bytes(&wished), 0, "nothing is mapped yet");
+    cr_assert_eq(rmx_region_prefault(&wished), 0);
+    cr_assert_leq(rmx_region_huge_bytes(&wished), size);
+    rmx_region_fini(&wished);
 }
