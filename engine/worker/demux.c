@@ -11,6 +11,7 @@
 #include <libavutil/avstring.h>
 #include <libavutil/channel_layout.h>
 #include <libavutil/dict.h>
+#include <libavutil/intreadwrite.h>
 #include <libavutil/mem.h>
 
 #include "engine/worker/shortcut.h"
@@ -58,6 +59,22 @@ static AVFormatContext *new_context(AVIOContext *input, bool bitexact, struct rm
     return context;
 }
 
+/* Does the input begin as nearly every MP4 and MOV does? Then nobody else claims it, and the
+ * hundred other demuxers, a sixth of a small job's time, need not be asked. JPEG 2000 and JPEG XL
+ * stills begin alike and are left to the full look. */
+static bool begins_as_mp4(AVIOContext *input)
+{
+    unsigned char head[12] = { 0 };
+    int count = avio_read(input, head, sizeof(head));
+    uint32_t brand = AV_RB32(head + 8);
+
+    if (avio_seek(input, 0, SEEK_SET) < 0 || count != (int)sizeof(head)) {
+        return false;
+    }
+    return memcmp(head + 4, "ftyp", 4) == 0 && AV_RB32(head) >= 8 && AV_RB32(head) <= 1024 &&
+           brand != AV_RB32("jp2 ") && brand != AV_RB32("jpx ") && brand != AV_RB32("jxl ");
+}
+
 /* Sets *format and *score from the job's word or from the first bytes, and checks the list. */
 static enum rmx_status recognise(const AVInputFormat **format, int *score,
     const struct rmx_job_spec *spec, AVIOContext *input, struct rmx_words *words)
@@ -70,6 +87,9 @@ static enum rmx_status recognise(const AVInputFormat **format, int *score,
             rmx_words_say(words, "there is no input format '%s'", spec->input_format);
             return RMX_STATUS_BAD_OPTION;
         }
+    } else if (begins_as_mp4(input)) {
+        *format = av_find_input_format("mp4");
+        *score = AVPROBE_SCORE_MAX;
     } else {
         int err = av_probe_input_buffer2(input, format, "", NULL, 0, 0);
 
