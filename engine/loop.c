@@ -156,72 +156,54 @@ static void start_waiting(struct rmx_loop *loop)
     }
 }
 
+static void set(struct rmx_op *op, uint8_t opcode, int fd, const void *address, uint32_t length,
+    uint64_t offset)
+{
+    op->opcode = opcode;
+    op->multishot = false;
+    op->fd = fd;
+    op->address = address;
+    op->length = length;
+    op->offset = offset;
+}
+
 void rmx_loop_read(
     struct rmx_loop *loop, struct rmx_op *op, int fd, void *buffer, uint32_t bytes, uint64_t offset)
 {
-    op->opcode = IORING_OP_READ;
-    op->multishot = false;
-    op->fd = fd;
-    op->address = buffer;
-    op->length = bytes;
-    op->offset = offset;
+    set(op, IORING_OP_READ, fd, buffer, bytes, offset);
     start(loop, op);
 }
 
 void rmx_loop_writev(struct rmx_loop *loop, struct rmx_op *op, int fd, const struct iovec *iovecs,
     uint32_t count, uint64_t offset)
 {
-    op->opcode = IORING_OP_WRITEV;
-    op->multishot = false;
-    op->fd = fd;
-    op->address = iovecs;
-    op->length = count;
-    op->offset = offset;
-    start(loop, op);
-}
-
-static void poll_start(
-    struct rmx_loop *loop, struct rmx_op *op, int fd, uint32_t events, bool multishot)
-{
-    op->opcode = IORING_OP_POLL_ADD;
-    op->multishot = multishot;
-    op->fd = fd;
-    op->address = NULL;
-    op->length = events;
-    op->offset = 0;
+    set(op, IORING_OP_WRITEV, fd, iovecs, count, offset);
     start(loop, op);
 }
 
 void rmx_loop_poll(struct rmx_loop *loop, struct rmx_op *op, int fd, uint32_t events)
 {
-    poll_start(loop, op, fd, events, false);
+    set(op, IORING_OP_POLL_ADD, fd, NULL, events, 0);
+    start(loop, op);
 }
 
 void rmx_loop_poll_always(struct rmx_loop *loop, struct rmx_op *op, int fd, uint32_t events)
 {
-    poll_start(loop, op, fd, events, true);
+    set(op, IORING_OP_POLL_ADD, fd, NULL, events, 0);
+    op->multishot = true;
+    start(loop, op);
 }
 
 void rmx_loop_close(struct rmx_loop *loop, struct rmx_op *op, int fd)
 {
-    op->opcode = IORING_OP_CLOSE;
-    op->multishot = false;
+    set(op, IORING_OP_CLOSE, fd, NULL, 0, 0);
     op->aside = true;
-    op->fd = fd;
-    op->address = NULL;
-    op->length = 0;
-    op->offset = 0;
     start(loop, op);
 }
 
 void rmx_loop_cancel(struct rmx_loop *loop, struct rmx_op *op, struct rmx_op *target)
 {
-    op->opcode = IORING_OP_ASYNC_CANCEL;
-    op->multishot = false;
-    op->fd = -1;
-    op->address = target;
-    op->length = 0;
-    op->offset = 0;
+    set(op, IORING_OP_ASYNC_CANCEL, -1, target, 0, 0);
     start(loop, op);
 }
 
