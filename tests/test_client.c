@@ -293,6 +293,7 @@ Test(client, results_that_nobody_collects_stop_new_jobs)
     struct rmx_job job = noop(NULL);
     uint64_t rtt_ns = 0;
     int collected = 0;
+    int err = -EAGAIN;
 
     open_with(ends_all_before_the_pong);
     for (int i = 0; i < PLACES; i++) {
@@ -300,7 +301,11 @@ Test(client, results_that_nobody_collects_stop_new_jobs)
             poll(NULL, 0, 1); /* the fake daemon is not always quick to read */
         }
     }
-    cr_assert_eq(rmx_ping(client, &rtt_ns), 0);
+    while (err == -EAGAIN) { /* likewise */
+        err = rmx_ping(client, &rtt_ns);
+        poll(NULL, 0, 1);
+    }
+    cr_assert_eq(err, 0);
     cr_assert_gt(rtt_ns, 0);
     cr_assert_eq(rmx_submit(client, &job, 1, NULL), -EAGAIN, "credits are there, places are not");
     cr_assert_eq(rmx_wait(client, results, 1, 0), 1, "what came during the ping was kept");
