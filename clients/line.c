@@ -6,7 +6,6 @@
 #include "clients/line.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -37,17 +36,21 @@ void rmx_line_fini(struct rmx_line *line)
 
 /* Nothing more will be said or heard: jobs in flight end here. The descriptor stays open, readable
  * and hung up, so that whoever polls it comes to ask. */
-static int lose(struct rmx_line *line, int err)
+static int lose_saying(struct rmx_line *line, int err, uint32_t status, const char *text)
 {
-    bool is_lie = err == -EPROTO;
-
     if (line->lost == 0) {
         line->lost = err;
-        rmx_inflight_end_all(&line->inflight, is_lie ? RMX_PEER_CORRUPT : RMX_DAEMON_LOST,
-            is_lie ? "the daemon broke the protocol" : "the connection to the daemon ended");
+        rmx_inflight_end_all(&line->inflight, status, text);
         shutdown(line->fd, SHUT_RDWR);
     }
     return line->lost;
+}
+
+static int lose(struct rmx_line *line, int err)
+{
+    return err == -EPROTO
+               ? lose_saying(line, err, RMX_PEER_CORRUPT, "the daemon broke the protocol")
+               : lose_saying(line, err, RMX_DAEMON_LOST, "the connection to the daemon ended");
 }
 
 static int refuse_lie(struct rmx_line *line)
@@ -124,8 +127,14 @@ static int take_goodbye(struct rmx_line *line)
     if (goodbye.status == RMX_PEER_CORRUPT) {
         return lose(line, -EPROTO);
     }
-    bool was_welcome = line->arena.base != NULL;
-    return lose(line, was_welcome ? -ECONNRESET : refusal(goodbye.status));
+    if (line->arena.base == NULL) { /* we were not welcome */
+        return lose(line, refusal(goodbye.status));
+    }
+    if (goodbye.status == RMX_BUSY) {
+        return lose_saying(line, -ECONNRESET, RMX_DAEMON_LOST,
+            "it has no descriptor left to take what it is sent: raise its limit ('ulimit -n')");
+    }
+    return lose(line, -ECONNRESET);
 }
 
 static int take_welcome(struct rmx_line *line, struct rmx_sock_fds *fds)
@@ -174,12 +183,10 @@ static int take_message(struct rmx_line *line, int type, struct rmx_sock_fds *fd
     }
 }
 
-/* A descriptor that found no room in our table looks as one too many does. */
-static bool has_no_descriptor(const struct rmx_line *line)
+/* A message could not be read. */
+static int lose_unheard(struct rmx_line *line, int err)
 {
-    rmx_autofd int fd = fcntl(line->fd, F_DUPFD_CLOEXEC, 0);
-
-    return fd < 0 && errno == EMFILE;
+    return err == -ECONNRESET || err == -EMFILE ? lose(line, err) : refuse_lie(line);
 }
 
 int rmx_line_hear(struct rmx_line *line)
@@ -193,11 +200,8 @@ int rmx_line_hear(struct rmx_line *line)
     if (bytes == -EAGAIN) {
         return -EAGAIN;
     }
-    if (bytes == -EPROTO && has_no_descriptor(line)) {
-        return lose(line, -EMFILE);
-    }
     if (bytes <= 0) {
-        return bytes == 0 || bytes == -ECONNRESET ? lose(line, -ECONNRESET) : refuse_lie(line);
+        return bytes == 0 ? lose(line, -ECONNRESET) : lose_unheard(line, bytes);
     }
     int type =
         rmx_session_receive(&line->session, line->buffer, (size_t)bytes, (uint32_t)fds.count);

@@ -273,6 +273,12 @@ static void hear(struct rmx_op *op, int events)
     }
     if (events < 0 || bytes == 0 || bytes == -ECONNRESET) {
         rmx_client_part(client, "it closed the connection");
+    } else if (bytes == -EMFILE) {
+        rmx_log(RMX_LOG_ERROR, "few_descriptors",
+            RMX_LOG_STR("why", "a message brought more than there is room for"),
+            RMX_LOG_STR("remedy", "raise LimitNOFILE= or 'ulimit -n', or lower jobs_max"));
+        rmx_client_say_goodbye(client, RMX_STATUS_BUSY);
+        rmx_client_part(client, "no descriptor is left for what it sent");
     } else if (bytes < 0 && bytes != -EAGAIN) {
         rmx_client_cut_off(client, "it sent a message that is none");
     } else {

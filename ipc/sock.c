@@ -297,7 +297,8 @@ int rmx_sock_finish(struct rmx_sock_inbox *inbox, int fd, int result, struct rmx
     }
     collect(&inbox->message, fds);
     if (inbox->message.msg_flags & MSG_CTRUNC) {
-        answer = -EPROTO;
+        /* Those that came fill the inbox, or it is our own table that had no room for more. */
+        answer = fds->count < (int)RMX_WIRE_FDS_MAX ? -EMFILE : -EPROTO;
     } else if (inbox->message.msg_flags & MSG_TRUNC) {
         answer = -EMSGSIZE;
     } else if (result == 0) {

@@ -70,8 +70,8 @@ int rmx_sock_say(int fd, const void *message, size_t bytes, int flags);
  * flags: 0 or MSG_DONTWAIT. Returns its bytes, or 0 when the peer closed, or
  *   -EAGAIN      MSG_DONTWAIT, and there is none
  *   -EMSGSIZE    longer than `size`
- *   -EPROTO      empty, or descriptors were lost on the way: more than RMX_WIRE_FDS_MAX, or more
- *                than this process may open
+ *   -EPROTO      empty, or more than RMX_WIRE_FDS_MAX descriptors
+ *   -EMFILE      it brings more descriptors than this process may open: not the peer's fault
  *   -ECONNRESET  the peer is gone, and had not read all we sent
  * On every return but a positive one, no descriptor stays open and fds is empty. */
 int rmx_sock_recv(int fd, void *buffer, size_t size, struct rmx_sock_fds *fds, int flags);

@@ -108,7 +108,8 @@ struct rmx_msg_stats_reply { /* head.count values in the order of ipc/stats.def 
 
 struct rmx_msg_goodbye {
     struct rmx_msg_head head;
-    uint32_t status; /* enum rmx_status: OK, DRAINING, PEER_CORRUPT, BUSY (no room to connect),
+    uint32_t status; /* enum rmx_status: OK, DRAINING, PEER_CORRUPT, BUSY (no room to connect, or
+                        no descriptor left for a message),
                         UNSUPPORTED (no common version) */
     uint32_t zero;
 };

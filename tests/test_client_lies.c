@@ -237,6 +237,24 @@ Test(client_lies, being_called_a_liar_ends_the_session_too)
     assert_lie_is_caught(throws_out);
 }
 
+static void has_no_descriptor(struct fake_daemon *daemon)
+{
+    take_job(daemon);
+    fake_daemon_goodbye(daemon, RMX_BUSY);
+}
+
+Test(client_lies, a_daemon_without_descriptors_is_lost_and_no_liar)
+{
+    open_with(has_no_descriptor);
+    submit_noop();
+    cr_assert_eq(rmx_wait(client, results, 8, 10000), 1);
+    cr_assert_eq(results[0].status, RMX_DAEMON_LOST);
+    cr_assert_not_null(strstr(results[0].text, "ulimit -n"));
+    cr_assert_eq(rmx_wait(client, results, 8, 10000), -ECONNRESET);
+    rmx_close(&client);
+    fake_daemon_stop(&fake);
+}
+
 #define ROUNDS   200
 #define MESSAGES 50
 

@@ -364,7 +364,7 @@ Test(sock, more_descriptors_than_a_message_may_carry_are_refused_and_closed)
     cr_assert_eq(recv_raw(300, 128, 256), -EPROTO);
 }
 
-Test(sock, descriptors_we_have_no_room_for_are_a_lie_and_the_others_closed)
+Test(sock, descriptors_we_have_no_room_for_are_our_own_limit_and_the_others_closed)
 {
     struct rlimit limit;
     struct rmx_sock_fds got;
@@ -378,7 +378,7 @@ Test(sock, descriptors_we_have_no_room_for_are_a_lie_and_the_others_closed)
     cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
     limit.rlim_cur = (rlim_t)fds[7] + 4; /* room for some, not all */
     cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    cr_assert_eq(rmx_sock_recv(pair[1], buffer, 16, &got, 0), -EPROTO);
+    cr_assert_eq(rmx_sock_recv(pair[1], buffer, 16, &got, 0), -EMFILE);
     cr_assert_eq(got.count, 0);
     for (int fd = fds[7] + 1; fd < fds[7] + 4; fd++) {
         cr_assert_eq(fcntl(fd, F_GETFD), -1);
