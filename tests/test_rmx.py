@@ -158,13 +158,19 @@ class Output(Case):
         self.assert_one_line(result, "out.ts", "Permission denied")
 
     def test_closed_standard_descriptors_are_nobodys_output(self):
-        script = '"$1" remux --json "$2" out.ts <&- >&- 2>&-'
+        script = '"$1" remux "$2" out.ts <&- >&- 2>&-'
         result = self.run_quiet(["sh", "-c", script, "sh", program("rmx"), clip("av.mp4")],
                                 env=self.env, cwd=self.folder)
         self.assertEqual((result.returncode, result.stdout), (0, b""))
         self.assertEqual(ffprobe(self.at("out.ts"))["format"]["format_name"], "mpegts")
         with open(self.at("out.ts"), "rb") as file:
             self.assertNotIn(b"status", file.read())
+
+    def test_a_dangling_link_is_followed(self):
+        os.symlink("nowhere.ts", self.at("link.ts"))
+        self.assertEqual(self.rmx("remux", clip("av.mp4"), "link.ts").returncode, 0)
+        self.assert_only("link.ts", "nowhere.ts")
+        self.assertTrue(os.path.islink(self.at("link.ts")))
 
     def test_output_that_cannot_be_printed_is_an_error(self):
         for args in ["formats"], ["probe", clip("av.mp4")]:
@@ -240,6 +246,7 @@ class Failure(Case):
             (["remux", "a"], "one input and one output"),
             (["remux", "a", "b"], "mpegts"),
             (["remux", "--format", "mp5", "a", "b"], "matroska"),
+            (["remux", "-y.mp4", "b.ts"], "no option -y"),
             (["probe"], "one input"),
             (["ping", "-c", "0"], "1 to"),
         ]
