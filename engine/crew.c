@@ -127,7 +127,8 @@ static void hopeless(void *owner)
     struct rmx_crew *crew = owner;
 
     rmx_lane_fail(crew->lane, -ECHILD,
-        "ringmux-worker ends before it can serve; `ringmux-worker --selftest` may say why");
+        "ringmux-worker ends before it can serve, or cannot be started: `ringmux-worker "
+        "--selftest` and `ulimit -n` may say why");
 }
 
 /* --- notes ------------------------------------------------------------------------------------ */

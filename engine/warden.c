@@ -191,6 +191,7 @@ static void give_birth(struct rmx_warden *warden, struct rmx_process *process)
     if (error < 0) {
         rmx_log(RMX_LOG_WARN, "worker_not_forked", RMX_LOG_ERRNO("why", error));
         warden->next_birth_ns = rmx_clock_ns() + SECOND_NS;
+        count_failure(warden);
         return;
     }
     enter(process, RMX_PROCESS_FORKING);
@@ -211,6 +212,7 @@ static void process_forked(void *owner, uint32_t ticket, pid_t pid, int error, i
         rmx_log(RMX_LOG_WARN, "worker_not_forked", RMX_LOG_ERRNO("why", error));
         let_go(process);
         warden->next_birth_ns = rmx_clock_ns() + SECOND_NS;
+        count_failure(warden);
         tend(warden);
         return;
     }
@@ -357,6 +359,7 @@ static void give_next_birth(struct rmx_warden *warden)
     if (error < 0) {
         rmx_log(RMX_LOG_ERROR, "zygote_not_started", RMX_LOG_ERRNO("why", error));
         warden->next_birth_ns = rmx_clock_ns() + SECOND_NS;
+        count_failure(warden);
         return;
     }
     if (rmx_nursery_open(&warden->nursery) && free_slot != NULL &&
