@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -175,15 +177,16 @@ uint64_t rmx_region_huge_bytes(const struct rmx_region *region)
     char line[512];
 
     while (maps != NULL && fgets(line, sizeof(line), maps) != NULL) {
-        unsigned long from;
-        unsigned long to;
-        unsigned long kib;
+        char *rest = NULL;
+        uintptr_t from = strtoul(line, &rest, 16);
 
-        if (sscanf(line, "%lx-%lx ", &from, &to) == 2) {
-            inside = from >= (uintptr_t)region->base &&
-                     to <= (uintptr_t)region->base + region->size && from < to;
-        } else if (inside && sscanf(line, "ShmemPmdMapped: %lu kB", &kib) == 1) {
-            bytes += (uint64_t)kib * 1024;
+        if (rest != line && *rest == '-') { /* a mapping's own line: its first and end address */
+            uintptr_t to = strtoul(rest + 1, NULL, 16);
+
+            inside = from >= (uintptr_t)region->base && from < to &&
+                     to <= (uintptr_t)region->base + region->size;
+        } else if (inside && strncmp(line, "ShmemPmdMapped:", 15) == 0) {
+            bytes += (uint64_t)strtoul(line + 15, NULL, 10) * 1024;
         }
     }
     if (maps != NULL) {
