@@ -61,7 +61,7 @@ uint64_t harness_remux(
 /* The daemon's counter of this name. */
 uint64_t harness_counter(struct rmx_client *client, const char *name);
 
-/* Waits, at most 5 s, until the daemon's counter has this value. */
+/* Waits, at most 20 s, until the daemon's counter has this value. */
 void harness_counter_becomes(struct rmx_client *client, const char *name, uint64_t value);
 
 bool harness_lives(pid_t pid);
