@@ -85,17 +85,16 @@ static void expect_cut_off(uint32_t status)
 }
 
 static struct {
-    struct rmx_msg_submit submit;
+    struct rmx_msg_head head; /* struct rmx_msg_submit with its jobs */
     struct rmx_job_spec spec[RMX_SUBMIT_JOBS_MAX];
 } message;
 
 static void make_submit(uint32_t count)
 {
     memset(&message, 0, sizeof(message));
-    message.submit.head.type = RMX_MSG_SUBMIT;
-    message.submit.head.count = count;
-    message.submit.head.bytes =
-        (uint32_t)(sizeof(message.submit) + count * sizeof(message.spec[0]));
+    message.head.type = RMX_MSG_SUBMIT;
+    message.head.count = count;
+    message.head.bytes = (uint32_t)(sizeof(message.head) + count * sizeof(message.spec[0]));
     for (uint32_t i = 0; i < count; i++) {
         message.spec[i].job = i + 1;
         message.spec[i].kind = RMX_JOB_NOOP;
@@ -105,7 +104,7 @@ static void make_submit(uint32_t count)
 
 static int send_submit(const int *fds, int count)
 {
-    struct iovec part = { .iov_base = &message, .iov_len = message.submit.head.bytes };
+    struct iovec part = { .iov_base = &message, .iov_len = message.head.bytes };
 
     return rmx_sock_send(sock, &part, 1, fds, count, 0);
 }
@@ -114,7 +113,7 @@ static int send_submit(const int *fds, int count)
 static uint32_t expect_done(uint32_t count, uint32_t status)
 {
     static struct {
-        struct rmx_msg_done done;
+        struct rmx_msg_head head; /* struct rmx_msg_done with its items */
         struct rmx_done_item items[RMX_DONE_JOBS_MAX];
     } answer;
     uint32_t credits = 0;
@@ -124,8 +123,8 @@ static uint32_t expect_done(uint32_t count, uint32_t status)
         int bytes = receive(&answer, sizeof(answer), &fds);
 
         cr_assert_gt(bytes, 0);
-        cr_assert_eq(answer.done.head.type, RMX_MSG_DONE);
-        for (uint32_t i = 0; i < answer.done.head.count; i++) {
+        cr_assert_eq(answer.head.type, RMX_MSG_DONE);
+        for (uint32_t i = 0; i < answer.head.count; i++) {
             cr_assert_eq(answer.items[i].result.status, status, "%s: %s",
                 rmx_status_name(answer.items[i].result.status), answer.items[i].result.text);
             credits += answer.items[i].credits;
@@ -294,7 +293,7 @@ Test(e2e_protocol, client_that_never_reads_holds_up_nobody)
     say_hello();
     for (int i = 0; i < 2000; i++) {
         make_submit(4);
-        if (rmx_sock_send(sock, &(struct iovec){ &message, message.submit.head.bytes }, 1, NULL, 0,
+        if (rmx_sock_send(sock, &(struct iovec){ &message, message.head.bytes }, 1, NULL, 0,
                 MSG_DONTWAIT) < 0) {
             break;
         }
