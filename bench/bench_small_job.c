@@ -159,7 +159,9 @@ static void print(struct bench *bench, long rounds)
 /* To a daemon that runs, or to one of our own: $RINGMUX_DAEMON, else the one built with us. */
 static void connect_to(struct bench *bench, const char *socket)
 {
-    struct rmx_private_options options = { .daemon = RMX_BENCH_DAEMON };
+    /* As a host's daemon would run: its worker has a core. A private one's has not by default. */
+    static const char *const settings[] = { "--log-level=error", "--workers=1", NULL };
+    struct rmx_private_options options = { .daemon = RMX_BENCH_DAEMON, .settings = settings };
     int error;
 
     if (getenv("RINGMUX_DAEMON")) {
