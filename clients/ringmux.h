@@ -25,9 +25,11 @@
  *   -ECONNRESET  the daemon is gone: rmx_close(), then rmx_open()
  *   -EPROTO      the daemon does not keep to the protocol: the same remedy
  *
- * Threads.  One client is used by one thread at a time (any thread; a lock is enough). Different
- * clients share nothing. rmx_end_*(), rmx_check(), rmx_deadline_in() and rmx_version() may be
- * called from anywhere.
+ * Threads.  All calls on a client may be made from several threads at once, but for two things:
+ * each end of a job's stream (what writes its input; what reads its output) belongs to one thread
+ * at a time, and rmx_close() comes when no other call is under way. Different clients share
+ * nothing. rmx_end_*(), rmx_check(), rmx_deadline_in() and rmx_version() may be called from
+ * anywhere.
  *
  * The library never logs, installs no signal handler, raises no SIGPIPE and starts no thread; only
  * rmx_open_private() starts a process. All its descriptors are close-on-exec. A client does not
@@ -99,9 +101,14 @@ enum rmx_kind {
 };
 
 enum rmx_flags {
-    RMX_ALL_STREAMS = 1,    /* every stream, not the one best of each kind */
-    RMX_BITEXACT = 2,       /* no encoder names, dates or random numbers in the output */
-    RMX_ALLOW_TRUNCATED = 4 /* a cut-off input ends OK, and the counters say so */
+    RMX_ALL_STREAMS = 1,     /* every stream, not the one best of each kind */
+    RMX_BITEXACT = 2,        /* no encoder names, dates or random numbers in the output */
+    RMX_ALLOW_TRUNCATED = 4, /* a cut-off input ends OK, and the counters say so */
+    RMX_POSITIONAL = 16,     /* output RMX_RING: its pieces may come out of order, see rmx_piece */
+    RMX_PARTS = 32,          /* output RMX_RING: it may be several files, see rmx_piece */
+    RMX_SPOOL = 64,          /* the daemon may keep a bounded, unnamed temporary file where a stream
+                                would have to be read or written out of order */
+    RMX_LIVE = 128           /* packet in, packet out: see interleave_us and fragment_us */
 };
 
 enum rmx_class { /* who waits, and who is refused, when there is not room for all */
@@ -110,14 +117,29 @@ enum rmx_class { /* who waits, and who is refused, when there is not room for al
     RMX_BACKGROUND = 2
 };
 
+/* job.input, job.output: not a descriptor but shared memory. See "streams" below. */
+#define RMX_RING (-2)
+
+/* rmx_job.fragment_us: a fragment for each packet. */
+#define RMX_FRAGMENT_PACKET UINT32_MAX
+
+struct rmx_source;
+struct rmx_sink;
+
 /* What to do. Start from RMX_JOB_INIT (or rmx_job_init()): fields may join in reserved space, and
- * what is not set keeps its meaning. The library copies what pointers name before it returns. */
+ * what is not set keeps its meaning. The library copies what pointers name before it returns, but
+ * for source and sink, which must live until the job has ended. */
 struct rmx_job {
-    int input;                  /* read from: regular file, pipe or socket; -1 = none (NOOP) */
+    int input;                  /* read from: regular file, pipe, socket, or RMX_RING; -1 = none
+                                   (NOOP) */
     int output;                 /* written to: likewise */
     uint32_t kind;              /* enum rmx_kind */
     uint32_t flags;             /* enum rmx_flags */
     uint32_t job_class;         /* enum rmx_class */
+    uint32_t interleave_us;     /* RMX_LIVE: how long a packet may wait for those of other streams,
+                                   so that they leave in order of time; at most 60 s; 0 = not */
+    uint32_t fragment_us;       /* RMX_LIVE, MP4: the length of a fragment, at most 60 s; 0 = from
+                                   keyframe to keyframe; RMX_FRAGMENT_PACKET */
     uint32_t reserved0;         /* zero */
     uint64_t deadline_ns;       /* CLOCK_MONOTONIC, see rmx_deadline_in(); 0 = none */
     const char *format;         /* container to write: "mp4", "fmp4", "mpegts"... */
@@ -125,13 +147,24 @@ struct rmx_job {
     const char *const *options; /* NULL-ended "key=value" options of the container, or NULL */
     const char *const *maps;    /* NULL-ended stream choice: "v", "a:1", "-d"...; NULL = usual */
     const char *traceparent;    /* W3C trace context, or NULL */
-    void *user;                 /* comes back in the result */
-    uint64_t reserved[8];       /* zero */
+    void *user;                 /* comes back in the result and in events */
+    const struct rmx_source *source; /* input RMX_RING: the library reads from it; NULL: you write,
+                                        with rmx_write() or rmx_reserve() */
+    const struct rmx_sink *sink; /* output RMX_RING: the library writes to it; NULL: you read, with
+                                    rmx_read() or rmx_peek() */
+    uint32_t input_ring_bytes;   /* RMX_RING: size of the ring, a power of two, 8 KiB to 64 MiB; 0 =
+                                    256 KiB, 64 KiB if RMX_LIVE */
+    uint32_t output_ring_bytes;
+    uint32_t chunk_bytes; /* RMX_RING: most of one rmx_reserve() or rmx_peek(), a power of
+                             two, 512 to 1 MiB and at most half a ring; 0 = a sixteenth */
+    uint32_t reserved1;   /* zero */
+    uint64_t reserved[8]; /* zero */
 };
 
 #define RMX_JOB_INIT                                                                               \
     {                                                                                              \
-        -1, -1, RMX_REMUX, 0, RMX_NORMAL, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL,                \
+        -1, -1, RMX_REMUX, 0, RMX_NORMAL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL,    \
+            NULL, 0, 0, 0, 0,                                                                      \
         {                                                                                          \
             0, 0, 0, 0, 0, 0, 0, 0                                                                 \
         }                                                                                          \
@@ -213,6 +246,162 @@ struct rmx_progress_bytes {
 /* How far a job is, read from shared memory: no message, no system call. Returns 0, or
  *   -ENOENT  it waits for its turn still, or has ended */
 int rmx_progress(const struct rmx_client *client, uint64_t id, struct rmx_progress_bytes *progress);
+
+/* --- streams: input and output through shared memory ---------------------------------------- */
+
+/* A job whose input or output is RMX_RING has a ring there, in memory that this process and one
+ * worker share: what you write, the worker reads in place. The daemon is not between. Rings are
+ * taken from the client's ring memory at submit, and given back when the job's result was collected
+ * and its output was read to the end or dropped.
+ *
+ * Waiting.  timeout_ms is -1 for ever, 0 not at all. A call that would have to wait longer returns
+ * -EAGAIN, and rmx_events() tells when to try again. All these calls may return, besides what is
+ * listed with them,
+ *   -ENOENT   no such job, it has no ring at that end, or you have closed that end
+ *   -EBUSY    a source or sink serves this end
+ *   -EINTR    a signal handler ran
+ *   -EBADMSG  the worker broke the ring; the job is being cancelled */
+
+/* Sets how much ring memory a channel of this client has: 1 MiB to 4 GiB, as far as the daemon
+ * allows (its setting channel_bytes); 8 MiB unless called. Before the first job with a ring.
+ * A channel leads to one worker; the library opens more as jobs come, up to one for each worker.
+ * The memory is this process's own, and is touched as it is made: 8 MiB take some 5 ms, once.
+ * Returns 0, -EINVAL, or -EALREADY: there is a channel. */
+int rmx_memory(struct rmx_client *client, size_t channel_bytes);
+
+/* Sets how long a call that waits polls before it sleeps, in nanoseconds; 0, the default, is not at
+ * all. Polling takes a core and saves the wake-up, 3 to 40 us of latency. */
+void rmx_spin(struct rmx_client *client, uint64_t ns);
+
+/* Room for the next piece of a job's input, in the ring itself. Returns 0, and sets *to and *bytes
+ * (at least 1, at most chunk_bytes); the same again until rmx_commit(). Or
+ *   -EPIPE  the job wants no more: it has ended, or is about to */
+int rmx_reserve(struct rmx_client *client, uint64_t id, void **to, size_t *bytes, int timeout_ms);
+
+/* Hands the first `bytes` bytes of the room to the worker. Each commit takes a chunk of the ring,
+ * so many small ones fill it early. Returns 0, or
+ *   -EINVAL  more than the room, 0, or nothing was reserved */
+int rmx_commit(struct rmx_client *client, uint64_t id, size_t bytes);
+
+/* Copies: as many of `bytes` bytes as find room in time. Returns how many (1 or more), or -EPIPE as
+ * rmx_reserve(). */
+ptrdiff_t rmx_write(
+    struct rmx_client *client, uint64_t id, const void *from, size_t bytes, int timeout_ms);
+
+/* The input is complete. Returns 0, or -EAGAIN: the mark found no room in time. */
+int rmx_finish(struct rmx_client *client, uint64_t id, int timeout_ms);
+
+/* The input broke: error, -4095 to -1, says why. What was committed is still used; the job ends
+ * INPUT_IO with this cause. Returns as rmx_finish(), or -EINVAL. */
+int rmx_abort(struct rmx_client *client, uint64_t id, int error, int timeout_ms);
+
+enum rmx_piece_flags {
+    RMX_PIECE_FLUSH = 1, /* there is nothing behind it now: pass it on */
+    RMX_PIECE_NAME =
+        2,            /* bytes are the name of the file `part`, which begins, perhaps anew, empty */
+    RMX_PIECE_END = 4 /* the last one */
+};
+
+/* A piece of output, in the ring itself: read it at your own risk twice, a worker gone mad may
+ * change it meanwhile. Pieces follow each other, offset by offset, unless the job is
+ * RMX_POSITIONAL: then a container may go back and patch what it wrote, as into a file. part is 0
+ * unless the job is RMX_PARTS. */
+struct rmx_piece {
+    const void *bytes;
+    size_t size;     /* may be 0 with RMX_PIECE_END */
+    uint64_t offset; /* in the file */
+    uint32_t part;   /* which file, from 0 */
+    uint32_t flags;  /* enum rmx_piece_flags */
+};
+
+/* The next piece of a job's output; the same again until rmx_release(). Returns 1; 0 after the last
+ * one was released; or
+ *   -ECANCELED  the job ended early, and there is no more: its result says why */
+int rmx_peek(struct rmx_client *client, uint64_t id, struct rmx_piece *piece, int timeout_ms);
+
+/* Gives the piece back to the worker. Returns 0, or -EINVAL: there is none. */
+int rmx_release(struct rmx_client *client, uint64_t id);
+
+/* Copies up to `bytes` bytes. Returns how many; 0 at the end; or -ECANCELED as rmx_peek(), or
+ *   -ESPIPE  the next piece lies elsewhere (RMX_POSITIONAL, RMX_PARTS): use rmx_peek() */
+ptrdiff_t rmx_read(struct rmx_client *client, uint64_t id, void *to, size_t bytes, int timeout_ms);
+
+/* The rest of the output is not wanted. A job that still runs is cancelled. Returns 0. */
+int rmx_drop(struct rmx_client *client, uint64_t id);
+
+enum rmx_event_kind {
+    RMX_CAN_WRITE = 1, /* rmx_reserve() or rmx_write() is worth another try */
+    RMX_CAN_READ = 2,  /* rmx_peek() or rmx_read() is */
+    RMX_HAS_ENDED = 4  /* its result is there for rmx_wait() */
+};
+
+struct rmx_event {
+    uint64_t id;
+    void *user;
+    uint32_t kinds; /* enum rmx_event_kind, one or more */
+    uint32_t reserved;
+};
+
+/* Waits until something happened and fills events[0..max). A job's end is told once as soon as its
+ * result is there; the other two once after each call that returned -EAGAIN. Serves sources and
+ * sinks meanwhile. Returns how many; 0 when the time passed; else as rmx_wait(). The descriptor to
+ * poll is rmx_fd() here too: call this, and rmx_wait(), with timeout 0 until they return less than
+ * max, then poll. */
+int rmx_events(struct rmx_client *client, struct rmx_event *events, size_t max, int timeout_ms);
+
+/* --- sources and sinks: the library moves the bytes ------------------------------------------- */
+
+/* They are called by rmx_wait(), rmx_events(), rmx_run() and no other call, on that thread, and may
+ * call back into the library only for other jobs. */
+
+#define RMX_SIZE_UNKNOWN UINT64_MAX
+
+struct rmx_source {
+    /* Fills to[0..bytes). Returns how many, 0 at the end, -EAGAIN: nothing now, call rmx_ready()
+     * when there is; any other negative errno value: the input broke, the job ends INPUT_IO. */
+    ptrdiff_t (*read)(void *user, void *to, size_t bytes);
+    /* The next read is from this offset. Returns 0 or a negative errno value. NULL: cannot. With it
+     * an MP4 whose index is at its end can be read, and the job needs no RMX_SPOOL for its input.
+     */
+    int (*seek)(void *user, uint64_t offset);
+    uint64_t size; /* or RMX_SIZE_UNKNOWN */
+    void *user;
+};
+
+struct rmx_sink {
+    /* Takes the piece. Returns 0; -EAGAIN: not now, call rmx_ready() when it can; any other
+     * negative errno value: the job is cancelled. */
+    int (*write)(void *user, const struct rmx_piece *piece);
+    void *user;
+};
+
+/* A source or sink of this job that said -EAGAIN can go on. Returns 0 or -ENOENT. */
+int rmx_ready(struct rmx_client *client, uint64_t id);
+
+/* A block of memory as a source. It must not change until the job has ended. */
+struct rmx_block {
+    const void *bytes;
+    size_t size;
+    size_t at; /* the library's; start with 0 */
+};
+void rmx_block_source(struct rmx_block *block, struct rmx_source *source);
+
+/* A block of memory that grows as a sink: use it with RMX_POSITIONAL. Start with zeros, but for
+ * max; free with rmx_buffer_free(). */
+struct rmx_buffer {
+    unsigned char *bytes; /* malloc()ed */
+    size_t size;
+    size_t room; /* the library's */
+    size_t max;  /* more than that is -EFBIG, and the job is cancelled; 0 = no limit */
+};
+void rmx_buffer_sink(struct rmx_buffer *buffer, struct rmx_sink *sink);
+void rmx_buffer_free(struct rmx_buffer *buffer);
+
+/* One job from its submit to its result, bytes moved: all a caller needs who wants to replace a
+ * process. Results of other jobs stay for rmx_wait(). Returns 0 with *result filled, or as
+ * rmx_submit() and rmx_wait(), or -EAGAIN: timeout_ms passed, and the job was cancelled. */
+int rmx_run(struct rmx_client *client, const struct rmx_job *job, struct rmx_result *result,
+    int timeout_ms);
 
 /* --- the daemon --------------------------------------------------------------------------- */
 

@@ -143,7 +143,7 @@ static void probe(struct request *request, struct rmx_client *client, struct rmx
         return;
     }
     request->job.output = description;
-    rmx_run(client, &request->job, false, result);
+    rmx_run_job(client, &request->job, false, result);
     if (result->status == RMX_OK) {
         int err = show(description, rmx_report_name(request->input, "pipe:0"));
 

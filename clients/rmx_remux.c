@@ -331,7 +331,7 @@ static void remux(struct request *request, struct rmx_client *client, struct rmx
         return;
     }
     request->job.output = output.fd;
-    rmx_run(client, &request->job, shows_progress(request), result);
+    rmx_run_job(client, &request->job, shows_progress(request), result);
     if (result->status == RMX_OK) {
         int err = rmx_output_keep(&output);
 

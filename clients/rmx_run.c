@@ -110,7 +110,7 @@ static void explain(const struct rmx_job *job, int err, struct rmx_result *resul
     }
 }
 
-void rmx_run(struct rmx_client *client, const struct rmx_job *job, bool show_progress,
+void rmx_run_job(struct rmx_client *client, const struct rmx_job *job, bool show_progress,
     struct rmx_result *result)
 {
     struct run run = { .client = client, .give_up_ns = RMX_CLOCK_NEVER };

@@ -12,7 +12,7 @@
 
 /* Runs the job to its end and fills *result, whatever happens: a daemon that cannot take it is an
  * end too. A signal cancels it; see rmx_signal_seen(). */
-void rmx_run(struct rmx_client *client, const struct rmx_job *job, bool show_progress,
+void rmx_run_job(struct rmx_client *client, const struct rmx_job *job, bool show_progress,
     struct rmx_result *result);
 
 /* How a job ended that never started: status, cause, and words of our own. */

@@ -59,6 +59,7 @@ static void greet(struct rmx_client *client, const struct rmx_msg_hello *hello)
         .credits = credits,
         .progress_slots = credits,
         .daemon_pid = (uint32_t)getpid(),
+        .workers = lane->crew.count,
     };
     int error;
 
@@ -157,13 +158,13 @@ static void submit(
         rmx_autofd int input_fd = -1;
         rmx_autofd int output_fd = -1;
 
-        if (spec->inputs > 0) {
+        if (spec->inputs > 0 && spec->input_port == RMX_JOB_DESCRIPTOR) {
             input_fd = rmx_sock_fds_take(fds, next);
         }
-        if (spec->outputs > 0) {
-            output_fd = rmx_sock_fds_take(fds, next + spec->inputs);
+        if (spec->outputs > 0 && spec->output_port == RMX_JOB_DESCRIPTOR) {
+            output_fd = rmx_sock_fds_take(fds, next + (int)rmx_job_descriptors(spec) - 1);
         }
-        next += spec->inputs + spec->outputs; /* what a check refuses is closed with fds */
+        next += (int)rmx_job_descriptors(spec); /* what a check refuses is closed with fds */
         if (rmx_session_spend(&client->talk, 1) == 0) {
             accept_job(client, spec, &input_fd, &output_fd);
         } else if (!refuse_unpaid(client, spec->job)) {

@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ipc/channel.h"
 #include "ipc/format.h"
 #include "ipc/status.h"
+#include "ring/chunk.h"
 
 #define ERRNO_MAX 4095 /* the kernel's own bound for a -errno */
 
@@ -84,8 +86,92 @@ static int check_numbers(const struct rmx_job_spec *spec, const char **why)
     if (spec->outputs != ports) {
         return refuse(RMX_STATUS_BAD_JOB, "outputs: not what this kind of job takes", why);
     }
-    if (spec->zero0 || spec->zero1) {
-        return refuse(RMX_STATUS_BAD_JOB, "zero0, zero1: must be 0", why);
+    if (spec->zero1) {
+        return refuse(RMX_STATUS_BAD_JOB, "zero1: must be 0", why);
+    }
+    return 0;
+}
+
+/* Could such a ring lie in an arena? Whether it does in its own is for who knows that arena. */
+static bool is_ring(const struct rmx_job_ring *ring)
+{
+    return rmx_chunk_ring_bytes(ring->slots, ring->chunk_bytes) > 0 &&
+           ring->at >= RMX_CHANNEL_RINGS_AT && ring->at < RMX_CHANNEL_BYTES_MAX &&
+           ring->at % RMX_CHUNK_ALIGN == 0;
+}
+
+static bool is_no_ring(const struct rmx_job_ring *ring)
+{
+    return ring->at == 0 && ring->slots == 0 && ring->chunk_bytes == 0;
+}
+
+static int check_input_port(const struct rmx_job_spec *spec, const char **why)
+{
+    if (spec->input_port > RMX_JOB_RING || (spec->inputs == 0 && spec->input_port != 0)) {
+        return refuse(RMX_STATUS_BAD_JOB, "input_port: not a kind of input", why);
+    }
+    if (spec->input_port == RMX_JOB_RING) {
+        return is_ring(&spec->input_ring)
+                   ? 0
+                   : refuse(RMX_STATUS_BAD_JOB, "input_ring: not a place for a ring", why);
+    }
+    if (!is_no_ring(&spec->input_ring) || spec->input_bytes != 0 ||
+        spec->flags & RMX_JOB_SEEKABLE_INPUT) {
+        return refuse(RMX_STATUS_BAD_JOB,
+            "input_ring, input_bytes, SEEKABLE_INPUT: only for an input that is a ring", why);
+    }
+    return 0;
+}
+
+static int check_output_port(const struct rmx_job_spec *spec, const char **why)
+{
+    if (spec->output_port > RMX_JOB_RING || (spec->outputs == 0 && spec->output_port != 0)) {
+        return refuse(RMX_STATUS_BAD_JOB, "output_port: not a kind of output", why);
+    }
+    if (spec->output_port == RMX_JOB_RING) {
+        return is_ring(&spec->output_ring)
+                   ? 0
+                   : refuse(RMX_STATUS_BAD_JOB, "output_ring: not a place for a ring", why);
+    }
+    if (!is_no_ring(&spec->output_ring) || spec->flags & (RMX_JOB_POSITIONAL | RMX_JOB_PARTS)) {
+        return refuse(RMX_STATUS_BAD_JOB,
+            "output_ring, POSITIONAL, PARTS: only for an output that is a ring", why);
+    }
+    return 0;
+}
+
+static int check_ports(const struct rmx_job_spec *spec, const char **why)
+{
+    bool rings = spec->input_port == RMX_JOB_RING || spec->output_port == RMX_JOB_RING;
+    int status = check_input_port(spec, why);
+
+    status = status != 0 ? status : check_output_port(spec, why);
+    if (status != 0) {
+        return status;
+    }
+    if (rings != (spec->channel != 0) || (!rings && spec->channel_flow != 0) ||
+        spec->channel_flow >= RMX_CHANNEL_FLOWS_MAX) {
+        return refuse(
+            RMX_STATUS_BAD_JOB, "channel, channel_flow: not where the job's rings are", why);
+    }
+    return 0;
+}
+
+static int check_live(const struct rmx_job_spec *spec, const char **why)
+{
+    bool live = spec->flags & RMX_JOB_LIVE;
+
+    if (spec->kind != RMX_JOB_REMUX && spec->flags & (RMX_JOB_LIVE | RMX_JOB_PARTS)) {
+        return refuse(RMX_STATUS_BAD_JOB, "flags: LIVE and PARTS are for a REMUX", why);
+    }
+    if (live && spec->flags & RMX_JOB_SPOOL) {
+        return refuse(RMX_STATUS_BAD_JOB, "flags: what is spooled cannot be LIVE", why);
+    }
+    if ((!live && (spec->interleave_us != 0 || spec->fragment_us != 0)) ||
+        spec->interleave_us > RMX_JOB_WAIT_US_MAX ||
+        (spec->fragment_us > RMX_JOB_WAIT_US_MAX && spec->fragment_us != RMX_JOB_FRAGMENT_PACKET)) {
+        return refuse(RMX_STATUS_BAD_JOB,
+            "interleave_us, fragment_us: for a LIVE job, at most a minute", why);
     }
     return 0;
 }
@@ -228,6 +314,8 @@ int rmx_job_check(const struct rmx_job_spec *spec, const char **why)
 {
     static int (*const checks[])(const struct rmx_job_spec *, const char **) = {
         check_numbers,
+        check_ports,
+        check_live,
         check_input_format,
         check_format,
         check_traceparent,
@@ -252,6 +340,27 @@ int rmx_job_check_result(const struct rmx_job_result *result)
         return -EBADMSG;
     }
     return 0;
+}
+
+uint32_t rmx_job_descriptors(const struct rmx_job_spec *spec)
+{
+    return (spec->input_port == RMX_JOB_DESCRIPTOR ? spec->inputs : 0u) +
+           (spec->output_port == RMX_JOB_DESCRIPTOR ? spec->outputs : 0u);
+}
+
+bool rmx_job_wants_faststart(const struct rmx_job_spec *spec)
+{
+    static const char key[] = "movflags=";
+    const char *pair;
+    size_t at = 0;
+    bool wants = false;
+
+    while (rmx_job_next_option(spec, &at, &pair)) {
+        if (strncmp(pair, key, sizeof(key) - 1) == 0) {
+            wants = strstr(pair, "faststart") != NULL && strstr(pair, "-faststart") == NULL;
+        }
+    }
+    return wants;
 }
 
 int rmx_job_next_option(const struct rmx_job_spec *spec, size_t *cursor, const char **pair)

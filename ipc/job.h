@@ -18,6 +18,9 @@
 #define RMX_JOB_TRACE_BYTES   56  /* W3C traceparent: 55 characters and a NUL */
 #define RMX_JOB_TEXT_BYTES    192 /* what the result says in words, with its NUL */
 
+#define RMX_JOB_FRAGMENT_PACKET UINT32_MAX /* fragment_us: a fragment for each packet */
+#define RMX_JOB_WAIT_US_MAX     60000000u  /* interleave_us, and fragment_us but for the above */
+
 enum rmx_job_kind {
     RMX_JOB_REMUX = 1, /* input -> output in another container */
     RMX_JOB_PROBE = 2, /* input -> a JSON description of it, shaped as ffprobe's */
@@ -28,7 +31,27 @@ enum rmx_job_flags {
     RMX_JOB_ALL_STREAMS = 1u << 0,     /* every stream, as ffmpeg's -map 0; default: its choice */
     RMX_JOB_BITEXACT = 1u << 1,        /* no encoder tags, dates or random ids in the output */
     RMX_JOB_ALLOW_TRUNCATED = 1u << 2, /* a cut-off input ends OK, with the counters saying so */
-    RMX_JOB_FLAGS_ALL = (1u << 3) - 1,
+    RMX_JOB_SEEKABLE_INPUT = 1u << 3,  /* the client's input ring follows seeks */
+    RMX_JOB_POSITIONAL = 1u << 4,      /* the client takes its output ring's chunks in any order */
+    RMX_JOB_PARTS = 1u << 5,           /* it takes several files from it */
+    RMX_JOB_SPOOL = 1u << 6,           /* the daemon may use a temporary file where a stream must
+                                          be read, or written, out of order */
+    RMX_JOB_LIVE = 1u << 7,            /* packet in, packet out: wait for nothing that can be done
+                                          without */
+    RMX_JOB_FLAGS_ALL = (1u << 8) - 1,
+};
+
+/* What an input or an output is. */
+enum rmx_job_port {
+    RMX_JOB_DESCRIPTOR = 0, /* comes with the SUBMIT */
+    RMX_JOB_RING = 1,       /* a chunk ring in one of the session's channels (ipc/channel.h) */
+};
+
+/* Where a ring lies in its channel's arena: as rmx_chunk_ring_attach() takes it. */
+struct rmx_job_ring {
+    uint64_t at; /* bytes from the arena's start; at least RMX_CHANNEL_RINGS_AT */
+    uint32_t slots;
+    uint32_t chunk_bytes;
 };
 
 enum rmx_job_class {
@@ -41,8 +64,9 @@ enum rmx_job_class {
 /* The request. All strings end in NUL inside their array and all bytes after it are zero.
  *
  *   0        8            16    20     24     26     28    29      30    31   32
- *   | job    | deadline   | kind| flags| class| maps | ins | outs  | 0   | 0  |
- *   | input_format 32 | format 32 | traceparent 56 | map 16 x 32 | options 976 | 2 zero words |  */
+ *   | job    | deadline   | kind| flags| class| maps | ins | outs  | in  | out |
+ *   | input_format 32 | format 32 | traceparent 56 | map 16 x 32 | options 976 |
+ *   | channel 4 | flow 4 | input ring 16 | output ring 16 | input bytes 8 | 4 | 4 | zero 8 |  */
 struct rmx_job_spec {
     uint64_t job;         /* the client's name for it; unique among its jobs in flight, not 0 */
     uint64_t deadline_ns; /* absolute, CLOCK_MONOTONIC; 0 = none */
@@ -50,15 +74,23 @@ struct rmx_job_spec {
     uint32_t flags;       /* enum rmx_job_flags */
     uint16_t class_;      /* enum rmx_job_class */
     uint16_t maps;        /* how many of map[] are used; 0 = the default choice */
-    uint8_t inputs;       /* descriptors read from; 1 for REMUX and PROBE, 0 for NOOP */
-    uint8_t outputs;      /* descriptors written to; likewise */
-    uint16_t zero0;
+    uint8_t inputs;       /* read from; 1 for REMUX and PROBE, 0 for NOOP */
+    uint8_t outputs;      /* written to; likewise */
+    uint8_t input_port;   /* enum rmx_job_port */
+    uint8_t output_port;  /* likewise */
     char input_format[RMX_JOB_NAME_BYTES];         /* demuxer; "" = recognise it from the bytes */
     char format[RMX_JOB_NAME_BYTES];               /* one of ipc/format.def; PROBE and NOOP: "" */
     char traceparent[RMX_JOB_TRACE_BYTES];         /* W3C trace context, or "" */
     char map[RMX_JOB_MAPS_MAX][RMX_JOB_MAP_BYTES]; /* ffmpeg's -map without the file: "v", "a:1",
                                                       "0", "s?", "-d" */
     char options[RMX_JOB_OPTIONS_BYTES];           /* "movflags=+faststart\0", one after another */
+    uint32_t channel;                /* its rings' channel, as CHANNEL_OPENED named it; 0 = none */
+    uint32_t channel_flow;           /* its number in the channel's notes */
+    struct rmx_job_ring input_ring;  /* zeros unless input_port is RING */
+    struct rmx_job_ring output_ring; /* likewise */
+    uint64_t input_bytes;            /* RING: its size, UINT64_MAX = unknown; else 0 */
+    uint32_t interleave_us;          /* LIVE: a packet waits so long for other streams' */
+    uint32_t fragment_us;            /* LIVE: of an MP4 fragment; 0 = from keyframe to keyframe */
     uint64_t zero1;
 };
 
@@ -66,7 +98,8 @@ _Static_assert(offsetof(struct rmx_job_spec, class_) == 24, "wire format");
 _Static_assert(offsetof(struct rmx_job_spec, input_format) == 32, "wire format");
 _Static_assert(offsetof(struct rmx_job_spec, map) == 152, "wire format");
 _Static_assert(offsetof(struct rmx_job_spec, options) == 664, "wire format");
-_Static_assert(sizeof(struct rmx_job_spec) == 1648, "wire format");
+_Static_assert(offsetof(struct rmx_job_spec, input_ring) == 1648, "wire format");
+_Static_assert(sizeof(struct rmx_job_spec) == 1704, "wire format");
 
 /* How it went. Counters are exact for OK and say how far the job came for every other end. */
 struct rmx_job_result {
@@ -103,6 +136,13 @@ int rmx_job_check(const struct rmx_job_spec *spec, const char **why);
  * asks of its worker but a client must not ask of a younger daemon. Returns 0 or -EBADMSG.
  * `result` must be private memory. */
 int rmx_job_check_result(const struct rmx_job_result *result);
+
+/* How many descriptors come along with such a job. */
+uint32_t rmx_job_descriptors(const struct rmx_job_spec *spec);
+
+/* Do its options ask for the index of an MP4 in front ("movflags=+faststart")? Only for a spec that
+ * rmx_job_check() passed. */
+bool rmx_job_wants_faststart(const struct rmx_job_spec *spec);
 
 /* Is all of an array text: printable ASCII, then NUL, then zeros? The rule for every fixed string
  * of the wire, options aside. */

@@ -8,6 +8,8 @@
  *   daemon --FORK(ctl socket)--> zygote --fork--> worker (a spare: sandboxed, no arena yet)
  *   worker --READY--> daemon          on the ctl socket
  *   daemon --ADOPT(arena, bells)--> worker: it maps the arena and takes jobs from its mail
+ *   daemon --SHARE(a client's arena, bells)--> worker: jobs with rings in it may follow
+ *   daemon --UNSHARE--> worker: no job of that channel is left
  *   zygote --FORKED(pidfd)--> daemon, --EXITED(wait status)--> daemon
  *
  * All messages are SOCK_SEQPACKET, one fixed struct each.
@@ -21,27 +23,32 @@
 #include "ipc/job.h"
 #include "ring/layout.h"
 
-#define RMX_LANE_WIRE_VERSION 1u
-#define RMX_WORKER_FLOWS_MAX  1024u /* jobs one worker may hold at once */
-#define RMX_WORKER_MAIL_SLOTS 8192u
-#define RMX_LAST_WORDS_BYTES  256u
+#define RMX_LANE_WIRE_VERSION   2u
+#define RMX_WORKER_FLOWS_MAX    2048u /* jobs one worker may hold at once */
+#define RMX_WORKER_CHANNELS_MAX 256u  /* channels of clients one worker may hold at once */
+#define RMX_WORKER_MAIL_SLOTS   16384u
+#define RMX_LAST_WORDS_BYTES    256u
 
 enum rmx_lane_msg_type {
-    RMX_LANE_FORK = 1,   /* daemon -> zygote, 1 descriptor: the new worker's ctl socket */
-    RMX_LANE_FORKED = 2, /* zygote -> daemon, 1 descriptor: a pidfd (none when error != 0) */
-    RMX_LANE_EXITED = 3, /* zygote -> daemon */
-    RMX_LANE_READY = 4,  /* worker -> daemon, once it is locked down */
-    RMX_LANE_ADOPT = 5,  /* daemon -> worker, 3 descriptors: arena, its bell, the lane's bell */
+    RMX_LANE_FORK = 1,    /* daemon -> zygote, 1 descriptor: the new worker's ctl socket */
+    RMX_LANE_FORKED = 2,  /* zygote -> daemon, 1 descriptor: a pidfd (none when error != 0) */
+    RMX_LANE_EXITED = 3,  /* zygote -> daemon */
+    RMX_LANE_READY = 4,   /* worker -> daemon, once it is locked down */
+    RMX_LANE_ADOPT = 5,   /* daemon -> worker, 3 descriptors: arena, its bell, the lane's bell */
+    RMX_LANE_SHARE = 6,   /* daemon -> worker, 3 descriptors: a channel's arena, the eventfd its
+                             client writes, the eventfd its client sleeps on */
+    RMX_LANE_UNSHARE = 7, /* daemon -> worker: the channel is over; answered by NOTE_UNSHARED */
 };
 
 struct rmx_lane_msg {
     uint32_t type;        /* enum rmx_lane_msg_type */
     uint32_t version;     /* RMX_LANE_WIRE_VERSION */
-    uint32_t ticket;      /* FORK, FORKED, EXITED: the daemon's name for this worker process */
+    uint32_t ticket;      /* FORK, FORKED, EXITED: the daemon's name for this worker process;
+                             SHARE, UNSHARE: the channel's place, below RMX_WORKER_CHANNELS_MAX */
     int32_t error;        /* FORKED: -errno of a fork that failed; else 0 */
     int32_t pid;          /* FORKED, EXITED, READY */
     int32_t wait_status;  /* EXITED: as waitpid(2) gives it */
-    uint64_t arena_bytes; /* FORK: of the arena it will get, to allow for; ADOPT: of this one */
+    uint64_t arena_bytes; /* FORK: of all arenas it may get, to allow for; ADOPT, SHARE: of this */
     uint32_t flows;       /* FORK, ADOPT: entries of that arena's flow table */
     uint32_t zero;
     uint64_t memory_max_bytes; /* FORK: RLIMIT_AS beyond arena and fibers; 0 = none */
@@ -58,12 +65,30 @@ enum rmx_note_kind {
     RMX_NOTE_INPUT = 3,  /* lane -> worker: chunks came; worker -> lane: room or a seek came */
     RMX_NOTE_OUTPUT = 4, /* lane -> worker: room came; worker -> lane: chunks came */
     RMX_NOTE_DONE = 5,   /* worker -> lane: flow_shm[flow].result holds; its last word on the job */
+    RMX_NOTE_CTL = 6,    /* lane -> worker: a message (SHARE, UNSHARE) waits on the ctl socket, as
+                            do those of all CTL notes before; flow is 0 */
+    RMX_NOTE_UNSHARED = 7, /* worker -> lane: channel `flow` is unmapped, its place may be reused */
 };
-_Static_assert(RMX_WORKER_MAIL_SLOTS >= RMX_WORKER_FLOWS_MAX * 4, "mail could overflow");
+_Static_assert(RMX_WORKER_MAIL_SLOTS >= RMX_WORKER_FLOWS_MAX * 4 + RMX_WORKER_CHANNELS_MAX * 2,
+    "mail could overflow");
 
 enum rmx_flow_port {
-    RMX_PORT_SEEKABLE_IN = 1u << 0,  /* the feed can go back */
-    RMX_PORT_SEEKABLE_OUT = 1u << 1, /* the drain writes by offset */
+    RMX_PORT_SEEKABLE_IN = 1u << 0,  /* who feeds can go back */
+    RMX_PORT_SEEKABLE_OUT = 1u << 1, /* who drains takes chunks by offset */
+    RMX_PORT_SPOOLED_OUT = 1u << 2,  /* the output is a spool: a DELIVER pass follows, which puts
+                                        the index in front where the job wants that */
+    RMX_PORT_CHANNEL_IN = 1u << 3,   /* the input ring lies in the channel's arena */
+    RMX_PORT_CHANNEL_OUT = 1u << 4,  /* the output ring does */
+};
+
+/* What a worker is to do with a flow. A job that needs spools takes up to three passes, one RUN
+ * each, whose results the lane puts together. */
+enum rmx_flow_stage {
+    RMX_STAGE_JOB = 0,   /* the job itself */
+    RMX_STAGE_SPOOL = 1, /* copy the input to the output if the job would have to go back in it (an
+                            MP4 whose index follows its samples); else end OK, bytes_in 0, and leave
+                            the input ring as it is: the JOB pass begins with it */
+    RMX_STAGE_DELIVER = 2, /* copy the input, a finished file, to the output, forward only */
 };
 
 /* One job as lane and worker share it. The lane writes all of it before RMX_NOTE_RUN; then only
@@ -79,10 +104,12 @@ struct rmx_flow_shm {
     uint32_t output_chunk_bytes;
     uint32_t port;         /* enum rmx_flow_port */
     _Atomic uint32_t stop; /* lane writes: 0, or the enum rmx_status to end with, soon */
+    uint32_t stage;        /* enum rmx_flow_stage */
+    uint32_t channel;      /* with PORT_CHANNEL_*: its place, as SHARE said */
     struct rmx_job_result result;
-    uint8_t zero[4096 - 1696 - 272];
+    uint8_t zero[4096 - 1760 - 272];
 };
-_Static_assert(offsetof(struct rmx_flow_shm, result) == 1696, "layout is wire format");
+_Static_assert(offsetof(struct rmx_flow_shm, result) == 1760, "layout is wire format");
 _Static_assert(sizeof(struct rmx_flow_shm) == 4096, "one page each");
 
 /* Written by the worker as it goes, read by the daemon after the worker died. */

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "ipc/channel.h"
 #include "ipc/status.h"
 #include "ring/base.h"
 
@@ -34,6 +35,7 @@ struct rule {
 };
 
 static check_message check_hello, check_welcome, check_done, check_credit, check_goodbye;
+static check_message check_channel, check_channel_opened, check_channel_lost;
 
 #define OF(message) sizeof(struct rmx_msg_##message)
 #define SPEC        sizeof(struct rmx_job_spec)
@@ -42,7 +44,8 @@ static check_message check_hello, check_welcome, check_done, check_credit, check
 #define JOBS        RMX_SUBMIT_JOBS_MAX
 #define ENDS        RMX_DONE_JOBS_MAX
 #define VALUES      RMX_STATS_VALUES_MAX
-#define SUM         UINT32_MAX /* of the descriptors the specs name */
+#define SUM         UINT32_MAX       /* of the descriptors the specs name */
+#define BELLS       (UINT32_MAX - 1) /* those of an opened channel, if it is */
 
 #define TALK    (OPEN | DRAINING)
 #define ENDINGS (OPEN | DRAINING | LEAVING)
@@ -57,6 +60,7 @@ static const struct rule rules[RMX_SESSION_SIDES][RMX_MSG_TYPES] = {
         [RMX_MSG_CANCEL]      = { TALK,          TALK,           OF(cancel),  0,     0,      0 },
         [RMX_MSG_PING]        = { TALK,          TALK,           OF(ping),    0,     0,      0 },
         [RMX_MSG_STATS]       = { TALK,          TALK,           OF(head),    0,     0,      0 },
+        [RMX_MSG_CHANNEL]     = { OPEN,          TALK,           OF(channel), 0,     0,      1 },
         [RMX_MSG_GOODBYE]     = { TALK | BROKEN, TALK,           OF(goodbye), 0,     0,      0 },
     },
     [RMX_SESSION_DAEMON] = {
@@ -65,6 +69,8 @@ static const struct rule rules[RMX_SESSION_SIDES][RMX_MSG_TYPES] = {
         [RMX_MSG_CREDIT]      = { OPEN,          OPEN | LEAVING, OF(credit),  0,     0,      0 },
         [RMX_MSG_PONG]        = { ENDINGS,       ENDINGS,        OF(ping),    0,     0,      0 },
         [RMX_MSG_STATS_REPLY] = { ENDINGS,       ENDINGS,        OF(head),    VALUE, VALUES, 0 },
+        [RMX_MSG_CHANNEL_OPENED] = { ENDINGS,    ENDINGS,        OF(channel_opened), 0, 0,   BELLS },
+        [RMX_MSG_CHANNEL_LOST]   = { ENDINGS,    ENDINGS,        OF(channel_lost),   0, 0,   0 },
         [RMX_MSG_GOODBYE]     = { EVER | BROKEN, EVER,           OF(goodbye), 0,     0,      0 },
     },
 };
@@ -76,6 +82,9 @@ static check_message *const checks[RMX_MSG_TYPES] = {
     [RMX_MSG_DONE] = check_done,
     [RMX_MSG_CREDIT] = check_credit,
     [RMX_MSG_GOODBYE] = check_goodbye,
+    [RMX_MSG_CHANNEL] = check_channel,
+    [RMX_MSG_CHANNEL_OPENED] = check_channel_opened,
+    [RMX_MSG_CHANNEL_LOST] = check_channel_lost,
 };
 
 static bool check_hello(const unsigned char *message, uint32_t count)
@@ -99,7 +108,7 @@ static bool check_welcome(const unsigned char *message, uint32_t count)
     progress_end =
         welcome.progress_at + (uint64_t)welcome.progress_slots * sizeof(struct rmx_progress_shm);
     return welcome.version == RMX_WIRE_VERSION && welcome.credits <= RMX_CREDITS_MAX &&
-           welcome.features == 0 && welcome.zero == 0 &&
+           welcome.features == 0 && welcome.workers > 0 &&
            welcome.progress_at % _Alignof(struct rmx_progress_shm) == 0 &&
            progress_end <= welcome.arena_bytes;
 }
@@ -136,19 +145,62 @@ static bool check_goodbye(const unsigned char *message, uint32_t count)
     return goodbye.zero == 0;
 }
 
+static bool check_channel(const unsigned char *message, uint32_t count)
+{
+    struct rmx_msg_channel channel;
+
+    (void)count;
+    memcpy(&channel, message, sizeof(channel));
+    return channel.arena_bytes >= RMX_CHANNEL_BYTES_MIN &&
+           channel.arena_bytes <= RMX_CHANNEL_BYTES_MAX;
+}
+
+static bool check_channel_opened(const unsigned char *message, uint32_t count)
+{
+    struct rmx_msg_channel_opened opened;
+
+    (void)count;
+    memcpy(&opened, message, sizeof(opened));
+    return (opened.status == RMX_STATUS_OK) == (opened.channel != 0);
+}
+
+static bool check_channel_lost(const unsigned char *message, uint32_t count)
+{
+    struct rmx_msg_channel_lost lost;
+
+    (void)count;
+    memcpy(&lost, message, sizeof(lost));
+    return lost.channel != 0 && lost.zero == 0;
+}
+
 /* Each spec of a SUBMIT names its descriptors; all of them together come along. */
 static uint32_t fds_in_specs(const unsigned char *message, uint32_t count)
 {
     uint32_t fds = 0;
 
     for (uint32_t i = 0; i < count; i++) {
-        const unsigned char *spec =
-            message + sizeof(struct rmx_msg_head) + i * sizeof(struct rmx_job_spec);
+        struct rmx_job_spec spec;
 
-        fds += spec[offsetof(struct rmx_job_spec, inputs)];
-        fds += spec[offsetof(struct rmx_job_spec, outputs)];
+        memcpy(&spec, message + sizeof(struct rmx_msg_head) + i * sizeof(spec), sizeof(spec));
+        fds += rmx_job_descriptors(&spec);
     }
     return fds;
+}
+
+/* How many descriptors come with a message of this rule. */
+static uint32_t fds_due(const struct rule *rule, const unsigned char *message, uint32_t count)
+{
+    struct rmx_msg_channel_opened opened;
+
+    switch (rule->fds) {
+    case SUM:
+        return fds_in_specs(message, count);
+    case BELLS:
+        memcpy(&opened, message, sizeof(opened));
+        return opened.channel != 0 ? 2 : 0;
+    default:
+        return rule->fds;
+    }
 }
 
 /* The rule of a message that has the shape and the content its type asks for, or NULL. */
@@ -170,7 +222,7 @@ static const struct rule *rule_of(
         bytes != rule->bytes + (size_t)head.count * rule->item_bytes) {
         return NULL;
     }
-    if (fds != (rule->fds == SUM ? fds_in_specs(message, head.count) : rule->fds)) {
+    if (fds != fds_due(rule, message, head.count)) {
         return NULL;
     }
     if (checks[head.type] && !checks[head.type](message, head.count)) {

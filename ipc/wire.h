@@ -12,13 +12,14 @@
 
 #include "ipc/job.h"
 
-#define RMX_WIRE_VERSION     1u     /* this header's; HELLO carries the range a client speaks */
+#define RMX_WIRE_VERSION     2u     /* this header's; HELLO carries the range a client speaks */
 #define RMX_WIRE_BYTES_MAX   32768u /* no message is longer */
 #define RMX_WIRE_FDS_MAX     32u    /* no message carries more descriptors */
 #define RMX_SUBMIT_JOBS_MAX  16u    /* jobs in one SUBMIT */
 #define RMX_DONE_JOBS_MAX    16u    /* ends in one DONE */
 #define RMX_CREDITS_MAX      1024u  /* a session never holds more */
 #define RMX_STATS_VALUES_MAX 256u   /* counters in one STATS_REPLY */
+#define RMX_CHANNELS_MAX     64u    /* a session never has more */
 
 enum rmx_msg_type {
     /* client -> daemon */
@@ -35,7 +36,12 @@ enum rmx_msg_type {
     RMX_MSG_STATS_REPLY = 10,
     /* both */
     RMX_MSG_GOODBYE = 11, /* the sender will say no more (client), or takes no new jobs (daemon) */
-    RMX_MSG_TYPES = 12,
+    /* client -> daemon */
+    RMX_MSG_CHANNEL = 12, /* asks for a channel; carries its arena (ipc/channel.h) */
+    /* daemon -> client */
+    RMX_MSG_CHANNEL_OPENED = 13, /* answers CHANNEL, in order; carries two bells if status is OK */
+    RMX_MSG_CHANNEL_LOST = 14,   /* its worker died: no job can use it any more */
+    RMX_MSG_TYPES = 15,
 };
 
 /*   0      2      4        8       12
@@ -65,10 +71,10 @@ struct rmx_msg_welcome {
     uint32_t progress_at; /* byte offset of struct rmx_progress_shm[progress_slots] in the arena */
     uint32_t progress_slots;
     uint32_t daemon_pid;
-    uint32_t zero;
+    uint32_t workers; /* that a session's channels can be spread over */
 };
 
-/* followed by head.count specs, and for each spec its input, then its output descriptors */
+/* followed by head.count specs, and for each spec its input, then its output, if a descriptor */
 struct rmx_msg_submit {
     struct rmx_msg_head head;
     struct rmx_job_spec jobs[];
@@ -114,6 +120,27 @@ struct rmx_msg_goodbye {
     uint32_t zero;
 };
 
+struct rmx_msg_channel {
+    struct rmx_msg_head head;
+    uint64_t arena_bytes; /* exact size of the descriptor that comes along */
+};
+
+/* With status OK two descriptors come along: the eventfd the client writes to wake the worker, and
+ * an epoll descriptor that is readable when the worker has rung for the client. */
+struct rmx_msg_channel_opened {
+    struct rmx_msg_head head;
+    uint32_t channel; /* its name in specs from now on; not 0. 0 unless status is OK */
+    uint32_t status;  /* enum rmx_status: OK, BUSY (no worker has room, or none is there now),
+                         OVER_LIMIT (too many channels, or too much memory), PEER_CORRUPT (the
+                         descriptor is not an arena) */
+};
+
+struct rmx_msg_channel_lost {
+    struct rmx_msg_head head;
+    uint32_t channel;
+    uint32_t zero;
+};
+
 /* In the session arena, written by the daemon while a job runs, read by the client when it likes.
  * A slot belongs to a job while `job` says so; values only grow during one job. */
 struct rmx_progress_shm {
@@ -132,6 +159,9 @@ _Static_assert(sizeof(struct rmx_msg_ping) == 24, "wire format");
 _Static_assert(sizeof(struct rmx_done_item) == 280, "wire format");
 _Static_assert(sizeof(struct rmx_msg_credit) == 24, "wire format");
 _Static_assert(sizeof(struct rmx_msg_goodbye) == 24, "wire format");
+_Static_assert(sizeof(struct rmx_msg_channel) == 24, "wire format");
+_Static_assert(sizeof(struct rmx_msg_channel_opened) == 24, "wire format");
+_Static_assert(sizeof(struct rmx_msg_channel_lost) == 24, "wire format");
 _Static_assert(sizeof(struct rmx_progress_shm) == 32, "wire format");
 _Static_assert(sizeof(struct rmx_msg_submit) + RMX_SUBMIT_JOBS_MAX * sizeof(struct rmx_job_spec) <=
                    RMX_WIRE_BYTES_MAX,

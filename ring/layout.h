@@ -89,7 +89,8 @@ enum rmx_chunk_flags {
     RMX_CHUNK_END = 1u << 0,   /* the stream ends after these bytes */
     RMX_CHUNK_ERROR = 1u << 1, /* the stream broke after these bytes: see error */
     RMX_CHUNK_FLUSH = 1u << 2, /* a reader downstream waits for these bytes: do not coalesce */
-    RMX_CHUNK_FLAGS_ALL = (1u << 3) - 1,
+    RMX_CHUNK_NAME = 1u << 3,  /* the payload is the name of the file `part`, which begins anew */
+    RMX_CHUNK_FLAGS_ALL = (1u << 4) - 1,
 };
 
 /* An entry of a mail ring: a word between two processes.

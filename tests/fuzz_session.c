@@ -111,8 +111,8 @@ static size_t seed_for_daemon(uint8_t *data)
     data[0] = 1;
     set_word(data, at, 64, offsetof(struct rmx_msg_hello, version_min), 1);
     set_word(data, at, 64, offsetof(struct rmx_msg_hello, version_max), 1);
-    at = put(data, at, RMX_MSG_SUBMIT, 16 + 1648, 1);
-    set_word(data, at, 1648, offsetof(struct rmx_job_spec, inputs), 0x0101);
+    at = put(data, at, RMX_MSG_SUBMIT, 16 + 1704, 1);
+    set_word(data, at, 1704, offsetof(struct rmx_job_spec, inputs), 0x0101);
     at = put(data, at, RMX_MSG_PING, 24, 0);
     at = put(data, at, RMX_MSG_CANCEL, 24, 0);
     at = put(data, at, RMX_MSG_STATS, 16, 0);

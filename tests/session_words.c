@@ -19,7 +19,7 @@ static uint32_t fixed_bytes(uint32_t type)
 
 uint32_t item_bytes(uint32_t type)
 {
-    return type == RMX_MSG_SUBMIT        ? 1648
+    return type == RMX_MSG_SUBMIT        ? 1704
            : type == RMX_MSG_DONE        ? 280
            : type == RMX_MSG_STATS_REPLY ? 8
                                          : 0;

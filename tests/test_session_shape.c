@@ -133,13 +133,13 @@ Test(session_shape, welcome_offers_what_fits_its_arena)
     assert_lies(CLIENT, &message);
     message.welcome.progress_at = UINT32_MAX - 7;
     assert_lies(CLIENT, &message);
-    make_any(RMX_MSG_WELCOME)->welcome.version = 2;
+    make_any(RMX_MSG_WELCOME)->welcome.version = 3;
     assert_lies(CLIENT, &message);
     make_any(RMX_MSG_WELCOME)->welcome.version = 0;
     assert_lies(CLIENT, &message);
     make_any(RMX_MSG_WELCOME)->welcome.features = 1;
     assert_lies(CLIENT, &message);
-    make_any(RMX_MSG_WELCOME)->welcome.zero = 1;
+    make_any(RMX_MSG_WELCOME)->welcome.workers = 0;
     assert_lies(CLIENT, &message);
     make_any(RMX_MSG_WELCOME)->welcome.credits = RMX_CREDITS_MAX + 1;
     assert_lies(CLIENT, &message);
