@@ -6,12 +6,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "ring/base.h"
@@ -115,38 +117,55 @@ int rmx_region_prefault(const struct rmx_region *region)
     return error;
 }
 
-/* Can this descriptor be mapped without trusting who sent it? */
+/* Can memory behind this descriptor go away, or stay away, under who maps it? */
 static bool is_safe_to_map(int fd)
 {
     int mode = fcntl(fd, F_GETFL);
     int seals = fcntl(fd, F_GET_SEALS);
+    struct statfs home;
 
     return mode >= 0 && (mode & O_ACCMODE) == O_RDWR && seals >= 0 &&
-           (seals & SEALS_NEEDED) == SEALS_NEEDED && (seals & SEALS_REFUSED) == 0;
+           (seals & SEALS_NEEDED) == SEALS_NEEDED && (seals & SEALS_REFUSED) == 0 &&
+           /* Where no huge page is left for it, touching it would kill us. */
+           fstatfs(fd, &home) == 0 && home.f_type != HUGETLBFS_MAGIC;
+}
+
+/* Its size, or -EBADMSG if a stranger's descriptor may not be mapped. */
+static ssize_t size_if_safe(int fd)
+{
+    struct stat st;
+
+    if (!is_safe_to_map(fd) || fstat(fd, &st) < 0 || st.st_size <= 0 ||
+        (size_t)st.st_size % page_bytes() != 0) {
+        return -EBADMSG;
+    }
+    return st.st_size;
+}
+
+int rmx_region_check(int fd, size_t size_bytes)
+{
+    ssize_t size = size_if_safe(fd);
+
+    return size > 0 && (size_t)size == size_bytes ? 0 : -EBADMSG;
 }
 
 int rmx_region_adopt(
     struct rmx_region *region, int *fd, size_t size_bytes_min, size_t size_bytes_max)
 {
-    struct stat st;
-    size_t size;
+    ssize_t size = size_if_safe(*fd);
     void *base;
 
-    if (!is_safe_to_map(*fd) || fstat(*fd, &st) < 0 || st.st_size <= 0) {
+    if (size < 0 || (size_t)size < size_bytes_min || (size_t)size > size_bytes_max) {
         return -EBADMSG;
     }
-    size = (size_t)st.st_size;
-    if (size < size_bytes_min || size > size_bytes_max || size % page_bytes() != 0) {
-        return -EBADMSG;
-    }
-    base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, *fd, 0);
+    base = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, *fd, 0);
     if (base == MAP_FAILED) {
         return -errno;
     }
     *region = (struct rmx_region){
         .fd = rmx_take_fd(fd), /* *fd is now -1 */
         .base = base,
-        .size = size,
+        .size = (size_t)size,
     };
     return 0;
 }

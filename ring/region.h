@@ -45,9 +45,15 @@ int rmx_region_prefault(const struct rmx_region *region);
  * read. Asking for huge pages is a wish: only this tells what came of it. */
 uint64_t rmx_region_huge_bytes(const struct rmx_region *region);
 
+/* May a descriptor from a stranger be adopted? For who hands it on without mapping it. Returns 0,
+ * or -EBADMSG: not a memfd; not sealed against a change of size, or sealed against writing; not
+ * open for reading and writing; of huge pages (touching one that is not there kills); not whole
+ * pages; or not of exactly size_bytes. What is 0 once stays 0: nothing of it can change. */
+int rmx_region_check(int fd, size_t size_bytes);
+
 /* Maps a region somebody else created. On success takes *fd (which becomes -1); on failure *fd and
  * *region are untouched. Returns 0, or
- *   -EBADMSG  not a memfd, not sealed, not writable, or its size is not in the stated bounds
+ *   -EBADMSG  as rmx_region_check(), or its size is not in the stated bounds
  *   -ENOMEM   no room for the mapping */
 int rmx_region_adopt(
     struct rmx_region *region, int *fd, size_t size_bytes_min, size_t size_bytes_max);

@@ -44,6 +44,16 @@ static void expect_refused(int fd, size_t min, size_t max)
     cr_assert(other.fd == -1 && other.base == NULL, "untouched on failure");
 }
 
+/* Whatever its size is said to be. */
+static void expect_no_arena(int fd)
+{
+    struct stat st = { .st_size = 0 };
+
+    (void)fstat(fd, &st);
+    cr_assert_eq(rmx_region_check(fd, (size_t)st.st_size), -EBADMSG);
+    expect_refused(fd, 0, SIZE_MAX);
+}
+
 Test(region, has_its_size_in_memory_that_is_really_there)
 {
     struct stat st;
@@ -210,15 +220,25 @@ Test(region, of_a_size_out_of_bounds_is_refused)
     expect_refused(region.fd, 0, BYTES - 1);
 }
 
+Test(region, is_checked_for_its_exact_size_and_not_touched)
+{
+    cr_assert_eq(rmx_region_check(region.fd, BYTES), 0);
+    cr_assert_eq(rmx_region_check(region.fd, BYTES - 1), -EBADMSG);
+    cr_assert_eq(rmx_region_check(region.fd, BYTES + 4096), -EBADMSG);
+    cr_assert_eq(rmx_region_check(region.fd, 0), -EBADMSG);
+    cr_assert_eq(rmx_region_check(region.fd, SIZE_MAX), -EBADMSG);
+    cr_assert_geq(fcntl(region.fd, F_GETFD), 0, "still open");
+}
+
 Test(region, that_is_not_a_memfd_is_refused)
 {
     rmx_autofd int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     int ends[2];
 
     cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
-    expect_refused(file, 0, SIZE_MAX);
-    expect_refused(ends[0], 0, SIZE_MAX);
-    expect_refused(-1, 0, SIZE_MAX);
+    expect_no_arena(file);
+    expect_no_arena(ends[0]);
+    expect_no_arena(-1);
     rmx_base_close(&ends[0]);
     rmx_base_close(&ends[1]);
 }
@@ -241,7 +261,7 @@ Test(region, without_all_its_seals_is_refused)
     for (size_t i = 0; i < sizeof(seals) / sizeof(seals[0]); i++) {
         rmx_autofd int fd = sealed(BYTES, seals[i]);
 
-        expect_refused(fd, 0, SIZE_MAX);
+        expect_no_arena(fd);
     }
 }
 
@@ -255,9 +275,21 @@ Test(region, that_cannot_be_written_is_refused)
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", region.fd);
     read_only = open(path, O_RDONLY | O_CLOEXEC);
     cr_assert_geq(read_only, 0);
-    expect_refused(sealed_now, 0, SIZE_MAX);
-    expect_refused(sealed_later, 0, SIZE_MAX);
-    expect_refused(read_only, 0, SIZE_MAX);
+    expect_no_arena(sealed_now);
+    expect_no_arena(sealed_later);
+    expect_no_arena(read_only);
+}
+
+Test(region, of_pages_that_may_be_missing_is_refused)
+{
+    rmx_autofd int fd = memfd_create("rmx-test", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
+
+    if (fd < 0) {
+        cr_skip_test("no huge pages here: %s", strerror(errno));
+    }
+    cr_assert_eq(ftruncate(fd, 64 << 20), 0);
+    cr_assert_eq(fcntl(fd, F_ADD_SEALS, SEALS), 0);
+    expect_no_arena(fd);
 }
 
 Test(region, that_is_empty_or_no_whole_pages_is_refused)
@@ -265,8 +297,8 @@ Test(region, that_is_empty_or_no_whole_pages_is_refused)
     rmx_autofd int empty = sealed(0, SEALS);
     rmx_autofd int odd = sealed(5000, SEALS);
 
-    expect_refused(empty, 0, SIZE_MAX);
-    expect_refused(odd, 0, SIZE_MAX);
+    expect_no_arena(empty);
+    expect_no_arena(odd);
 }
 
 Test(region, ends_quietly_when_empty_and_twice)

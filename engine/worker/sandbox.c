@@ -28,7 +28,7 @@
 static const char *const allowed[] = {
     /* talk */
     "read", "write", "readv", "writev", "recvmsg", "sendmsg", "ppoll", "poll", "close", "lseek",
-    "fstat",
+    "fstat", "fstatfs",
     /* memory; mmap and mprotect are below */
     "munmap", "madvise", "mremap", "brk",
     /* time and turns */
