@@ -127,7 +127,9 @@ static void run(const struct tool *tool, struct rmx_job_result *result)
     AVIOContext *output = open_io(&out, 1, tool->stream_out);
     uint64_t start = now_ns();
 
-    rmx_remux_run(&tool->spec, input, output, result);
+    const struct rmx_outlet outlet = { .io = output };
+
+    rmx_remux_run(&tool->spec, input, &outlet, result);
     result->run_ns = now_ns() - start;
     result->bytes_in = in.bytes;
     result->bytes_out = out.bytes;

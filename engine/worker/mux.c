@@ -172,9 +172,10 @@ static void delay_header_for_ac3(struct rmx_mux *mux)
 }
 
 enum rmx_status rmx_mux_open(struct rmx_mux *mux, const AVFormatContext *demuxer,
-    const struct rmx_streams *streams, AVIOContext *output, const struct rmx_job_spec *spec,
-    struct rmx_words *words)
+    const struct rmx_streams *streams, const struct rmx_outlet *outlet,
+    const struct rmx_job_spec *spec, struct rmx_words *words)
 {
+    AVIOContext *output = outlet->io;
     const struct rmx_format *format = rmx_format_find(spec->format);
 
     mux->context = new_context(format->muxer, output, spec->flags & RMX_JOB_BITEXACT, words);

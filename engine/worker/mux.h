@@ -12,6 +12,7 @@
 #include <libavcodec/bsf.h>
 #include <libavformat/avformat.h>
 
+#include "engine/worker/outlet.h"
 #include "engine/worker/streams.h"
 #include "engine/worker/timing.h"
 #include "engine/worker/words.h"
@@ -39,8 +40,8 @@ struct rmx_mux {
 /* Makes the context and its streams; writes nothing. Returns OK, or NEEDS_SEEKABLE_OUTPUT,
  * BAD_OPTION, UNSUPPORTED, OVER_LIMIT with the reason in words. What is half made, fini frees. */
 enum rmx_status rmx_mux_open(struct rmx_mux *mux, const AVFormatContext *demuxer,
-    const struct rmx_streams *streams, AVIOContext *output, const struct rmx_job_spec *spec,
-    struct rmx_words *words);
+    const struct rmx_streams *streams, const struct rmx_outlet *outlet,
+    const struct rmx_job_spec *spec, struct rmx_words *words);
 
 /* Tags and chapters, then the container's header. The three below return 0 or AVERROR. */
 int rmx_mux_write_header(

@@ -36,7 +36,8 @@ struct remux {
     const struct rmx_job_spec *spec;
     struct rmx_job_result *result;
     AVIOContext *input;
-    AVIOContext *output;
+    const struct rmx_outlet *outlet;
+    AVIOContext *output; /* the outlet's */
     struct rmx_words words;
     struct rmx_extent extent;
     AVFormatContext *demuxer;
@@ -84,7 +85,7 @@ static enum rmx_status open_output(struct remux *remux)
         return status;
     }
     return rmx_mux_open(
-        &remux->mux, remux->demuxer, &remux->streams, remux->output, remux->spec, &remux->words);
+        &remux->mux, remux->demuxer, &remux->streams, remux->outlet, remux->spec, &remux->words);
 }
 
 static enum rmx_status write_header(struct remux *remux)
@@ -320,10 +321,16 @@ static void report(struct rmx_job_result *result, enum rmx_status status, const 
     memcpy(result->text, remux->words.text, strlen(remux->words.text));
 }
 
-void rmx_remux_run(const struct rmx_job_spec *spec, AVIOContext *input, AVIOContext *output,
-    struct rmx_job_result *result)
+void rmx_remux_run(const struct rmx_job_spec *spec, AVIOContext *input,
+    const struct rmx_outlet *output, struct rmx_job_result *result)
 {
-    struct remux remux = { .spec = spec, .result = result, .input = input, .output = output };
+    struct remux remux = {
+        .spec = spec,
+        .result = result,
+        .input = input,
+        .outlet = output,
+        .output = output->io,
+    };
     enum rmx_status status = RMX_STATUS_OVER_LIMIT;
 
     result->packets_in = 0;

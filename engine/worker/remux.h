@@ -9,6 +9,7 @@
 
 #include <libavformat/avio.h>
 
+#include "engine/worker/outlet.h"
 #include "ipc/job.h"
 
 /* Once per process (in the zygote, before the fork): log callback, allocation limit, warm tables.
@@ -16,9 +17,9 @@
 void rmx_remux_init_process(size_t alloc_max_bytes);
 
 /* Runs one REMUX or PROBE job to its end. spec has passed rmx_job_check(). input->seekable and
- * output->seekable say what the descriptors can do. Fills result's status, cause (0 unless a
+ * output->io->seekable say what the descriptors can do. Fills result's status, cause (0 unless a
  * callback said otherwise), packets_in, packets_out, bytes_expected and text; the other fields
- * belong to the caller. Both contexts stay the caller's; output is flushed. A callback that
+ * belong to the caller. Both contexts stay the caller's; output->io is flushed. A callback that
  * returns AVERROR_EXIT stops the job at the next packet: status CANCELLED, which the caller
  * replaces by what it knows (cancelled, deadline, I/O error).
  *
@@ -29,8 +30,8 @@ void rmx_remux_init_process(size_t alloc_max_bytes);
  * where a stream's index came after the samples; INPUT_IO where a read failed; else BAD_MEDIA.
  * A muxer that refuses a packet ends the job UNSUPPORTED, even where ffmpeg drops the rest and
  * exits 0. text may hold a warning when the status is OK. */
-void rmx_remux_run(const struct rmx_job_spec *spec, AVIOContext *input, AVIOContext *output,
-    struct rmx_job_result *result);
+void rmx_remux_run(const struct rmx_job_spec *spec, AVIOContext *input,
+    const struct rmx_outlet *output, struct rmx_job_result *result);
 
 /* Called by rmx_remux_run() between packets so that a long job lets others have the core. The
  * worker sets it to a fiber yield; the default does nothing. */

@@ -124,7 +124,9 @@ static void move_bytes(
 {
     task->result.status = connect_rings(task, flow, arena);
     if (task->result.status == RMX_STATUS_OK) {
-        rmx_remux_run(&task->spec, task->source.context, task->sink.context, &task->result);
+        const struct rmx_outlet outlet = { .io = task->sink.context };
+
+        rmx_remux_run(&task->spec, task->source.context, &outlet, &task->result);
         settle(task);
     } else {
         end_empty_output(flow, arena);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Where a job's output goes, as the libavformat stage sees it: one stream of bytes, and for muxers
+ * that write several files (HLS, DASH) a way to begin each of them. Worker process, a job's fiber.
+ */
+#ifndef RMX_ENGINE_WORKER_OUTLET_H
+#define RMX_ENGINE_WORKER_OUTLET_H
+
+#include <stdbool.h>
+
+#include <libavformat/avio.h>
+
+struct rmx_outlet {
+    AVIOContext *io;
+    bool spooled; /* a DELIVER pass follows, which puts an MP4's index in front */
+
+    /* NULL: one file is all there is. Begins the file of that name, again if it had one: what was
+     * in it is gone. Returns 0 with *io, or AVERROR. */
+    int (*open_part)(void *owner, const char *name, AVIOContext **io);
+    int (*close_part)(void *owner, AVIOContext *io);
+    void *owner;
+};
+
+#endif
