@@ -117,9 +117,8 @@ static int gather(struct rmx_sink *sink, const uint8_t *bytes, uint32_t wanted)
     return (int)wanted;
 }
 
-static int write_bytes(void *opaque, written_byte *bytes, int size)
+int rmx_sink_write(struct rmx_sink *sink, const unsigned char *bytes, int size)
 {
-    struct rmx_sink *sink = opaque;
     int written = 0;
 
     if (rmx_avio_over(sink->avio)) {
@@ -137,6 +136,11 @@ static int write_bytes(void *opaque, written_byte *bytes, int size)
         written += n;
     }
     return size;
+}
+
+static int write_bytes(void *opaque, written_byte *bytes, int size)
+{
+    return rmx_sink_write(opaque, bytes, size);
 }
 
 static bool in_hand(const struct rmx_sink *sink, uint64_t at)

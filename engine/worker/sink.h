@@ -34,6 +34,9 @@ struct rmx_sink {
 int rmx_sink_init(struct rmx_sink *sink, struct rmx_avio *avio, const struct rmx_chunk_ring *ring,
     bool seekable, bool forward_only);
 
+/* Writes where the stream is. Returns size, or an AVERROR. */
+int rmx_sink_write(struct rmx_sink *sink, const unsigned char *bytes, int size);
+
 /* The job is about to wait for a live input: what was gathered goes out, and the drain is told of
  * all it has not been told of yet. */
 void rmx_sink_push(struct rmx_sink *sink);

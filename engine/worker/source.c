@@ -98,6 +98,12 @@ static int ask_for_seek(struct rmx_source *source)
     return 0;
 }
 
+/* Does the chunk go on with the one stream there is, at `next`? */
+static bool continues(const struct rmx_chunk *chunk, uint64_t next)
+{
+    return chunk->offset == next && chunk->part == 0 && (chunk->flags & RMX_CHUNK_NAME) == 0;
+}
+
 /* Takes the next chunk, waiting for it if there is none. Returns 0 with or without one in hand. */
 static int take_chunk(struct rmx_source *source)
 {
@@ -120,7 +126,7 @@ static int take_chunk(struct rmx_source *source)
         release(source, 1);
         return 0;
     }
-    if (chunk.offset != source->next) {
+    if (!continues(&chunk, source->next)) {
         return corrupt(source);
     }
     source->next += chunk.bytes;
@@ -177,27 +183,118 @@ static int locate(struct rmx_source *source)
     return AVERROR_EXIT;
 }
 
-static int read_bytes(void *opaque, uint8_t *buffer, int wanted)
+int rmx_source_hold(struct rmx_source *source, const unsigned char **bytes)
 {
-    struct rmx_source *source = opaque;
     int error = locate(source);
     uint32_t from;
-    uint32_t bytes;
 
     if (error < 0) {
         return error;
     }
     from = (uint32_t)(source->at - source->held.offset);
-    bytes = source->held.bytes - from;
-    bytes = bytes < (uint32_t)wanted ? bytes : (uint32_t)wanted;
-    memcpy(buffer, rmx_chunk_payload(&source->ring, 0) + from, bytes);
-    source->at += bytes;
-    source->bytes += bytes;
-    if (from + bytes == source->held.bytes) {
+    *bytes = rmx_chunk_payload(&source->ring, 0) + from;
+    return (int)(source->held.bytes - from);
+}
+
+void rmx_source_advance(struct rmx_source *source, uint32_t n)
+{
+    rmx_assert(n <= source->held.offset + source->held.bytes - source->at);
+    source->at += n;
+    source->bytes += n;
+    if (source->at == source->held.offset + source->held.bytes) {
         drop_held(source);
     }
-    return (int)bytes;
 }
+
+static int read_bytes(void *opaque, uint8_t *buffer, int wanted)
+{
+    struct rmx_source *source = opaque;
+    const unsigned char *bytes;
+    int n = rmx_source_hold(source, &bytes);
+
+    if (n <= 0) {
+        return n;
+    }
+    n = n < wanted ? n : wanted;
+    memcpy(buffer, bytes, (size_t)n);
+    rmx_source_advance(source, (uint32_t)n);
+    return n;
+}
+
+/* --- a look ahead ---------------------------------------------------------------------------- */
+
+/* Copies what the first `ready` chunks have of the bytes from `at` on. Returns how many, with
+ * *ended if nothing comes after the last of these chunks, or an AVERROR. */
+static int copy_head(struct rmx_source *source, uint32_t ready, uint64_t at, unsigned char *to,
+    uint32_t wanted, bool *ended)
+{
+    uint64_t next = 0;
+    uint32_t copied = 0;
+
+    *ended = false;
+    for (uint32_t i = 0; i < ready && copied < wanted && !*ended; i++) {
+        struct rmx_chunk chunk;
+        uint64_t from = at + copied;
+
+        if (rmx_chunk_read(&source->ring, i, &chunk) < 0 || !continues(&chunk, next) ||
+            chunk.generation != source->ring.generation) {
+            return corrupt(source);
+        }
+        next += chunk.bytes;
+        *ended = (chunk.flags & (RMX_CHUNK_END | RMX_CHUNK_ERROR)) != 0;
+        if (from >= chunk.offset && from < next) {
+            uint32_t skipped = (uint32_t)(from - chunk.offset);
+            uint32_t n = chunk.bytes - skipped;
+
+            n = n < wanted - copied ? n : wanted - copied;
+            memcpy(to + copied, rmx_chunk_payload(&source->ring, i) + skipped, n);
+            copied += n;
+        }
+    }
+    return (int)copied;
+}
+
+/* Waits until the ring holds more than `ready` chunks; may come back without. */
+static void wait_for_more(struct rmx_source *source, uint32_t ready)
+{
+    struct rmx_ring *ring = &source->ring.ring;
+    uint32_t now = 0;
+
+    source->avio->starve(source->avio->owner);
+    rmx_ring_ask(&ring->shm->consumer_asks);
+    if (rmx_ring_peek(ring, &now) < 0 || now > ready) {
+        rmx_ring_withdraw(&ring->shm->consumer_asks);
+        return; /* who looks next sees it */
+    }
+    source->avio->sleep(source->avio->owner);
+}
+
+int rmx_source_peek(struct rmx_source *source, uint64_t at, void *bytes, uint32_t wanted)
+{
+    uint64_t ring_bytes = (uint64_t)source->ring.ring.slots * source->ring.chunk_bytes;
+
+    rmx_assert(source->bytes == 0 && !source->holding && source->next == 0);
+    if (wanted > ring_bytes || at > ring_bytes - wanted) {
+        return 0;
+    }
+    while (!rmx_avio_over(source->avio)) {
+        uint32_t ready = 0;
+        bool ended = false;
+        int copied;
+
+        if (rmx_ring_peek(&source->ring.ring, &ready) < 0) {
+            return corrupt(source);
+        }
+        copied = copy_head(source, ready, at, bytes, wanted, &ended);
+        if (copied < 0 || (uint32_t)copied == wanted || ended || ready == source->ring.ring.slots) {
+            return copied;
+        }
+        wait_for_more(source, ready);
+    }
+    return AVERROR_EXIT;
+}
+
+/* --- libavformat's side ---------------------------------------------------------------------- */
 
 static int64_t seek(void *opaque, int64_t offset, int whence)
 {

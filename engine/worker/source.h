@@ -38,6 +38,19 @@ struct rmx_source {
 int rmx_source_init(struct rmx_source *source, struct rmx_avio *avio,
     const struct rmx_chunk_ring *ring, uint64_t size, bool seekable);
 
+/* The bytes at hand: sets *bytes to those from `at` on, in the ring's memory, whose producer may
+ * change them at any time: for who moves them and does not look. Waits until there is one. Returns
+ * how many, or an AVERROR: EOF, EXIT, or that of an input that failed. */
+int rmx_source_hold(struct rmx_source *source, const unsigned char **bytes);
+
+/* Moves on by n of the bytes at hand; *bytes is void. */
+void rmx_source_advance(struct rmx_source *source, uint32_t n);
+
+/* Copies bytes of the stream's head, from offset `at` on, and takes none of them: before the first
+ * read only. Waits until there are `wanted`, the stream ends, or the ring is full. Returns how many
+ * it copied, 0 at once for what no such ring holds, or an AVERROR. */
+int rmx_source_peek(struct rmx_source *source, uint64_t at, void *bytes, uint32_t wanted);
+
 /* Accepts one that was zeroed or whose init failed. */
 void rmx_source_fini(struct rmx_source *source);
 

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Which streams are MP4s whose index comes after their samples, told from hand-made heads.
+ */
+#include "engine/worker/index.h"
+
+#include <criterion/criterion.h>
+#include <libavutil/error.h>
+#include <libavutil/intreadwrite.h>
+#include <string.h>
+
+#include "tests/ends.h"
+
+#define SLOTS       4u
+#define CHUNK_BYTES 512u
+
+static unsigned char head[4096];
+static size_t size;
+
+TestSuite(index, .timeout = 30);
+
+static void add_box(const char *type, uint32_t bytes)
+{
+    cr_assert_leq(size + 8, sizeof(head));
+    AV_WB32(head + size, bytes);
+    memcpy(head + size + 4, type, 4);
+    size += bytes < 8 ? 8 : bytes;
+}
+
+static void add_long_box(const char *type, uint64_t bytes)
+{
+    add_box(type, 1);
+    AV_WB64(head + size, bytes);
+    size += 8;
+}
+
+/* What is said of the head as it stands. Afterwards the stream must still be whole. */
+static int look(void)
+{
+    unsigned char copy[sizeof(head)];
+    size_t whole = size < sizeof(head) ? size : sizeof(head);
+    int says;
+
+    ends_open(head, whole, false, SLOTS, CHUNK_BYTES);
+    says = rmx_index_follows(&ends.source);
+    cr_assert_eq(ends.source.bytes, 0);
+    cr_assert_eq(avio_read(ends.source.context, copy, (int)whole), (int)whole);
+    cr_assert_arr_eq(copy, head, whole);
+    ends_close();
+    return says;
+}
+
+Test(index, samples_before_the_index_are_seen)
+{
+    add_box("ftyp", 28);
+    add_box("free", 8);
+    add_box("mdat", 1000);
+    cr_assert_eq(look(), 1);
+}
+
+Test(index, samples_first_of_all_are_seen)
+{
+    add_box("mdat", 1000);
+    cr_assert_eq(look(), 1);
+}
+
+Test(index, long_and_endless_samples_are_seen)
+{
+    add_box("ftyp", 20);
+    add_long_box("mdat", UINT64_C(5000000000));
+    size += 100;
+    cr_assert_eq(look(), 1);
+    size = 0;
+    add_box("ftyp", 20);
+    add_box("mdat", 0);
+    cr_assert_eq(look(), 1);
+}
+
+Test(index, index_in_front_is_seen)
+{
+    add_box("ftyp", 28);
+    add_box("moov", 500);
+    add_box("mdat", 1000);
+    cr_assert_eq(look(), 0);
+}
+
+Test(index, fragment_and_other_streams_are_not_it)
+{
+    add_box("styp", 24);
+    add_box("sidx", 52);
+    add_box("moof", 100);
+    add_box("mdat", 100);
+    cr_assert_eq(look(), 0);
+    memset(head, 0x47, 188);
+    size = 188;
+    cr_assert_eq(look(), 0);
+}
+
+Test(index, empty_samples_say_nothing)
+{
+    add_box("ftyp", 20);
+    add_box("wide", 8);
+    add_box("mdat", 8);
+    add_box("moov", 100);
+    cr_assert_eq(look(), 0);
+}
+
+Test(index, impossible_lengths_say_nothing)
+{
+    for (uint32_t bytes = 2; bytes < 8; bytes++) {
+        size = 0;
+        add_box("ftyp", bytes);
+        add_box("mdat", 100);
+        cr_assert_eq(look(), 0, "%u", bytes);
+    }
+    for (uint64_t bytes = 0; bytes < 16; bytes++) {
+        size = 0;
+        add_long_box("ftyp", bytes);
+        add_box("mdat", 100);
+        cr_assert_eq(look(), 0);
+    }
+    size = 0;
+    add_box("ftyp", 20);
+    add_long_box("free", UINT64_MAX);
+    size += 100;
+    cr_assert_eq(look(), 0);
+    size = 0;
+    add_long_box("free", (uint64_t)INT64_MAX);
+    size += 100;
+    cr_assert_eq(look(), 0);
+}
+
+Test(index, cut_off_head_says_nothing)
+{
+    for (size_t whole = 0; whole < 36; whole++) {
+        size = 0;
+        add_box("ftyp", 28);
+        add_long_box("mdat", 1000);
+        size = whole;
+        cr_assert_eq(look(), 0, "%zu", whole);
+    }
+}
+
+Test(index, endless_row_of_boxes_is_given_up)
+{
+    for (int i = 0; i < 300; i++) {
+        add_box("free", 8);
+    }
+    add_box("mdat", 100);
+    cr_assert_eq(look(), 0);
+}
+
+Test(index, head_larger_than_the_ring_is_not_waited_for)
+{
+    add_box("ftyp", 28);
+    add_box("free", SLOTS * CHUNK_BYTES);
+    ends_open(head, 100, false, SLOTS, CHUNK_BYTES);
+    ends.endless = true;
+    cr_assert_eq(rmx_index_follows(&ends.source), 0);
+    cr_assert_leq(ends.sleeps, 1);
+    ends_close();
+}
+
+Test(index, full_ring_of_small_chunks_is_not_waited_for)
+{
+    add_box("ftyp", 28);
+    add_box("mdat", 100);
+    ends_open(head, size, false, SLOTS, CHUNK_BYTES);
+    ends.feed_bytes_max = 7;
+    cr_assert_eq(rmx_index_follows(&ends.source), 0);
+    ends_close();
+}
+
+Test(index, head_that_comes_byte_by_byte_is_waited_for)
+{
+    add_box("ftyp", 28);
+    add_box("free", 8);
+    add_box("mdat", 100);
+    ends_open(head, size, false, 64, CHUNK_BYTES);
+    ends.feed_bytes_max = 1;
+    cr_assert_eq(rmx_index_follows(&ends.source), 1);
+    ends_close();
+}
+
+Test(index, input_that_can_seek_is_not_looked_at)
+{
+    add_box("mdat", 100);
+    ends_open(head, size, true, SLOTS, CHUNK_BYTES);
+    cr_assert_eq(rmx_index_follows(&ends.source), 0);
+    cr_assert_eq(ends.sleeps, 0);
+    ends_close();
+}
+
+Test(index, stop_ends_the_wait)
+{
+    add_box("ftyp", 28);
+    ends_open(head, size, false, SLOTS, CHUNK_BYTES);
+    ends.endless = true; /* more never comes: the feed stops the job */
+    cr_assert_eq(rmx_index_follows(&ends.source), AVERROR_EXIT);
+    cr_assert_eq(ends.avio.status, RMX_STATUS_CANCELLED);
+    ends_close();
+}
+
+Test(index, feed_that_lies_is_PEER_CORRUPT)
+{
+    add_box("mdat", 100);
+    ends_open(head, size, false, SLOTS, CHUNK_BYTES);
+    ends.lie = true;
+    cr_assert_eq(rmx_index_follows(&ends.source), AVERROR_EXIT);
+    cr_assert_eq(ends.avio.status, RMX_STATUS_PEER_CORRUPT);
+    ends_close();
+}
