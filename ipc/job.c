@@ -66,6 +66,12 @@ static int refuse(enum rmx_status status, const char *sentence, const char **why
 
 static int check_numbers(const struct rmx_job_spec *spec, const char **why)
 {
+    static const uint32_t flags_of[] = {
+        [RMX_JOB_REMUX] = RMX_JOB_FLAGS_ALL,
+        [RMX_JOB_PROBE] = RMX_JOB_BITEXACT | RMX_JOB_ALLOW_TRUNCATED | RMX_JOB_SEEKABLE_INPUT |
+                          RMX_JOB_POSITIONAL | RMX_JOB_SPOOL,
+        [RMX_JOB_NOOP] = 0,
+    };
     unsigned ports = spec->kind == RMX_JOB_NOOP ? 0 : 1;
 
     if (spec->job == 0) {
@@ -74,8 +80,8 @@ static int check_numbers(const struct rmx_job_spec *spec, const char **why)
     if (spec->kind < RMX_JOB_REMUX || spec->kind > RMX_JOB_NOOP) {
         return refuse(RMX_STATUS_BAD_JOB, "kind: not a kind of job", why);
     }
-    if (spec->flags & ~(uint32_t)RMX_JOB_FLAGS_ALL) {
-        return refuse(RMX_STATUS_BAD_JOB, "flags: a bit that has no meaning is set", why);
+    if (spec->flags & ~flags_of[spec->kind]) {
+        return refuse(RMX_STATUS_BAD_JOB, "flags: one that means nothing for this kind", why);
     }
     if (spec->class_ >= RMX_CLASSES) {
         return refuse(RMX_STATUS_BAD_JOB, "class: not a class", why);
@@ -107,13 +113,17 @@ static bool is_no_ring(const struct rmx_job_ring *ring)
 
 static int check_input_port(const struct rmx_job_spec *spec, const char **why)
 {
-    if (spec->input_port > RMX_JOB_RING || (spec->inputs == 0 && spec->input_port != 0)) {
+    if (spec->input_port > RMX_JOB_RING || spec->input_port > spec->inputs) {
         return refuse(RMX_STATUS_BAD_JOB, "input_port: not a kind of input", why);
     }
     if (spec->input_port == RMX_JOB_RING) {
-        return is_ring(&spec->input_ring)
-                   ? 0
-                   : refuse(RMX_STATUS_BAD_JOB, "input_ring: not a place for a ring", why);
+        if (!is_ring(&spec->input_ring)) {
+            return refuse(RMX_STATUS_BAD_JOB, "input_ring: not a place for a ring", why);
+        }
+        if (spec->input_bytes > INT64_MAX && spec->input_bytes != UINT64_MAX) {
+            return refuse(RMX_STATUS_BAD_JOB, "input_bytes: more than a stream has", why);
+        }
+        return 0;
     }
     if (!is_no_ring(&spec->input_ring) || spec->input_bytes != 0 ||
         spec->flags & RMX_JOB_SEEKABLE_INPUT) {
@@ -125,7 +135,7 @@ static int check_input_port(const struct rmx_job_spec *spec, const char **why)
 
 static int check_output_port(const struct rmx_job_spec *spec, const char **why)
 {
-    if (spec->output_port > RMX_JOB_RING || (spec->outputs == 0 && spec->output_port != 0)) {
+    if (spec->output_port > RMX_JOB_RING || spec->output_port > spec->outputs) {
         return refuse(RMX_STATUS_BAD_JOB, "output_port: not a kind of output", why);
     }
     if (spec->output_port == RMX_JOB_RING) {
@@ -140,19 +150,15 @@ static int check_output_port(const struct rmx_job_spec *spec, const char **why)
     return 0;
 }
 
-static int check_ports(const struct rmx_job_spec *spec, const char **why)
+static int check_channel(const struct rmx_job_spec *spec, const char **why)
 {
     bool rings = spec->input_port == RMX_JOB_RING || spec->output_port == RMX_JOB_RING;
-    int status = check_input_port(spec, why);
 
-    status = status != 0 ? status : check_output_port(spec, why);
-    if (status != 0) {
-        return status;
+    if (rings != (spec->channel != 0)) {
+        return refuse(RMX_STATUS_BAD_JOB, "channel: of a job's rings, and only theirs", why);
     }
-    if (rings != (spec->channel != 0) || (!rings && spec->channel_flow != 0) ||
-        spec->channel_flow >= RMX_CHANNEL_FLOWS_MAX) {
-        return refuse(
-            RMX_STATUS_BAD_JOB, "channel, channel_flow: not where the job's rings are", why);
+    if (spec->channel_flow >= (rings ? RMX_CHANNEL_FLOWS_MAX : 1)) {
+        return refuse(RMX_STATUS_BAD_JOB, "channel_flow: not a number in a channel", why);
     }
     return 0;
 }
@@ -160,18 +166,17 @@ static int check_ports(const struct rmx_job_spec *spec, const char **why)
 static int check_live(const struct rmx_job_spec *spec, const char **why)
 {
     bool live = spec->flags & RMX_JOB_LIVE;
+    bool per_packet = live && spec->fragment_us == RMX_JOB_FRAGMENT_PACKET;
+    uint32_t most = live ? RMX_JOB_WAIT_US_MAX : 0;
 
-    if (spec->kind != RMX_JOB_REMUX && spec->flags & (RMX_JOB_LIVE | RMX_JOB_PARTS)) {
-        return refuse(RMX_STATUS_BAD_JOB, "flags: LIVE and PARTS are for a REMUX", why);
-    }
     if (live && spec->flags & RMX_JOB_SPOOL) {
         return refuse(RMX_STATUS_BAD_JOB, "flags: what is spooled cannot be LIVE", why);
     }
-    if ((!live && (spec->interleave_us != 0 || spec->fragment_us != 0)) ||
-        spec->interleave_us > RMX_JOB_WAIT_US_MAX ||
-        (spec->fragment_us > RMX_JOB_WAIT_US_MAX && spec->fragment_us != RMX_JOB_FRAGMENT_PACKET)) {
-        return refuse(RMX_STATUS_BAD_JOB,
-            "interleave_us, fragment_us: for a LIVE job, at most a minute", why);
+    if (spec->interleave_us > most) {
+        return refuse(RMX_STATUS_BAD_JOB, "interleave_us: of a LIVE job, at most a minute", why);
+    }
+    if (spec->fragment_us > most && !per_packet) {
+        return refuse(RMX_STATUS_BAD_JOB, "fragment_us: of a LIVE job, at most a minute", why);
     }
     return 0;
 }
@@ -314,7 +319,9 @@ int rmx_job_check(const struct rmx_job_spec *spec, const char **why)
 {
     static int (*const checks[])(const struct rmx_job_spec *, const char **) = {
         check_numbers,
-        check_ports,
+        check_input_port,
+        check_output_port,
+        check_channel,
         check_live,
         check_input_format,
         check_format,
@@ -348,19 +355,41 @@ uint32_t rmx_job_descriptors(const struct rmx_job_spec *spec)
            (spec->output_port == RMX_JOB_DESCRIPTOR ? spec->outputs : 0u);
 }
 
+/* What "+a-b" (change) or "a+b" (set to just these) makes of one flag. */
+static bool apply_flags(const char *value, const char *flag, bool before)
+{
+    bool on = before;
+
+    while (*value) {
+        size_t signs = strspn(value, "+-");
+        const char *name = value + signs;
+        size_t length = strcspn(name, "+-");
+        bool named = length == strlen(flag) && strncmp(name, flag, length) == 0;
+
+        if (signs == 0) {
+            on = named;
+        } else if (named) {
+            on = name[-1] == '+';
+        }
+        value = name + length;
+    }
+    return on;
+}
+
 bool rmx_job_wants_faststart(const struct rmx_job_spec *spec)
 {
     static const char key[] = "movflags=";
+    const struct rmx_format *format = rmx_format_find(spec->format);
     const char *pair;
     size_t at = 0;
     bool wants = false;
 
     while (rmx_job_next_option(spec, &at, &pair)) {
         if (strncmp(pair, key, sizeof(key) - 1) == 0) {
-            wants = strstr(pair, "faststart") != NULL && strstr(pair, "-faststart") == NULL;
+            wants = apply_flags(pair + sizeof(key) - 1, "faststart", wants);
         }
     }
-    return wants;
+    return wants && format != NULL && format->patch == RMX_PATCH_ALWAYS;
 }
 
 int rmx_job_next_option(const struct rmx_job_spec *spec, size_t *cursor, const char **pair)

@@ -125,7 +125,9 @@ _Static_assert(sizeof(struct rmx_job_result) == 272, "wire format");
  * must be private memory: it is read more than once.
  *
  * A field that means nothing for the kind of job must be empty, so that it can mean something
- * later: PROBE has no format and no maps; NOOP also has no input_format and no options.
+ * later: PROBE has no format and no maps, is not LIVE and has one file; NOOP also has no
+ * input_format, no options and no flags; what rings have, a job without them has not. Whether a
+ * ring lies inside its arena, and apart from others, is for who knows the arena's size.
  * Returns 0, or a status as a positive value, with *why set to a static sentence that names the
  * field: BAD_OPTION for options, UNSUPPORTED for a well-formed format that is not in
  * ipc/format.def, BAD_JOB for all else. */
@@ -140,8 +142,9 @@ int rmx_job_check_result(const struct rmx_job_result *result);
 /* How many descriptors come along with such a job. */
 uint32_t rmx_job_descriptors(const struct rmx_job_spec *spec);
 
-/* Do its options ask for the index of an MP4 in front ("movflags=+faststart")? Only for a spec that
- * rmx_job_check() passed. */
+/* Do its options ask for the index of an MP4 in front ("movflags=+faststart"), in a format that has
+ * one to move? They are read as the muxer reads them: "+a-b" changes what those before it said,
+ * "a+b" sets it. Only for a spec that rmx_job_check() passed. */
 bool rmx_job_wants_faststart(const struct rmx_job_spec *spec);
 
 /* Is all of an array text: printable ASCII, then NUL, then zeros? The rule for every fixed string

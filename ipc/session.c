@@ -69,8 +69,8 @@ static const struct rule rules[RMX_SESSION_SIDES][RMX_MSG_TYPES] = {
         [RMX_MSG_CREDIT]      = { OPEN,          OPEN | LEAVING, OF(credit),  0,     0,      0 },
         [RMX_MSG_PONG]        = { ENDINGS,       ENDINGS,        OF(ping),    0,     0,      0 },
         [RMX_MSG_STATS_REPLY] = { ENDINGS,       ENDINGS,        OF(head),    VALUE, VALUES, 0 },
-        [RMX_MSG_CHANNEL_OPENED] = { ENDINGS,    ENDINGS,        OF(channel_opened), 0, 0,   BELLS },
-        [RMX_MSG_CHANNEL_LOST]   = { ENDINGS,    ENDINGS,        OF(channel_lost),   0, 0,   0 },
+        [RMX_MSG_CHANNEL_OPENED] = { ENDINGS, ENDINGS, OF(channel_opened), 0, 0, BELLS },
+        [RMX_MSG_CHANNEL_LOST] = { ENDINGS,      ENDINGS,   OF(channel_lost), 0,     0,      0 },
         [RMX_MSG_GOODBYE]     = { EVER | BROKEN, EVER,           OF(goodbye), 0,     0,      0 },
     },
 };
@@ -292,6 +292,18 @@ static void enter(struct rmx_session *session, enum rmx_session_state state)
     session->state = state;
 }
 
+/* How many CHANNELs wait for an answer after this message; UINT32_MAX if there cannot be so many or
+ * so few. */
+static uint32_t channels_due(const struct rmx_session *session, uint16_t type)
+{
+    uint32_t due = session->channels_due;
+
+    if (type == RMX_MSG_CHANNEL) {
+        return due < RMX_CHANNELS_MAX ? due + 1 : UINT32_MAX;
+    }
+    return type == RMX_MSG_CHANNEL_OPENED ? due - 1 : due; /* 0 - 1 is UINT32_MAX */
+}
+
 void rmx_session_init(struct rmx_session *session, enum rmx_session_side side)
 {
     *session = (struct rmx_session){ .side = side, .state = HELLO_DUE };
@@ -305,6 +317,7 @@ int rmx_session_receive(
     const struct rule *rule = rule_of(sender, message, bytes, fds);
     struct rmx_msg_head head;
     uint32_t credits;
+    uint32_t due;
 
     if (!rule || !(rule->heard_in & session->state)) {
         enter(session, BROKEN);
@@ -312,11 +325,13 @@ int rmx_session_receive(
     }
     memcpy(&head, message, sizeof(head));
     credits = credits_in(message, &head);
-    if (credits > RMX_CREDITS_MAX - session->credits) {
+    due = channels_due(session, head.type);
+    if (credits > RMX_CREDITS_MAX - session->credits || due == UINT32_MAX) {
         enter(session, BROKEN);
         return -EPROTO;
     }
     session->credits += credits;
+    session->channels_due = due;
     enter(session, next_state(session->state, sender, message, head.type));
     return head.type;
 }
@@ -335,6 +350,8 @@ void rmx_session_sent(struct rmx_session *session, const void *message, size_t b
     memcpy(&head, message, sizeof(head));
     rmx_assert(head.bytes == bytes);
     rmx_assert(rmx_session_may_send(session, head.type) == 0);
+    session->channels_due = channels_due(session, head.type);
+    rmx_assert(session->channels_due <= RMX_CHANNELS_MAX);
     enter(session, next_state(session->state, session->side, message, head.type));
 }
 
@@ -360,10 +377,9 @@ uint32_t rmx_session_grant(struct rmx_session *session, uint32_t n)
 
 int rmx_session_version(const struct rmx_msg_hello *hello)
 {
-    if (hello->version_min > RMX_WIRE_VERSION || hello->version_max == 0) {
-        return -EPROTONOSUPPORT;
-    }
-    return (int)(hello->version_max < RMX_WIRE_VERSION ? hello->version_max : RMX_WIRE_VERSION);
+    bool spoken = hello->version_min <= RMX_WIRE_VERSION && hello->version_max >= RMX_WIRE_VERSION;
+
+    return spoken ? (int)RMX_WIRE_VERSION : -EPROTONOSUPPORT;
 }
 
 const char *rmx_session_state_name(enum rmx_session_state state)

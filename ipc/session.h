@@ -50,6 +50,8 @@ struct rmx_session {
     enum rmx_session_state state;
     uint32_t credits; /* jobs the client may submit now; private, never above RMX_CREDITS_MAX */
     uint64_t refused; /* credits asked for and not there */
+    uint32_t channels_due; /* CHANNELs said or heard and not yet answered, at most
+                              RMX_CHANNELS_MAX */
 };
 
 void rmx_session_init(struct rmx_session *session, enum rmx_session_side side);
@@ -60,12 +62,13 @@ void rmx_session_init(struct rmx_session *session, enum rmx_session_side side);
  * legal shape, but for a job's spec, which rmx_job_check() judges, since a bad job is no broken
  * session. Otherwise -EPROTO, and the state is BROKEN: unknown type; wrong size, count or number
  * of descriptors; not legal from the other side in this state; a word that must be 0 is not; a
- * field out of its range; more credits than RMX_CREDITS_MAX. */
+ * field out of its range; more credits than RMX_CREDITS_MAX; a CHANNEL_OPENED that answers no
+ * CHANNEL, or more than RMX_CHANNELS_MAX of these unanswered. */
 int rmx_session_receive(
     struct rmx_session *session, const void *message, size_t bytes, uint32_t fds);
 
-/* May we say this type now? Returns 0, or -EPROTO: a client must ask before SUBMIT, which
- * DRAINING forbids. */
+/* May we say this type now? Returns 0, or -EPROTO: a client must ask before SUBMIT and CHANNEL,
+ * which DRAINING forbids. */
 int rmx_session_may_send(const struct rmx_session *session, uint32_t type);
 
 /* Moves the state for a message we sent (or queued for good). Asserts that we might, and that
@@ -83,7 +86,7 @@ int rmx_session_spend(struct rmx_session *session, uint32_t n);
  * it spent for a SUBMIT it then could not send. */
 uint32_t rmx_session_grant(struct rmx_session *session, uint32_t n);
 
-/* The version both speak: the highest of HELLO's range that is not above RMX_WIRE_VERSION.
+/* The version both speak: RMX_WIRE_VERSION, if it is in HELLO's range; no other is spoken here.
  * Returns it (> 0), or -EPROTONOSUPPORT; the daemon then says GOODBYE UNSUPPORTED. */
 int rmx_session_version(const struct rmx_msg_hello *hello);
 

@@ -129,10 +129,11 @@ struct rmx_msg_channel {
  * an epoll descriptor that is readable when the worker has rung for the client. */
 struct rmx_msg_channel_opened {
     struct rmx_msg_head head;
-    uint32_t channel; /* its name in specs from now on; not 0. 0 unless status is OK */
+    uint32_t channel; /* its name in specs from now on; not 0, and not that of another channel the
+                         session has or had. 0 unless status is OK */
     uint32_t status;  /* enum rmx_status: OK, BUSY (no worker has room, or none is there now),
                          OVER_LIMIT (too many channels, or too much memory), PEER_CORRUPT (the
-                         descriptor is not an arena) */
+                         descriptor is not an arena), DRAINING */
 };
 
 struct rmx_msg_channel_lost {

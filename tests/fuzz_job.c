@@ -6,10 +6,12 @@
  */
 #include <string.h>
 
+#include "ipc/channel.h"
 #include "ipc/format.h"
 #include "ipc/job.h"
 #include "ipc/status.h"
 #include "ring/base.h"
+#include "ring/chunk.h"
 #include "tests/fuzz_drive.h"
 
 static void use(const struct rmx_job_spec *spec)
@@ -30,6 +32,26 @@ static void use(const struct rmx_job_spec *spec)
         bytes += strlen(pair) + 1;
     }
     rmx_assert(bytes == cursor && bytes <= sizeof(spec->options));
+    (void)rmx_job_wants_faststart(spec);
+}
+
+/* What the lane and the worker will take for granted of its rings. */
+static void use_rings(const struct rmx_job_spec *spec)
+{
+    const struct rmx_job_ring *rings[] = { &spec->input_ring, &spec->output_ring };
+    bool there[] = { spec->input_port == RMX_JOB_RING, spec->output_port == RMX_JOB_RING };
+
+    for (size_t i = 0; i < 2; i++) {
+        size_t bytes = rmx_chunk_ring_bytes(rings[i]->slots, rings[i]->chunk_bytes);
+
+        rmx_assert((bytes > 0) == there[i]);
+        rmx_assert((rings[i]->at >= RMX_CHANNEL_RINGS_AT) == there[i]);
+        rmx_assert(rings[i]->at % RMX_CHUNK_ALIGN == 0 && rings[i]->at + bytes >= bytes);
+    }
+    rmx_assert((spec->channel != 0) == (there[0] || there[1]));
+    rmx_assert(spec->channel_flow < RMX_CHANNEL_FLOWS_MAX);
+    rmx_assert(
+        rmx_job_descriptors(spec) == (uint32_t)spec->inputs + spec->outputs - there[0] - there[1]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -44,6 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (status == 0) {
         rmx_assert(!why);
         use(spec);
+        use_rings(spec);
     } else {
         rmx_assert(status == RMX_STATUS_BAD_JOB || status == RMX_STATUS_BAD_OPTION ||
                    status == RMX_STATUS_UNSUPPORTED);
@@ -61,6 +84,16 @@ size_t fuzz_seed(unsigned n, uint8_t *data)
     struct rmx_job_spec spec = { .job = n + 1, .kind = RMX_JOB_REMUX, .inputs = 1, .outputs = 1 };
 
     memcpy(spec.format, names[n % 4], strlen(names[n % 4]));
+    if (n & 4) {
+        spec.input_port = RMX_JOB_RING;
+        spec.output_port = RMX_JOB_RING;
+        spec.channel = n;
+        spec.channel_flow = n;
+        spec.input_ring = (struct rmx_job_ring){ RMX_CHANNEL_RINGS_AT, 16, 4096 };
+        spec.output_ring = (struct rmx_job_ring){ RMX_CHANNEL_RINGS_AT + 81920, 16, 4096 };
+        spec.flags = RMX_JOB_SEEKABLE_INPUT | RMX_JOB_POSITIONAL | RMX_JOB_LIVE;
+        spec.fragment_us = RMX_JOB_FRAGMENT_PACKET;
+    }
     for (unsigned i = 0; i < n % 3; i++) {
         rmx_assert(rmx_job_add_map(&spec, "-m:language:eng?") == 0);
         rmx_assert(rmx_job_add_option(&spec, "movflags=+faststart") == 0);

@@ -30,7 +30,7 @@ static int judge(struct rmx_session *session, const uint8_t *message, size_t byt
 static void check(
     const struct rmx_session *session, enum rmx_session_state before, uint32_t credits, int type)
 {
-    rmx_assert(session->credits <= RMX_CREDITS_MAX);
+    rmx_assert(session->credits <= RMX_CREDITS_MAX && session->channels_due <= 1);
     if (type == -EPROTO) {
         rmx_assert(session->state == RMX_SESSION_BROKEN && session->credits == credits);
         return;
@@ -47,10 +47,18 @@ static void answer(struct rmx_session *session, int type)
     struct rmx_msg_welcome welcome = { .head = {
                                            .type = RMX_MSG_WELCOME, .bytes = sizeof(welcome) } };
     struct rmx_msg_hello hello = { .head = { .type = RMX_MSG_HELLO, .bytes = sizeof(hello) } };
+    struct rmx_msg_channel ask = { .head = { .type = RMX_MSG_CHANNEL, .bytes = sizeof(ask) } };
+    struct rmx_msg_channel_opened opened = {
+        .head = { .type = RMX_MSG_CHANNEL_OPENED, .bytes = sizeof(opened) },
+    };
 
     if (type == RMX_MSG_HELLO) {
         rmx_session_sent(session, &welcome, sizeof(welcome));
         rmx_session_grant(session, 8);
+    } else if (type == RMX_MSG_CHANNEL) {
+        rmx_session_sent(session, &opened, sizeof(opened));
+    } else if (type == RMX_MSG_WELCOME) {
+        rmx_session_sent(session, &ask, sizeof(ask));
     } else if (type == RMX_MSG_SUBMIT) {
         (void)rmx_session_spend(session, 1);
     } else if (type == 0 && session->side == RMX_SESSION_CLIENT) {
@@ -86,13 +94,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 /* --- the seeds of a bounded campaign --------------------------------------------------------- */
 
+/* How many descriptors come with such a message. */
+static uint8_t fds_of(uint16_t type, uint32_t count)
+{
+    switch (type) {
+    case RMX_MSG_WELCOME:
+    case RMX_MSG_CHANNEL:
+        return 1;
+    case RMX_MSG_CHANNEL_OPENED:
+        return 2;
+    default:
+        return type == RMX_MSG_SUBMIT ? (uint8_t)(2 * count) : 0;
+    }
+}
+
 static size_t put(uint8_t *data, size_t at, uint16_t type, uint32_t bytes, uint32_t count)
 {
     struct rmx_msg_head head = { .type = type, .bytes = bytes, .count = count };
 
     data[at] = (uint8_t)bytes;
     data[at + 1] = (uint8_t)(bytes >> 8);
-    data[at + 2] = type == RMX_MSG_WELCOME ? 1 : type == RMX_MSG_SUBMIT ? (uint8_t)(2 * count) : 0;
+    data[at + 2] = fds_of(type, count);
     memset(data + at + 3, 0, bytes);
     memcpy(data + at + 3, &head, sizeof(head));
     return at + 3 + bytes;
@@ -106,14 +128,17 @@ static void set_word(uint8_t *data, size_t end, size_t bytes, size_t offset, uin
 
 static size_t seed_for_daemon(uint8_t *data)
 {
+    const size_t spec = sizeof(struct rmx_job_spec);
     size_t at = put(data, 1, RMX_MSG_HELLO, 64, 0);
 
     data[0] = 1;
-    set_word(data, at, 64, offsetof(struct rmx_msg_hello, version_min), 1);
-    set_word(data, at, 64, offsetof(struct rmx_msg_hello, version_max), 1);
-    at = put(data, at, RMX_MSG_SUBMIT, 16 + 1704, 1);
-    set_word(data, at, 1704, offsetof(struct rmx_job_spec, inputs), 0x0101);
+    set_word(data, at, 64, offsetof(struct rmx_msg_hello, version_min), RMX_WIRE_VERSION);
+    set_word(data, at, 64, offsetof(struct rmx_msg_hello, version_max), RMX_WIRE_VERSION);
+    at = put(data, at, RMX_MSG_SUBMIT, 16 + (uint32_t)spec, 1);
+    set_word(data, at, spec, offsetof(struct rmx_job_spec, inputs), 0x0101);
     at = put(data, at, RMX_MSG_PING, 24, 0);
+    at = put(data, at, RMX_MSG_CHANNEL, 24, 0);
+    set_word(data, at, 24, offsetof(struct rmx_msg_channel, arena_bytes), 8u << 20);
     at = put(data, at, RMX_MSG_CANCEL, 24, 0);
     at = put(data, at, RMX_MSG_STATS, 16, 0);
     return put(data, at, RMX_MSG_GOODBYE, 24, 0);
@@ -124,13 +149,18 @@ static size_t seed_for_client(uint8_t *data)
     size_t at = put(data, 1, RMX_MSG_WELCOME, 56, 0);
 
     data[0] = 0;
-    set_word(data, at, 56, offsetof(struct rmx_msg_welcome, version), 1);
+    set_word(data, at, 56, offsetof(struct rmx_msg_welcome, version), RMX_WIRE_VERSION);
+    set_word(data, at, 56, offsetof(struct rmx_msg_welcome, workers), 1);
     at = put(data, at, RMX_MSG_CREDIT, 24, 0);
     set_word(data, at, 24, offsetof(struct rmx_msg_credit, credits), 1000);
+    at = put(data, at, RMX_MSG_CHANNEL_OPENED, 24, 0);
+    set_word(data, at, 24, offsetof(struct rmx_msg_channel_opened, channel), 1);
     at = put(data, at, RMX_MSG_DONE, 16 + 280, 1);
     set_word(data, at, 280, 0, 2);
     set_word(data, at, 280, offsetof(struct rmx_done_item, result), 1);
     at = put(data, at, RMX_MSG_PONG, 24, 0);
+    at = put(data, at, RMX_MSG_CHANNEL_LOST, 24, 0);
+    set_word(data, at, 24, offsetof(struct rmx_msg_channel_lost, channel), 1);
     at = put(data, at, RMX_MSG_STATS_REPLY, 16 + 80, 10);
     at = put(data, at, RMX_MSG_GOODBYE, 24, 0);
     set_word(data, at, 24, offsetof(struct rmx_msg_goodbye, status), 20);

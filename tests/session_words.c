@@ -8,11 +8,14 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ipc/channel.h"
+
 struct message message;
 
 static uint32_t fixed_bytes(uint32_t type)
 {
-    static const uint32_t bytes[RMX_MSG_TYPES] = { 0, 64, 16, 24, 24, 16, 56, 16, 24, 24, 16, 24 };
+    static const uint32_t bytes[RMX_MSG_TYPES] = { 0, 64, 16, 24, 24, 16, 56, 16, 24, 24, 16, 24,
+        24, 24, 24 };
 
     return bytes[type];
 }
@@ -33,7 +36,9 @@ uint32_t items_max(uint32_t type)
 /* Whose word is it? GOODBYE is both sides'. */
 static bool may_say(enum rmx_session_side side, uint32_t type)
 {
-    return type == RMX_MSG_GOODBYE || (type <= RMX_MSG_STATS) == (side == CLIENT);
+    bool is_clients = type <= RMX_MSG_STATS || type == RMX_MSG_CHANNEL;
+
+    return type == RMX_MSG_GOODBYE || is_clients == (side == CLIENT);
 }
 
 struct message *make(uint32_t type, uint32_t count)
@@ -43,10 +48,11 @@ struct message *make(uint32_t type, uint32_t count)
         .bytes = fixed_bytes(type) + count * item_bytes(type),
         .count = count };
     if (type == RMX_MSG_HELLO) {
-        message.hello.version_min = 1;
-        message.hello.version_max = 1;
+        message.hello.version_min = RMX_WIRE_VERSION;
+        message.hello.version_max = RMX_WIRE_VERSION;
     } else if (type == RMX_MSG_WELCOME) {
-        message.welcome.version = 1;
+        message.welcome.version = RMX_WIRE_VERSION;
+        message.welcome.workers = 1;
         message.fds = 1;
     } else if (type == RMX_MSG_CREDIT) {
         message.credit.credits = 1;
@@ -60,6 +66,14 @@ struct message *make(uint32_t type, uint32_t count)
         for (uint32_t i = 0; i < count; i++) {
             message.done.items[i].result.job = i + 1;
         }
+    } else if (type == RMX_MSG_CHANNEL) {
+        message.channel.arena_bytes = RMX_CHANNEL_BYTES_MIN;
+        message.fds = 1;
+    } else if (type == RMX_MSG_CHANNEL_OPENED) {
+        message.opened.channel = 1;
+        message.fds = 2;
+    } else if (type == RMX_MSG_CHANNEL_LOST) {
+        message.lost.channel = 1;
     }
     return &message;
 }
@@ -91,6 +105,7 @@ struct rmx_session in(enum rmx_session_side side, enum rmx_session_state state)
 
     rmx_session_init(&session, side);
     session.state = state;
+    session.channels_due = 1; /* so that every type may come */
     return session;
 }
 
@@ -114,6 +129,7 @@ void assert_lie(enum rmx_session_side side, enum rmx_session_state state, const 
         rmx_session_receive(&session, m->bytes, bytes, fds), -EPROTO, "type %d", m->head.type);
     cr_assert_eq(session.state, RMX_SESSION_BROKEN);
     cr_assert_eq(session.credits, 5, "a lie moves no credits");
+    cr_assert_eq(session.channels_due, 1, "a lie answers nothing");
 }
 
 enum rmx_session_state state_for(uint32_t type)

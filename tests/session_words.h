@@ -24,6 +24,9 @@ struct message {
         struct rmx_msg_goodbye goodbye;
         struct rmx_msg_submit submit;
         struct rmx_msg_done done;
+        struct rmx_msg_channel channel;
+        struct rmx_msg_channel_opened opened;
+        struct rmx_msg_channel_lost lost;
         unsigned char bytes[RMX_WIRE_BYTES_MAX + 1];
     };
 };
@@ -39,7 +42,8 @@ struct message *make_goodbye(uint32_t status);
 uint32_t item_bytes(uint32_t type);
 uint32_t items_max(uint32_t type); /* 0 = carries none */
 
-/* A session in that state; the side that may hear the type, and a state in which it may. */
+/* A session in that state, where a CHANNEL waits for its answer; the side that may hear the type,
+ * and a state in which it may. */
 struct rmx_session in(enum rmx_session_side side, enum rmx_session_state state);
 enum rmx_session_side hearer(uint32_t type);
 enum rmx_session_state state_for(uint32_t type);

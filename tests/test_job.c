@@ -9,57 +9,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ipc/channel.h"
 #include "ipc/status.h"
+#include "ring/chunk.h"
+#include "tests/job_words.h"
 
 static const char trace[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-static struct rmx_job_spec remux(void)
-{
-    return (struct rmx_job_spec){
-        .job = 1,
-        .kind = RMX_JOB_REMUX,
-        .class_ = RMX_CLASS_NORMAL,
-        .inputs = 1,
-        .outputs = 1,
-        .format = "fmp4",
-    };
-}
-
-static struct rmx_job_spec noop(void)
-{
-    return (struct rmx_job_spec){ .job = 1, .kind = RMX_JOB_NOOP };
-}
-
-static struct rmx_job_spec probe(void)
-{
-    struct rmx_job_spec spec = remux();
-
-    spec.kind = RMX_JOB_PROBE;
-    memset(spec.format, 0, sizeof(spec.format));
-    return spec;
-}
-
-static void assert_fine(const struct rmx_job_spec *spec)
-{
-    const char *why = "";
-
-    cr_assert_eq(rmx_job_check(spec, &why), 0, "%s", why);
-    cr_assert_str_eq(why, "", "outputs stay untouched");
-}
-
-static void assert_refused(const struct rmx_job_spec *spec, int status, const char *field)
-{
-    const char *why = "";
-
-    cr_assert_eq(rmx_job_check(spec, &why), status, "%s, got '%s'", field, why);
-    cr_assert_eq(strncmp(why, field, strlen(field)), 0, "'%s' names another field", why);
-}
-
-#define assert_bad(spec, field) assert_refused(spec, RMX_STATUS_BAD_JOB, field)
-
 Test(job, a_plain_job_of_each_kind_passes)
 {
-    struct rmx_job_spec specs[] = { remux(), probe(), noop() };
+    struct rmx_job_spec specs[] = { remux(), probe(), noop(), stream() };
 
     for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
         assert_fine(&specs[i]);
@@ -68,11 +27,11 @@ Test(job, a_plain_job_of_each_kind_passes)
 
 Test(job, every_field_at_its_fullest_passes)
 {
-    struct rmx_job_spec spec = remux();
+    struct rmx_job_spec spec = stream();
 
     spec.job = UINT64_MAX;
     spec.deadline_ns = UINT64_MAX;
-    spec.flags = RMX_JOB_FLAGS_ALL;
+    spec.flags = RMX_JOB_FLAGS_ALL & ~(uint32_t)RMX_JOB_SPOOL;
     spec.class_ = RMX_CLASS_BACKGROUND;
     memset(spec.input_format, 'a', sizeof(spec.input_format) - 1);
     memcpy(spec.traceparent, trace, sizeof(trace));
@@ -82,6 +41,13 @@ Test(job, every_field_at_its_fullest_passes)
     spec.maps = RMX_JOB_MAPS_MAX;
     memset(spec.options, 'x', sizeof(spec.options) - 1);
     spec.options[1] = '=';
+    spec.channel = UINT32_MAX;
+    spec.channel_flow = RMX_CHANNEL_FLOWS_MAX - 1;
+    spec.input_ring = (struct rmx_job_ring){ RMX_CHANNEL_BYTES_MAX - RMX_CHUNK_ALIGN,
+        RMX_RING_SLOTS_MAX, RMX_CHUNK_BYTES_MAX };
+    spec.output_ring = spec.input_ring;
+    spec.interleave_us = RMX_JOB_WAIT_US_MAX;
+    spec.fragment_us = RMX_JOB_FRAGMENT_PACKET;
     assert_fine(&spec);
 }
 
@@ -105,18 +71,35 @@ Test(job, kind_is_one_of_three)
     assert_bad(&spec, "kind:");
 }
 
-Test(job, no_flag_is_set_that_means_nothing)
+/* Those flags that pass, each alone. */
+static uint32_t flags_that_pass(struct rmx_job_spec spec)
 {
-    struct rmx_job_spec spec = remux();
+    const char *why;
+    uint32_t passed = 0;
 
     for (unsigned bit = 0; bit < 32; bit++) {
         spec.flags = 1u << bit;
-        if (spec.flags & RMX_JOB_FLAGS_ALL) {
-            assert_fine(&spec);
-        } else {
-            assert_bad(&spec, "flags:");
-        }
+        passed |= rmx_job_check(&spec, &why) == 0 ? spec.flags : 0;
     }
+    return passed;
+}
+
+Test(job, no_flag_is_set_that_means_nothing)
+{
+    struct rmx_job_spec spec = stream();
+
+    cr_assert_eq(flags_that_pass(spec), RMX_JOB_FLAGS_ALL);
+    spec.kind = RMX_JOB_PROBE;
+    memset(spec.format, 0, sizeof(spec.format));
+    cr_assert_eq(flags_that_pass(spec), RMX_JOB_BITEXACT | RMX_JOB_ALLOW_TRUNCATED |
+                                            RMX_JOB_SEEKABLE_INPUT | RMX_JOB_POSITIONAL |
+                                            RMX_JOB_SPOOL);
+    cr_assert_eq(flags_that_pass(remux()), RMX_JOB_ALL_STREAMS | RMX_JOB_BITEXACT |
+                                               RMX_JOB_ALLOW_TRUNCATED | RMX_JOB_SPOOL |
+                                               RMX_JOB_LIVE);
+    cr_assert_eq(flags_that_pass(noop()), 0);
+    spec.flags = RMX_JOB_FLAGS_ALL + 1;
+    assert_bad(&spec, "flags:");
 }
 
 Test(job, class_is_one_of_three)

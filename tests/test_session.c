@@ -24,12 +24,15 @@ static unsigned heard_in(enum rmx_session_side speaker, uint32_t type)
         [RMX_MSG_CANCEL] = 0x0c,
         [RMX_MSG_PING] = 0x0c,
         [RMX_MSG_STATS] = 0x0c,
+        [RMX_MSG_CHANNEL] = 0x0c,
         [RMX_MSG_GOODBYE] = 0x0c };
     static const unsigned daemon[RMX_MSG_TYPES] = { [RMX_MSG_WELCOME] = 0x02,
         [RMX_MSG_DONE] = 0x1c,
         [RMX_MSG_CREDIT] = 0x14,
         [RMX_MSG_PONG] = 0x1c,
         [RMX_MSG_STATS_REPLY] = 0x1c,
+        [RMX_MSG_CHANNEL_OPENED] = 0x1c,
+        [RMX_MSG_CHANNEL_LOST] = 0x1c,
         [RMX_MSG_GOODBYE] = 0x1f };
 
     return speaker == CLIENT ? client[type] : daemon[type];
@@ -40,7 +43,7 @@ static unsigned said_in(enum rmx_session_side speaker, uint32_t type)
     if (type == RMX_MSG_GOODBYE) {
         return heard_in(speaker, type) | RMX_SESSION_BROKEN;
     }
-    return type == RMX_MSG_SUBMIT || type == RMX_MSG_CREDIT
+    return type == RMX_MSG_SUBMIT || type == RMX_MSG_CREDIT || type == RMX_MSG_CHANNEL
                ? heard_in(speaker, type) & RMX_SESSION_OPEN
                : heard_in(speaker, type);
 }
@@ -222,17 +225,77 @@ Test(session, a_grant_stops_at_the_limit_and_says_what_it_gave)
     cr_assert_eq(daemon.credits, RMX_CREDITS_MAX);
 }
 
-Test(session, the_version_is_the_highest_both_speak)
+Test(session, a_channel_is_answered_once)
 {
-    struct rmx_msg_hello hello = { .version_min = 1, .version_max = 1 };
+    struct rmx_session client = in(CLIENT, RMX_SESSION_OPEN);
+    struct rmx_session daemon = in(DAEMON, RMX_SESSION_OPEN);
 
-    cr_assert_eq(rmx_session_version(&hello), 1);
+    client.channels_due = daemon.channels_due = 0;
+    say(&client, make_any(RMX_MSG_CHANNEL));
+    cr_assert_eq(hear(&daemon, &message), RMX_MSG_CHANNEL);
+    say(&daemon, make_any(RMX_MSG_CHANNEL_OPENED));
+    cr_assert_eq(hear(&client, &message), RMX_MSG_CHANNEL_OPENED);
+    cr_assert_eq(hear(&client, &message), -EPROTO, "nobody asked for another");
+    cr_assert_eq(client.state, RMX_SESSION_BROKEN);
+}
+
+Test(session, a_channel_that_crossed_a_draining_goodbye_is_still_heard_and_refused)
+{
+    struct rmx_session client = in(CLIENT, RMX_SESSION_DRAINING);
+    struct rmx_session daemon = in(DAEMON, RMX_SESSION_DRAINING);
+
+    cr_assert_eq(rmx_session_may_send(&client, RMX_MSG_CHANNEL), -EPROTO);
+    cr_assert_eq(hear(&daemon, make_any(RMX_MSG_CHANNEL)), RMX_MSG_CHANNEL);
+    make_any(RMX_MSG_CHANNEL_OPENED)->opened.status = RMX_STATUS_DRAINING;
+    message.opened.channel = 0;
+    message.fds = 0;
+    say(&daemon, &message);
+    cr_assert_eq(hear(&client, &message), RMX_MSG_CHANNEL_OPENED);
+}
+
+Test(session, no_more_channels_wait_than_a_session_may_have)
+{
+    struct rmx_session daemon = in(DAEMON, RMX_SESSION_OPEN);
+
+    for (uint32_t due = daemon.channels_due; due < RMX_CHANNELS_MAX; due++) {
+        cr_assert_eq(hear(&daemon, make_any(RMX_MSG_CHANNEL)), RMX_MSG_CHANNEL);
+    }
+    cr_assert_eq(hear(&daemon, &message), -EPROTO);
+    cr_assert_eq(daemon.state, RMX_SESSION_BROKEN);
+}
+
+Test(session, answering_a_channel_that_was_not_asked_for_is_our_bug, .signal = SIGABRT)
+{
+    struct rmx_session daemon = in(DAEMON, RMX_SESSION_OPEN);
+
+    say(&daemon, make_any(RMX_MSG_CHANNEL_OPENED));
+    say(&daemon, make_any(RMX_MSG_CHANNEL_OPENED));
+}
+
+Test(session, the_version_is_ours_or_none)
+{
+    struct rmx_msg_hello hello = { .version_min = 1, .version_max = RMX_WIRE_VERSION };
+
+    cr_assert_eq(rmx_session_version(&hello), (int)RMX_WIRE_VERSION);
     hello.version_max = UINT32_MAX;
     cr_assert_eq(rmx_session_version(&hello), (int)RMX_WIRE_VERSION);
     hello.version_min = RMX_WIRE_VERSION + 1;
     cr_assert_eq(rmx_session_version(&hello), -EPROTONOSUPPORT);
     hello = (struct rmx_msg_hello){ .version_max = 0 };
     cr_assert_eq(rmx_session_version(&hello), -EPROTONOSUPPORT);
+}
+
+Test(session, a_client_of_version_1_is_heard_and_told)
+{
+    struct rmx_session daemon;
+
+    rmx_session_init(&daemon, DAEMON);
+    make_any(RMX_MSG_HELLO)->hello.version_min = 1;
+    message.hello.version_max = 1;
+    cr_assert_eq(hear(&daemon, &message), RMX_MSG_HELLO);
+    cr_assert_eq(rmx_session_version(&message.hello), -EPROTONOSUPPORT);
+    say(&daemon, make_goodbye(RMX_STATUS_UNSUPPORTED));
+    cr_assert_eq(daemon.state, RMX_SESSION_CLOSED);
 }
 
 Test(session, saying_what_may_not_be_said_is_our_bug, .signal = SIGABRT)

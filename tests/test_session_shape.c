@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ipc/channel.h"
 #include "ipc/status.h"
 #include "tests/session_words.h"
 
@@ -93,6 +94,55 @@ Test(session_shape, descriptors_are_exactly_those_the_type_carries)
     assert_heard(DAEMON, RMX_SESSION_OPEN, &message, RMX_SESSION_OPEN);
 }
 
+Test(session_shape, rings_bring_no_descriptors)
+{
+    make(RMX_MSG_SUBMIT, 3)->submit.jobs[0].input_port = RMX_JOB_RING;
+    message.submit.jobs[1].output_port = RMX_JOB_RING;
+    message.submit.jobs[2].input_port = RMX_JOB_RING;
+    message.submit.jobs[2].output_port = 255; /* no kind of output: the job is refused later */
+    assert_lies(DAEMON, &message);
+    message.fds = 2;
+    assert_heard(DAEMON, RMX_SESSION_OPEN, &message, RMX_SESSION_OPEN);
+}
+
+Test(session_shape, a_channel_asks_for_as_much_as_one_can_have)
+{
+    make_any(RMX_MSG_CHANNEL)->channel.arena_bytes = RMX_CHANNEL_BYTES_MAX;
+    assert_heard(DAEMON, RMX_SESSION_OPEN, &message, RMX_SESSION_OPEN);
+    message.channel.arena_bytes = RMX_CHANNEL_BYTES_MAX + 1;
+    assert_lies(DAEMON, &message);
+    message.channel.arena_bytes = RMX_CHANNEL_BYTES_MIN - 1;
+    assert_lies(DAEMON, &message);
+    message.channel.arena_bytes = UINT64_MAX;
+    assert_lies(DAEMON, &message);
+}
+
+Test(session_shape, an_opened_channel_has_a_name_and_bells_and_no_other_has)
+{
+    assert_heard(
+        CLIENT, RMX_SESSION_LEAVING, make_any(RMX_MSG_CHANNEL_OPENED), RMX_SESSION_LEAVING);
+    make_any(RMX_MSG_CHANNEL_OPENED)->opened.channel = 0;
+    assert_lies(CLIENT, &message);
+    message.fds = 0;
+    assert_lies(CLIENT, &message);
+    message.opened.status = RMX_STATUS_BUSY;
+    assert_heard(CLIENT, RMX_SESSION_OPEN, &message, RMX_SESSION_OPEN);
+    message.opened.status = UINT32_MAX; /* a younger daemon's */
+    assert_heard(CLIENT, RMX_SESSION_OPEN, &message, RMX_SESSION_OPEN);
+    message.fds = 2;
+    assert_lies(CLIENT, &message);
+    message.opened.channel = 1;
+    assert_lies(CLIENT, &message);
+}
+
+Test(session_shape, a_lost_channel_has_a_name_and_a_word_that_must_be_0)
+{
+    make_any(RMX_MSG_CHANNEL_LOST)->lost.zero = 1;
+    assert_lies(CLIENT, &message);
+    make_any(RMX_MSG_CHANNEL_LOST)->lost.channel = 0;
+    assert_lies(CLIENT, &message);
+}
+
 Test(session_shape, a_bad_job_is_no_broken_session)
 {
     make(RMX_MSG_SUBMIT, 1)->submit.jobs[0].kind = 12345;
@@ -111,7 +161,7 @@ Test(session_shape, hello_offers_versions_and_a_printable_name)
     assert_lies(DAEMON, &message);
     make_any(RMX_MSG_HELLO)->hello.name[9] = 'x';
     assert_lies(DAEMON, &message);
-    make_any(RMX_MSG_HELLO)->hello.version_min = 2;
+    make_any(RMX_MSG_HELLO)->hello.version_min = RMX_WIRE_VERSION + 1;
     assert_lies(DAEMON, &message);
     make_any(RMX_MSG_HELLO)->hello.version_min = 0;
     assert_lies(DAEMON, &message);
@@ -133,7 +183,9 @@ Test(session_shape, welcome_offers_what_fits_its_arena)
     assert_lies(CLIENT, &message);
     message.welcome.progress_at = UINT32_MAX - 7;
     assert_lies(CLIENT, &message);
-    make_any(RMX_MSG_WELCOME)->welcome.version = 3;
+    make_any(RMX_MSG_WELCOME)->welcome.version = RMX_WIRE_VERSION + 1;
+    assert_lies(CLIENT, &message);
+    make_any(RMX_MSG_WELCOME)->welcome.version = RMX_WIRE_VERSION - 1;
     assert_lies(CLIENT, &message);
     make_any(RMX_MSG_WELCOME)->welcome.version = 0;
     assert_lies(CLIENT, &message);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ipc/channel.h"
 #include "ipc/lane_wire.h"
 #include "ipc/stats.h"
 
@@ -107,6 +108,22 @@ static struct field fields[] = {
     FIELD(rmx_msg_goodbye, head),
     FIELD(rmx_msg_goodbye, status),
     FIELD(rmx_msg_goodbye, zero),
+    FIELD(rmx_job_ring, at),
+    FIELD(rmx_job_ring, slots),
+    FIELD(rmx_job_ring, chunk_bytes),
+    FIELD(rmx_msg_channel, head),
+    FIELD(rmx_msg_channel, arena_bytes),
+    FIELD(rmx_msg_channel_opened, head),
+    FIELD(rmx_msg_channel_opened, channel),
+    FIELD(rmx_msg_channel_opened, status),
+    FIELD(rmx_msg_channel_lost, head),
+    FIELD(rmx_msg_channel_lost, channel),
+    FIELD(rmx_msg_channel_lost, zero),
+    FIELD(rmx_channel_shm, worker_bell),
+    FIELD(rmx_channel_shm, client_bell),
+    REST(rmx_channel_shm, to_worker),
+    REST(rmx_channel_shm, to_client),
+    REST(rmx_channel_shm, rings),
     FIELD(rmx_progress_shm, job),
     FIELD(rmx_progress_shm, bytes_in),
     FIELD(rmx_progress_shm, bytes_out),
@@ -132,6 +149,8 @@ static struct field fields[] = {
     FIELD(rmx_flow_shm, output_chunk_bytes),
     FIELD(rmx_flow_shm, port),
     FIELD(rmx_flow_shm, stop),
+    FIELD(rmx_flow_shm, stage),
+    FIELD(rmx_flow_shm, channel),
     FIELD(rmx_flow_shm, result),
     FIELD(rmx_flow_shm, zero),
     FIELD(rmx_last_words_shm, flow),
@@ -216,36 +235,68 @@ Test(wire, every_diagram_is_what_the_headers_say_and_no_field_is_missing)
 
 Test(wire, sizes_and_limits_are_those_the_document_names)
 {
-    cr_assert_eq(RMX_WIRE_VERSION, 1);
+    cr_assert_eq(RMX_WIRE_VERSION, 2);
     cr_assert_eq(RMX_WIRE_BYTES_MAX, 32768);
     cr_assert_eq(RMX_WIRE_FDS_MAX, 32);
     cr_assert_eq(RMX_SUBMIT_JOBS_MAX, 16);
     cr_assert_eq(RMX_DONE_JOBS_MAX, 16);
     cr_assert_eq(RMX_CREDITS_MAX, 1024);
+    cr_assert_eq(RMX_CHANNELS_MAX, 64);
     cr_assert_eq(RMX_STATS_VALUES_MAX, 256);
     cr_assert_eq(RMX_STATS_ENDED_SLOTS, 32);
-    cr_assert_eq(RMX_LANE_WIRE_VERSION, 1);
-    cr_assert_eq(RMX_WORKER_MAIL_SLOTS, 8192);
-    cr_assert_eq(RMX_WORKER_FLOWS_MAX, 1024);
+    cr_assert_eq(RMX_JOB_WAIT_US_MAX, 60000000);
+    cr_assert_eq(RMX_CHANNEL_BYTES_MIN, 1u << 20);
+    cr_assert_eq(RMX_CHANNEL_BYTES_MAX, 4096ull << 20);
+    cr_assert_eq(RMX_CHANNEL_FLOWS_MAX, 1024);
+    cr_assert_eq(RMX_CHANNEL_MAIL_SLOTS, 4096);
+    cr_assert_eq(RMX_LANE_WIRE_VERSION, 2);
+    cr_assert_eq(RMX_WORKER_MAIL_SLOTS, 16384);
+    cr_assert_eq(RMX_WORKER_FLOWS_MAX, 2048);
+    cr_assert_eq(RMX_WORKER_CHANNELS_MAX, 256);
 }
 
 Test(wire, types_have_the_numbers_of_the_document)
 {
     static const int types[] = { RMX_MSG_HELLO, RMX_MSG_SUBMIT, RMX_MSG_CANCEL, RMX_MSG_PING,
         RMX_MSG_STATS, RMX_MSG_WELCOME, RMX_MSG_DONE, RMX_MSG_CREDIT, RMX_MSG_PONG,
-        RMX_MSG_STATS_REPLY, RMX_MSG_GOODBYE, RMX_MSG_TYPES };
+        RMX_MSG_STATS_REPLY, RMX_MSG_GOODBYE, RMX_MSG_CHANNEL, RMX_MSG_CHANNEL_OPENED,
+        RMX_MSG_CHANNEL_LOST, RMX_MSG_TYPES };
     static const int lane_types[] = { RMX_LANE_FORK, RMX_LANE_FORKED, RMX_LANE_EXITED,
-        RMX_LANE_READY, RMX_LANE_ADOPT };
+        RMX_LANE_READY, RMX_LANE_ADOPT, RMX_LANE_SHARE, RMX_LANE_UNSHARE };
     static const int notes[] = { RMX_NOTE_RUN, RMX_NOTE_CANCEL, RMX_NOTE_INPUT, RMX_NOTE_OUTPUT,
-        RMX_NOTE_DONE };
+        RMX_NOTE_DONE, RMX_NOTE_CTL, RMX_NOTE_UNSHARED };
 
-    for (int i = 0; i < 12; i++) {
+    for (int i = 0; i < 15; i++) {
         cr_assert_eq(types[i], i + 1);
     }
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 7; i++) {
         cr_assert_eq(lane_types[i], i + 1);
         cr_assert_eq(notes[i], i + 1);
     }
+}
+
+Test(wire, bits_have_the_values_of_the_document)
+{
+    static const int flags[] = { RMX_JOB_ALL_STREAMS, RMX_JOB_BITEXACT, RMX_JOB_ALLOW_TRUNCATED,
+        RMX_JOB_SEEKABLE_INPUT, RMX_JOB_POSITIONAL, RMX_JOB_PARTS, RMX_JOB_SPOOL, RMX_JOB_LIVE };
+    static const int ports[] = { RMX_PORT_SEEKABLE_IN, RMX_PORT_SEEKABLE_OUT, RMX_PORT_SPOOLED_OUT,
+        RMX_PORT_CHANNEL_IN, RMX_PORT_CHANNEL_OUT };
+    static const int chunks[] = { RMX_CHUNK_END, RMX_CHUNK_ERROR, RMX_CHUNK_FLUSH, RMX_CHUNK_NAME };
+
+    for (int i = 0; i < 8; i++) {
+        cr_assert_eq(flags[i], 1 << i);
+    }
+    for (int i = 0; i < 5; i++) {
+        cr_assert_eq(ports[i], 1 << i);
+    }
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(chunks[i], 1 << i);
+    }
+    cr_assert_eq(RMX_JOB_DESCRIPTOR, 0);
+    cr_assert_eq(RMX_JOB_RING, 1);
+    cr_assert_eq(RMX_STAGE_JOB, 0);
+    cr_assert_eq(RMX_STAGE_SPOOL, 1);
+    cr_assert_eq(RMX_STAGE_DELIVER, 2);
 }
 
 Test(wire, a_full_message_of_each_kind_fits_its_limits)
