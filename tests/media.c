@@ -149,6 +149,51 @@ static void write_packet(
     av_packet_free(&packet);
 }
 
+/* --- the file that is being made, read again: faststart does that ---------------------------- */
+
+static struct {
+    const struct media *file;
+    size_t at;
+} again;
+
+static int read_again(void *opaque, uint8_t *buffer, int size)
+{
+    size_t got = FFMIN((size_t)size, again.file->size - again.at);
+
+    (void)opaque;
+    memcpy(buffer, again.file->bytes + again.at, got);
+    again.at += got;
+    return got == 0 ? AVERROR_EOF : (int)got;
+}
+
+static int64_t seek_again(void *opaque, int64_t offset, int whence)
+{
+    (void)opaque;
+    rmx_assert(whence == SEEK_SET && (size_t)offset <= again.file->size);
+    again.at = (size_t)offset;
+    return offset;
+}
+
+static int open_again(
+    AVFormatContext *muxer, AVIOContext **io, const char *url, int flags, AVDictionary **options)
+{
+    (void)url;
+    (void)options;
+    rmx_assert(flags == AVIO_FLAG_READ);
+    again.file = muxer->opaque;
+    again.at = 0;
+    *io = avio_alloc_context(av_malloc(IO_BYTES), IO_BYTES, 0, NULL, read_again, NULL, seek_again);
+    rmx_assert(*io && (*io)->buffer);
+    return 0;
+}
+
+static int close_again(AVFormatContext *muxer, AVIOContext *io)
+{
+    (void)muxer;
+    media_close_io(&io);
+    return 0;
+}
+
 void media_make_mp4(struct media *media, const char *movflags)
 {
     uint8_t picture[204] = { 0, 0, 0, 200, 0x65, 0x88, 0x84 };
@@ -158,6 +203,9 @@ void media_make_mp4(struct media *media, const char *movflags)
     rmx_assert(avformat_alloc_output_context2(&muxer, NULL, "mp4", NULL) >= 0);
     muxer->flags |= AVFMT_FLAG_BITEXACT;
     muxer->pb = media_open_io(media, true);
+    muxer->opaque = media;
+    muxer->io_open = open_again;
+    muxer->io_close2 = close_again;
     add_streams(muxer);
     av_dict_set(&options, "movflags", movflags, 0);
     rmx_assert(avformat_write_header(muxer, &options) >= 0);
