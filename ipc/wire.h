@@ -133,7 +133,7 @@ struct rmx_msg_channel_opened {
                          session has or had. 0 unless status is OK */
     uint32_t status;  /* enum rmx_status: OK, BUSY (no worker has room, or none is there now),
                          OVER_LIMIT (too many channels, or too much memory), PEER_CORRUPT (the
-                         descriptor is not an arena), DRAINING */
+                         descriptor is not an arena) */
 };
 
 struct rmx_msg_channel_lost {

@@ -80,8 +80,10 @@ int rmx_chunk_ring_attach(struct rmx_chunk_ring *ring, const struct rmx_region *
 static bool is_sane(const struct rmx_chunk *chunk, uint32_t chunk_bytes)
 {
     bool failed = (chunk->flags & RMX_CHUNK_ERROR) != 0;
+    bool ends = failed || (chunk->flags & RMX_CHUNK_END) != 0;
 
-    return chunk->bytes <= chunk_bytes && chunk->offset <= (uint64_t)INT64_MAX - chunk->bytes &&
+    return (chunk->bytes > 0 || ends) && chunk->bytes <= chunk_bytes &&
+           chunk->offset <= (uint64_t)INT64_MAX - chunk->bytes &&
            (chunk->flags & ~(unsigned int)RMX_CHUNK_FLAGS_ALL) == 0 &&
            (failed ? chunk->error < 0 && chunk->error >= -ERRNO_MAX : chunk->error == 0);
 }

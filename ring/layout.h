@@ -69,7 +69,7 @@ _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "a lock would not cross the process bo
  *   | offset  | bytes  | generation | part| flags| error | zero    |  */
 struct rmx_chunk_shm {
     uint64_t offset;     /* of the first byte in the stream (or file); at most INT64_MAX - bytes */
-    uint32_t bytes;      /* 0 to chunk_bytes */
+    uint32_t bytes;      /* at most chunk_bytes; at least 1 unless the stream ends or broke */
     uint32_t generation; /* of the seek this answers; 0 before the first */
     uint16_t part;       /* which of the job's files */
     uint16_t flags;      /* enum rmx_chunk_flags */

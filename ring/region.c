@@ -158,7 +158,7 @@ int rmx_region_adopt(
     if (size < 0 || (size_t)size < size_bytes_min || (size_t)size > size_bytes_max) {
         return -EBADMSG;
     }
-    base = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, *fd, 0);
+    base = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
     if (base == MAP_FAILED) {
         return -errno;
     }

@@ -51,8 +51,8 @@ uint64_t rmx_region_huge_bytes(const struct rmx_region *region);
  * pages; or not of exactly size_bytes. What is 0 once stays 0: nothing of it can change. */
 int rmx_region_check(int fd, size_t size_bytes);
 
-/* Maps a region somebody else created. On success takes *fd (which becomes -1); on failure *fd and
- * *region are untouched. Returns 0, or
+/* Maps a region somebody else created, without touching it, so that its size costs no time. On
+ * success takes *fd (which becomes -1); on failure *fd and *region are untouched. Returns 0, or
  *   -EBADMSG  as rmx_region_check(), or its size is not in the stated bounds
  *   -ENOMEM   no room for the mapping */
 int rmx_region_adopt(

@@ -101,7 +101,7 @@ struct source {
 static void fill_one(struct stream_end *end, uint32_t index, struct source *source)
 {
     uint64_t left = STREAM_BYTES - source->offset;
-    uint32_t bytes = next_random(end) % (CHUNK_BYTES + 1);
+    uint32_t bytes = 1 + next_random(end) % CHUNK_BYTES;
     unsigned char *payload = rmx_chunk_payload(&end->chunks, index);
     struct rmx_chunk chunk = { .offset = source->offset, .generation = source->generation };
 

@@ -140,7 +140,7 @@ Test(chunk, ring_must_lie_inside_the_region_on_whole_pages)
 
 Test(chunk, initialising_forgets_the_last_users_descriptors)
 {
-    struct rmx_chunk chunk = { .offset = 4711 };
+    struct rmx_chunk chunk = { .offset = 4711, .bytes = 1 };
     struct rmx_chunk_shm *shm = rmx_ring_entry(&producer.ring, 0);
 
     offer(&chunk);
@@ -158,25 +158,30 @@ Test(chunk, descriptor_that_lies_is_refused)
         { { .bytes = CHUNK_BYTES }, 0 },
         { { .bytes = CHUNK_BYTES + 1 }, -EBADMSG },
         { { .bytes = UINT32_MAX }, -EBADMSG },
-        { { .offset = INT64_MAX }, 0 },
+        { { .bytes = 0 }, -EBADMSG }, /* nothing, and then more */
+        { { .flags = RMX_CHUNK_FLUSH }, -EBADMSG },
+        { { .flags = RMX_CHUNK_NAME }, -EBADMSG },
+        { { .offset = INT64_MAX, .flags = RMX_CHUNK_END }, 0 },
+        { { .offset = INT64_MAX - 1, .bytes = 1 }, 0 },
         { { .offset = INT64_MAX - 1, .bytes = 2 }, -EBADMSG },
-        { { .offset = (uint64_t)INT64_MAX + 1 }, -EBADMSG },
+        { { .offset = (uint64_t)INT64_MAX + 1, .flags = RMX_CHUNK_END }, -EBADMSG },
         { { .offset = UINT64_MAX, .bytes = 1 }, -EBADMSG },
-        { { .flags = RMX_CHUNK_END | RMX_CHUNK_FLUSH }, 0 },
-        { { .flags = 1u << 3 }, -EBADMSG },
-        { { .flags = 1u << 15 }, -EBADMSG },
+        { { .bytes = 1, .flags = RMX_CHUNK_NAME }, 0 },
+        { { .bytes = 1, .flags = RMX_CHUNK_END | RMX_CHUNK_FLUSH }, 0 },
+        { { .bytes = 1, .flags = 1u << 4 }, -EBADMSG },
+        { { .bytes = 1, .flags = 1u << 15 }, -EBADMSG },
         { { .flags = RMX_CHUNK_ERROR, .error = -1 }, 0 },
         { { .flags = RMX_CHUNK_ERROR, .error = -4095 }, 0 },
         { { .flags = RMX_CHUNK_ERROR, .error = 0 }, -EBADMSG },
         { { .flags = RMX_CHUNK_ERROR, .error = EIO }, -EBADMSG },
         { { .flags = RMX_CHUNK_ERROR, .error = -4096 }, -EBADMSG },
         { { .flags = RMX_CHUNK_ERROR, .error = INT32_MIN }, -EBADMSG },
-        { { .error = -5 }, -EBADMSG },
-        { { .generation = 3 }, 0 },
-        { { .generation = 4 }, -EBADMSG },
-        { { .generation = UINT32_MAX }, 0 }, /* before the wrap: old, to be dropped */
-        { { .zero = 1 }, -EBADMSG },
-        { { .zero = UINT64_C(1) << 63 }, -EBADMSG },
+        { { .bytes = 1, .error = -5 }, -EBADMSG },
+        { { .bytes = 1, .generation = 3 }, 0 },
+        { { .bytes = 1, .generation = 4 }, -EBADMSG },
+        { { .bytes = 1, .generation = UINT32_MAX }, 0 }, /* before the wrap: old, to be dropped */
+        { { .bytes = 1, .zero = 1 }, -EBADMSG },
+        { { .bytes = 1, .zero = UINT64_C(1) << 63 }, -EBADMSG },
     };
     struct rmx_chunk_shm *shm = rmx_ring_entry(&consumer.ring, 0);
 
@@ -195,6 +200,11 @@ Test(chunk, descriptor_that_lies_is_refused)
 Test(chunk, filling_more_than_a_chunk_is_our_bug, .signal = SIGABRT)
 {
     offer(&(struct rmx_chunk){ .bytes = CHUNK_BYTES + 1 });
+}
+
+Test(chunk, filling_nothing_before_the_end_is_our_bug, .signal = SIGABRT)
+{
+    offer(&(struct rmx_chunk){ .flags = RMX_CHUNK_FLUSH });
 }
 
 Test(chunk, filling_an_error_without_its_number_is_our_bug, .signal = SIGABRT)
@@ -233,7 +243,7 @@ Test(chunk, two_seeks_in_a_row_are_one)
 Test(chunk, torn_seek_yields_chunks_that_are_dropped_and_is_then_repaired)
 {
     struct rmx_ring_shm *shm = consumer.ring.shm;
-    struct rmx_chunk chunk = { 0 };
+    struct rmx_chunk chunk = { .bytes = 1 };
     uint64_t offset = 0;
     uint32_t generation = 0;
 
@@ -257,7 +267,7 @@ Test(chunk, generations_wrap)
 {
     uint64_t offset = 0;
     uint32_t generation = 0;
-    struct rmx_chunk chunk = { .generation = UINT32_MAX };
+    struct rmx_chunk chunk = { .bytes = 1, .generation = UINT32_MAX };
 
     consumer.generation = UINT32_MAX;
     producer.generation = UINT32_MAX;
@@ -343,7 +353,8 @@ static bool produce_one(void)
     }
     cr_assert(room <= SLOTS && offset <= INT64_MAX);
     if (room > 0) {
-        offer(&(struct rmx_chunk){ .offset = offset, .generation = generation });
+        offer(&(struct rmx_chunk){
+            .offset = offset, .generation = generation, .flags = RMX_CHUNK_END });
     }
     (void)rmx_ring_consumer_asked(&producer.ring);
     (void)rmx_chunk_room_ask(&producer);

@@ -246,7 +246,7 @@ Test(session, a_channel_that_crossed_a_draining_goodbye_is_still_heard_and_refus
 
     cr_assert_eq(rmx_session_may_send(&client, RMX_MSG_CHANNEL), -EPROTO);
     cr_assert_eq(hear(&daemon, make_any(RMX_MSG_CHANNEL)), RMX_MSG_CHANNEL);
-    make_any(RMX_MSG_CHANNEL_OPENED)->opened.status = RMX_STATUS_DRAINING;
+    make_any(RMX_MSG_CHANNEL_OPENED)->opened.status = RMX_STATUS_BUSY;
     message.opened.channel = 0;
     message.fds = 0;
     say(&daemon, &message);

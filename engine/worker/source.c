@@ -10,6 +10,8 @@
 #include <libavutil/error.h>
 #include <libavutil/mem.h>
 
+#include "engine/worker/remux.h"
+
 /* libavformat's own buffer: larger reads go around it, from the ring into the packet. */
 #define BUFFER_BYTES 16384
 
@@ -122,6 +124,7 @@ static int take_chunk(struct rmx_source *source)
     if (ready < 0 || rmx_chunk_read(&source->ring, 0, &chunk) < 0) {
         return corrupt(source);
     }
+    rmx_remux_breathe(); /* a demuxer may take many for one packet, or one that never comes */
     if (chunk.generation != source->ring.generation) { /* from before a seek */
         release(source, 1);
         return 0;
