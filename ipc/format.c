@@ -11,17 +11,18 @@
 #include "ipc/job.h"
 
 static const struct rmx_format rows[] = {
-#define RMX_FORMAT(name_, muxer_, patch_, extensions_, options_)                                   \
+#define RMX_FORMAT(name_, muxer_, patch_, extensions_, index_, options_)                           \
     { .name = name_,                                                                               \
         .muxer = muxer_,                                                                           \
         .patch = RMX_PATCH_##patch_,                                                               \
         .extensions = extensions_,                                                                 \
+        .index = index_,                                                                           \
         .options = options_ },
 #include "ipc/format.def"
 #undef RMX_FORMAT
 };
 
-#define RMX_FORMAT(name, muxer, patch, extensions, options)                                        \
+#define RMX_FORMAT(name, muxer, patch, extensions, index, options)                                 \
     _Static_assert(sizeof(name) <= RMX_JOB_NAME_BYTES, "a format's name fits a job's spec");
 #include "ipc/format.def"
 #undef RMX_FORMAT

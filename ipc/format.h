@@ -19,7 +19,9 @@ struct rmx_format {
     const char *muxer;           /* libavformat's short name */
     enum rmx_format_patch patch; /* does the muxer go back? */
     const char *extensions;      /* without dots, one space between; the first is the usual one */
-    const char *options;         /* "key=value" the muxer is told before the job's own, or "" */
+    const char *index;           /* of several files the one that names the others; "" = one file */
+    const char *options;         /* "key=value", one space between, that the muxer is told before
+                                    the job's own, or "" */
 };
 
 /* The row of that name, or NULL. Names are exact: "mp4", not "MP4". */

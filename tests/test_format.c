@@ -34,12 +34,12 @@ Test(format, every_row_is_found_by_its_name_and_by_each_of_its_extensions)
 
         cr_assert_eq(rmx_format_find(row->name), row);
         snprintf(words, sizeof(words), "%s", row->extensions);
-        while ((word = strsep(&rest, " "))) {
+        while (*row->extensions && (word = strsep(&rest, " "))) {
             snprintf(file, sizeof(file), "clip.%s", word);
             cr_assert_eq(rmx_format_guess(file), row, "'%s' belongs to two", word);
         }
     }
-    cr_assert_eq(rows, 13);
+    cr_assert_eq(rows, 16);
     cr_assert_null(rmx_format_at(SIZE_MAX));
 }
 
@@ -50,6 +50,8 @@ Test(format, a_row_says_what_the_table_says)
     cr_assert_str_eq(fmp4->muxer, "mp4");
     cr_assert_eq(fmp4->patch, RMX_PATCH_NEVER);
     cr_assert_eq(strncmp(fmp4->options, "movflags=", 9), 0);
+    cr_assert_str_eq(fmp4->index, "");
+    cr_assert_str_eq(rmx_format_find("hls-fmp4")->index, "index.m3u8");
     cr_assert_eq(rmx_format_find("mp4")->patch, RMX_PATCH_ALWAYS);
     cr_assert_eq(rmx_format_find("matroska")->patch, RMX_PATCH_HELPS);
 }

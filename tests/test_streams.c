@@ -188,10 +188,29 @@ Test(options, a_slip_of_the_pen_is_answered_with_the_right_name)
     cr_assert_not_null(strstr(words.text, "'movflags'"), "%s", words.text);
 }
 
-Test(options, what_reads_the_output_again_is_refused_with_the_reason)
+Test(options, what_reads_the_output_again_is_left_to_who_delivers_it)
 {
-    cr_assert_eq(apply("", "movflags=+faststart"), RMX_STATUS_BAD_OPTION);
-    cr_assert_not_null(strstr(words.text, "reads the output again"), "%s", words.text);
+    cr_assert_eq(apply("", "movflags=+faststart+write_colr"), RMX_STATUS_OK);
+    cr_assert(rmx_options_has_flag(muxer, "movflags", "write_colr"));
+    cr_assert_not(rmx_options_has_flag(muxer, "movflags", "faststart"));
+    cr_assert_eq(apply("", "movflags=faststart"), RMX_STATUS_OK);
+    cr_assert(rmx_options_has_flag(muxer, "movflags", "write_colr"), "nothing was said of it");
+    cr_assert_not(rmx_options_has_flag(muxer, "movflags", "faststart"));
+}
+
+Test(options, what_would_read_the_output_again_for_nothing_is_refused)
+{
+    spec = media_job("fmp4");
+    cr_assert_eq(rmx_job_add_option(&spec, "movflags=+faststart"), 0);
+    cr_assert_eq(rmx_options_apply(muxer, "", &spec, &words), RMX_STATUS_BAD_OPTION);
+    cr_assert_not_null(strstr(words.text, "faststart"), "%s", words.text);
+}
+
+Test(options, container_sets_several_of_its_own)
+{
+    cr_assert_eq(apply("movflags=+empty_moov brand=test", "movflags=+cmaf"), RMX_STATUS_OK);
+    cr_assert(rmx_options_has_flag(muxer, "movflags", "empty_moov"));
+    cr_assert(rmx_options_has_flag(muxer, "movflags", "cmaf"));
 }
 
 Test(options, what_is_not_on_the_list_is_refused_though_the_muxer_knows_it)

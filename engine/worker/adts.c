@@ -9,8 +9,16 @@
 
 #include <libavutil/avstring.h>
 #include <libavutil/mem.h>
+#include <libavutil/opt.h>
 
 #include "engine/worker/options.h"
+
+static bool writes_mp4_segments(const AVFormatContext *hls)
+{
+    int64_t type = 0;
+
+    return av_opt_get_int(hls->priv_data, "hls_segment_type", 0, &type) >= 0 && type == 1;
+}
 
 /* The muxers insert the filter themselves where they can come back for the header. */
 static bool muxer_leaves_it_to_us(const AVFormatContext *muxer)
@@ -19,6 +27,12 @@ static bool muxer_leaves_it_to_us(const AVFormatContext *muxer)
 
     if (av_match_name(muxer->oformat->name, "matroska,webm")) {
         return !(muxer->pb->seekable & AVIO_SEEKABLE_NORMAL);
+    }
+    if (strcmp(muxer->oformat->name, "hls") == 0) {
+        return writes_mp4_segments(muxer);
+    }
+    if (strcmp(muxer->oformat->name, "dash") == 0) {
+        return true;
     }
     for (size_t slot = 0; slot < sizeof(header_first) / sizeof(*header_first); slot++) {
         if (rmx_options_has_flag(muxer, "movflags", header_first[slot])) {

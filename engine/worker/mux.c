@@ -5,6 +5,8 @@
 #include "engine/worker/mux.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <libavutil/mem.h>
 #include <libavutil/opt.h>
@@ -14,29 +16,60 @@
 #include "engine/worker/options.h"
 #include "engine/worker/verdict.h"
 #include "ipc/format.h"
+#include "ring/base.h"
 
+#define URL_BYTES    64
 #define MUX_DELAY_US 700000 /* ffmpeg's -muxdelay: MPEG-TS starts 2 x 0.7 s after its clock */
 
-static int refuse_open(
+/* --- files ----------------------------------------------------------------------------------- */
+
+/* Muxers of several files rename and delete by name where a name is a file's: of this protocol,
+ * which nobody has, they leave that be. The slash is for those that look for a folder. */
+#define URL_HEAD "part:/"
+
+static int open_file(
     AVFormatContext *context, AVIOContext **io, const char *url, int flags, AVDictionary **options)
 {
-    (void)context;
-    (void)io;
-    (void)url;
-    (void)flags;
+    const struct rmx_words *words = context->opaque;
+    const struct rmx_outlet *outlet = words->outlet;
+    size_t head = strlen(URL_HEAD);
+
     (void)options;
-    return AVERROR(EACCES);
+    if (!outlet->open_part || !(flags & AVIO_FLAG_WRITE) || (flags & AVIO_FLAG_READ) ||
+        strncmp(url, URL_HEAD, head) != 0) {
+        return AVERROR(EACCES);
+    }
+    return outlet->open_part(outlet->owner, url + head, io);
+}
+
+static int close_file(AVFormatContext *context, AVIOContext *io)
+{
+    const struct rmx_words *words = context->opaque;
+    const struct rmx_outlet *outlet = words->outlet;
+
+    rmx_assert(outlet->close_part); /* who opened it */
+    return outlet->close_part(outlet->owner, io);
 }
 
 /* --- streams --------------------------------------------------------------------------------- */
 
+/* DASH hands the tag on to an MP4 muxer without a look. */
+static const struct AVCodecTag *const *target_tags(const AVOutputFormat *muxer)
+{
+    const AVOutputFormat *inner =
+        strcmp(muxer->name, "dash") == 0 ? av_guess_format("mp4", NULL, NULL) : muxer;
+
+    return inner ? inner->codec_tag : NULL;
+}
+
 /* The tag is kept where the target knows it for this codec, or knows no other. */
 static uint32_t target_tag(const AVOutputFormat *muxer, const AVCodecParameters *from)
 {
+    const struct AVCodecTag *const *tags = target_tags(muxer);
     uint32_t other;
 
-    if (!muxer->codec_tag || av_codec_get_id(muxer->codec_tag, from->codec_tag) == from->codec_id ||
-        !av_codec_get_tag2(muxer->codec_tag, from->codec_id, &other)) {
+    if (!tags || av_codec_get_id(tags, from->codec_tag) == from->codec_id ||
+        !av_codec_get_tag2(tags, from->codec_id, &other)) {
         return from->codec_tag;
     }
     return 0;
@@ -123,16 +156,22 @@ static int add_tracks(
 
 /* --- the context ----------------------------------------------------------------------------- */
 
-static AVFormatContext *new_context(
-    const char *muxer, AVIOContext *output, bool bitexact, struct rmx_words *words)
+static AVFormatContext *new_context(const struct rmx_format *format,
+    const struct rmx_outlet *outlet, bool bitexact, struct rmx_words *words)
 {
     AVFormatContext *context = NULL;
+    char url[URL_BYTES];
 
-    if (avformat_alloc_output_context2(&context, NULL, muxer, NULL) < 0) {
+    snprintf(url, sizeof(url), URL_HEAD "%s", format->index);
+    if (avformat_alloc_output_context2(&context, NULL, format->muxer, url) < 0) {
         return NULL;
     }
-    context->pb = output;
-    context->io_open = refuse_open;
+    if (!*format->index) {
+        context->pb = outlet->io;
+    }
+    words->outlet = outlet;
+    context->io_open = open_file;
+    context->io_close2 = close_file;
     context->max_delay = MUX_DELAY_US;
     context->flush_packets = 0; /* the output decides when a chunk is full */
     context->flags |= AVFMT_FLAG_CUSTOM_IO | (bitexact ? AVFMT_FLAG_BITEXACT : 0);
@@ -171,37 +210,62 @@ static void delay_header_for_ac3(struct rmx_mux *mux)
     }
 }
 
-enum rmx_status rmx_mux_open(struct rmx_mux *mux, const AVFormatContext *demuxer,
-    const struct rmx_streams *streams, const struct rmx_outlet *outlet,
+/* Can the output take what the muxer does? Says what to do if not. */
+static enum rmx_status check_output(const struct rmx_mux *mux, const struct rmx_format *format,
+    const struct rmx_outlet *outlet, const struct rmx_job_spec *spec, struct rmx_words *words)
+{
+    if (*format->index && !outlet->open_part) {
+        rmx_words_say(words,
+            "%s is several files: its output must be a ring that takes parts (RMX_PARTS)",
+            format->name);
+        return RMX_STATUS_UNSUPPORTED;
+    }
+    if (rmx_job_wants_faststart(spec) && !outlet->spooled) {
+        rmx_words_say(words, "faststart writes the output twice: allow a temporary file (--spool, "
+                             "RMX_SPOOL), or use fmp4, which has its index in front");
+        return RMX_STATUS_NEEDS_SEEKABLE_OUTPUT;
+    }
+    if (!(outlet->io->seekable & AVIO_SEEKABLE_NORMAL) && goes_back(mux->context, format)) {
+        rmx_words_say(words,
+            "%s is patched at its end: give a file, allow a temporary one (--spool, RMX_SPOOL), "
+            "take it by offset (RMX_POSITIONAL), or use fmp4, mpegts or matroska",
+            format->name);
+        return RMX_STATUS_NEEDS_SEEKABLE_OUTPUT;
+    }
+    return RMX_STATUS_OK;
+}
+
+enum rmx_status rmx_mux_open(struct rmx_mux *mux, const struct rmx_outlet *outlet,
     const struct rmx_job_spec *spec, struct rmx_words *words)
 {
-    AVIOContext *output = outlet->io;
     const struct rmx_format *format = rmx_format_find(spec->format);
 
-    mux->context = new_context(format->muxer, output, spec->flags & RMX_JOB_BITEXACT, words);
+    if (!av_guess_format(format->muxer, NULL, NULL)) {
+        rmx_words_say(words, "this libavformat has no muxer '%s'", format->muxer);
+        return RMX_STATUS_UNSUPPORTED;
+    }
+    mux->context = new_context(format, outlet, spec->flags & RMX_JOB_BITEXACT, words);
     if (!mux->context) {
-        rmx_words_say(words, "no muxer '%s' in this libavformat, or no memory", format->muxer);
         return RMX_STATUS_OVER_LIMIT;
     }
     enum rmx_status status = rmx_options_apply(mux->context, format->options, spec, words);
 
-    if (status != RMX_STATUS_OK) {
-        return status;
-    }
-    if (!(output->seekable & AVIO_SEEKABLE_NORMAL) && goes_back(mux->context, format)) {
-        rmx_words_say(words,
-            "%s is patched at its end: give a file, or use fmp4, mpegts or matroska", format->name);
-        return RMX_STATUS_NEEDS_SEEKABLE_OUTPUT;
-    }
+    return status == RMX_STATUS_OK ? check_output(mux, format, outlet, spec, words) : status;
+}
+
+int rmx_mux_add_streams(
+    struct rmx_mux *mux, const AVFormatContext *demuxer, const struct rmx_streams *streams)
+{
     int err = add_tracks(mux, demuxer, streams);
 
     if (err < 0) {
-        return rmx_verdict_output(err, output);
+        return err;
     }
     delay_header_for_ac3(mux);
-    mux->needs_pts = rmx_options_has_flag(mux->context, "movflags", "cmaf") ||
+    mux->needs_pts = (mux->context->oformat->flags & AVFMT_NOFILE) ||
+                     rmx_options_has_flag(mux->context, "movflags", "cmaf") ||
                      rmx_options_has_flag(mux->context, "movflags", "negative_cts_offsets");
-    return RMX_STATUS_OK;
+    return 0;
 }
 
 int rmx_mux_write_header(
@@ -312,11 +376,21 @@ int rmx_mux_finish(struct rmx_mux *mux)
     }
     int trailer = av_write_trailer(mux->context);
 
+    mux->finished = true;
     return err < 0 ? err : trailer;
+}
+
+/* A muxer of several files lets go of the one it was at in its trailer only. */
+static void abandon(struct rmx_mux *mux)
+{
+    if (mux->header_written && !mux->finished && mux->context->oformat->flags & AVFMT_NOFILE) {
+        (void)av_write_trailer(mux->context);
+    }
 }
 
 void rmx_mux_fini(struct rmx_mux *mux)
 {
+    abandon(mux);
     for (unsigned slot = 0; slot < mux->count; slot++) {
         av_bsf_free(&mux->tracks[slot].filter);
     }

@@ -33,15 +33,20 @@ struct rmx_mux {
     struct rmx_mux_track *tracks;
     unsigned count;
     bool header_written;
+    bool finished;
     bool needs_pts;   /* this muxer would abort the process over a packet without one */
     uint64_t packets; /* given to the muxer */
 };
 
-/* Makes the context and its streams; writes nothing. Returns OK, or NEEDS_SEEKABLE_OUTPUT,
- * BAD_OPTION, UNSUPPORTED, OVER_LIMIT with the reason in words. What is half made, fini frees. */
-enum rmx_status rmx_mux_open(struct rmx_mux *mux, const AVFormatContext *demuxer,
-    const struct rmx_streams *streams, const struct rmx_outlet *outlet,
+/* Makes the context, for which the input need not be known; writes nothing. Returns OK, or
+ * NEEDS_SEEKABLE_OUTPUT, BAD_OPTION, UNSUPPORTED, OVER_LIMIT with the reason in words. What is half
+ * made, fini frees. */
+enum rmx_status rmx_mux_open(struct rmx_mux *mux, const struct rmx_outlet *outlet,
     const struct rmx_job_spec *spec, struct rmx_words *words);
+
+/* Its streams, as chosen. Returns 0 or AVERROR. */
+int rmx_mux_add_streams(
+    struct rmx_mux *mux, const AVFormatContext *demuxer, const struct rmx_streams *streams);
 
 /* Tags and chapters, then the container's header. The three below return 0 or AVERROR. */
 int rmx_mux_write_header(

@@ -13,7 +13,8 @@
 #include <libavutil/avstring.h>
 #include <libavutil/opt.h>
 
-#define NAME_BYTES 64 /* of an option; what is longer is no option */
+#define NAME_BYTES 64  /* of an option; what is longer is no option */
+#define PAIR_BYTES 128 /* of a container's own, in ipc/format.def */
 
 struct option {
     const char *name;
@@ -112,10 +113,7 @@ static enum rmx_status refuse_name(
 static enum rmx_status refuse_flag(const char *name, const char *flag, struct rmx_words *words)
 {
     if (strcmp(flag, "faststart") == 0) {
-        rmx_words_say(words,
-            "%s: faststart reads the output again, which a job's output cannot: "
-            "use fmp4, or moov_size to reserve room in front",
-            name);
+        rmx_words_say(words, "%s: faststart is for mp4 and mov", name);
     } else {
         rmx_words_say(words, "%s: '%s' is not known here, or not allowed", name, flag);
     }
@@ -199,15 +197,63 @@ static enum rmx_status apply(AVFormatContext *muxer, const char *pair, struct rm
     return status == RMX_STATUS_OK ? check_range(option, muxer, words) : status;
 }
 
+/* The table is for jobs: a container may set what they may not. */
+static enum rmx_status apply_container(
+    AVFormatContext *muxer, const char *pairs, struct rmx_words *words)
+{
+    enum rmx_status status = RMX_STATUS_OK;
+
+    while (*pairs && status == RMX_STATUS_OK) {
+        size_t length = strcspn(pairs, " ");
+        char pair[PAIR_BYTES];
+        char name[NAME_BYTES];
+
+        snprintf(pair, sizeof(pair), "%.*s", (int)length, pairs);
+        const char *value = split(pair, &name);
+
+        status = set(muxer, name, value, words);
+        pairs += length + strspn(pairs + length, " ");
+    }
+    return status;
+}
+
+/* Copies "movflags=+x+faststart" without the one flag. Returns false if nothing is left. */
+static bool drop_faststart(const char *pair, char (*kept)[RMX_JOB_OPTIONS_BYTES])
+{
+    size_t name = strcspn(pair, "=") + 1;
+    size_t used = name;
+
+    memcpy(*kept, pair, name);
+    for (const char *flag = pair + name; *flag;) {
+        size_t sign = strspn(flag, "+-");
+        size_t length = sign + strcspn(flag + sign, "+-");
+
+        if (length - sign != strlen("faststart") ||
+            strncmp(flag + sign, "faststart", length - sign) != 0) {
+            memcpy(*kept + used, flag, length);
+            used += length;
+        }
+        flag += length;
+    }
+    (*kept)[used] = '\0';
+    return used > name;
+}
+
 enum rmx_status rmx_options_apply(AVFormatContext *muxer, const char *of_container,
     const struct rmx_job_spec *spec, struct rmx_words *words)
 {
-    enum rmx_status status = *of_container ? apply(muxer, of_container, words) : RMX_STATUS_OK;
+    enum rmx_status status = apply_container(muxer, of_container, words);
+    bool faststart = rmx_job_wants_faststart(spec);
+    char kept[RMX_JOB_OPTIONS_BYTES];
     const char *pair;
     size_t cursor = 0;
 
     while (status == RMX_STATUS_OK && rmx_job_next_option(spec, &cursor, &pair)) {
-        status = apply(muxer, pair, words);
+        if (!faststart || strncmp(pair, "movflags=", strlen("movflags=")) != 0) {
+            status = apply(muxer, pair, words);
+        } else if (drop_faststart(pair, &kept)) {
+            status = apply(muxer, kept, words);
+        }
     }
     return status;
 }

@@ -70,22 +70,17 @@ static enum rmx_status open_input(struct remux *remux)
     return rmx_demux_open(&remux->demuxer, &remux->ahead, remux->spec, remux->input, &remux->words);
 }
 
-static enum rmx_status open_output(struct remux *remux)
+static enum rmx_status choose_streams(struct remux *remux)
 {
-    const struct rmx_format *format = rmx_format_find(remux->spec->format);
-    const AVOutputFormat *muxer = av_guess_format(format->muxer, NULL, NULL);
-    enum rmx_status status;
+    enum rmx_status status = rmx_streams_choose(
+        &remux->streams, remux->demuxer, remux->mux.context->oformat, remux->spec, &remux->words);
 
-    if (!muxer) {
-        rmx_words_say(&remux->words, "this libavformat has no muxer '%s'", format->muxer);
-        return RMX_STATUS_UNSUPPORTED;
-    }
-    status = rmx_streams_choose(&remux->streams, remux->demuxer, muxer, remux->spec, &remux->words);
     if (status != RMX_STATUS_OK) {
         return status;
     }
-    return rmx_mux_open(
-        &remux->mux, remux->demuxer, &remux->streams, remux->outlet, remux->spec, &remux->words);
+    int err = rmx_mux_add_streams(&remux->mux, remux->demuxer, &remux->streams);
+
+    return err < 0 ? rmx_verdict_output(err, remux->output) : RMX_STATUS_OK;
 }
 
 static enum rmx_status write_header(struct remux *remux)
@@ -251,10 +246,14 @@ static bool worth_finishing(enum rmx_status status)
 
 static enum rmx_status run_remux(struct remux *remux)
 {
-    enum rmx_status status = open_input(remux);
+    enum rmx_status status = rmx_mux_open(&remux->mux, remux->outlet, remux->spec, &remux->words);
 
+    if (status != RMX_STATUS_OK) { /* and nothing was read */
+        return status;
+    }
+    status = open_input(remux);
     if (status == RMX_STATUS_OK) {
-        status = open_output(remux);
+        status = choose_streams(remux);
     }
     if (status == RMX_STATUS_BAD_MEDIA || status == RMX_STATUS_NO_STREAMS) {
         return judge_end(remux, status);

@@ -54,11 +54,20 @@ static void add_line(
     make_printable(words->text);
 }
 
+/* A muxer of several files says so, once per process, where it cannot rename them: ours have no
+ * other name. */
+static bool is_noise(const char *format)
+{
+    static const char noise[] = "Cannot use rename on non file protocol";
+
+    return strncmp(format, noise, sizeof(noise) - 1) == 0;
+}
+
 /* Most lines are thrown away here, so the level is looked at first. Lines of decoders and parsers
  * are noise of the probing: only the two format contexts speak for the job. */
 static void on_log(void *speaker, int level, const char *format, va_list arguments)
 {
-    if ((level & 0xff) > AV_LOG_ERROR || !speaker) {
+    if ((level & 0xff) > AV_LOG_ERROR || !speaker || is_noise(format)) {
         return;
     }
     if (*(const AVClass *const *)speaker != avformat_get_class()) {

@@ -11,11 +11,13 @@
 
 #include <libavformat/avformat.h>
 
+#include "engine/worker/outlet.h"
 #include "ipc/job.h"
 
 struct rmx_words {
     char text[RMX_JOB_TEXT_BYTES];
     bool open; /* the last line had no newline yet: what comes next continues it */
+    const struct rmx_outlet *outlet; /* of a muxer, whose contexts find it as they find this */
 };
 
 /* Once per process: libavformat's log goes to the words of the context that logs. */
