@@ -36,8 +36,10 @@ static int run_child(void (*die)(void), struct rmx_last_words *words)
     pid = fork();
     cr_assert_geq(pid, 0);
     if (pid == 0) {
+        const struct rmx_sandbox_room room = { .own_bytes = 64u << 20, .shared_bytes = 2u << 30 };
+
         rmx_lastwords_init();
-        if (rmx_sandbox_limit(STDERR_FILENO, 64u << 20) < 0 || rmx_sandbox_enter() < 0) {
+        if (rmx_sandbox_limit(STDERR_FILENO, &room) < 0 || rmx_sandbox_enter() < 0) {
             _exit(99);
         }
         rmx_lastwords_adopt(shm);
@@ -93,7 +95,7 @@ Test(sandbox, crash_leaves_signal_and_address)
     cr_assert_str_eq(words.text, "SIGSEGV at 0x10");
 }
 
-Test(sandbox, address_space_has_an_end)
+Test(sandbox, room_for_arenas_is_not_room_for_a_heap)
 {
     struct rmx_last_words words;
     int status = run_child(take_too_much, &words);

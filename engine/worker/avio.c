@@ -16,7 +16,7 @@ bool rmx_avio_stopped(struct rmx_avio *avio)
     if (stop != RMX_STATUS_OK && avio->status == RMX_STATUS_OK) {
         avio->status = rmx_status_known(stop) ? (enum rmx_status)stop : RMX_STATUS_INTERNAL;
     }
-    return stop != RMX_STATUS_OK;
+    return stop != RMX_STATUS_OK || avio->forsaken;
 }
 
 bool rmx_avio_over(struct rmx_avio *avio)

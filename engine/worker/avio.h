@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the two ends of a job (source.h, sink.h) share: how to wait, how to tell the lane, and what
- * went wrong beside the media. Worker process, the job's fiber.
+ * What the two ends of a job (source.h, sink.h) share: how to wait, how to tell the peer at a
+ * ring's other end (the lane or a client), and what went wrong beside the media. Worker process,
+ * the job's fiber.
  */
 #ifndef RMX_ENGINE_WORKER_AVIO_H
 #define RMX_ENGINE_WORKER_AVIO_H
@@ -23,15 +24,17 @@ struct rmx_avio {
     /* The input ring is empty: a good moment to send out what was made. Comes before the ask. */
     void (*starve)(void *owner);
 
-    /* Tells the lane that room (INPUT) or chunks (OUTPUT) came, and wakes it. */
+    /* Tells the peer that room or a seek (INPUT) or chunks (OUTPUT) came, and wakes it. */
     void (*tell)(void *owner, enum rmx_note_kind kind);
     void *owner;
 
     enum rmx_status status; /* OK, or the first thing that ended the job from outside */
     int cause;              /* INPUT_IO: -errno */
+    bool forsaken;          /* who takes the output broke a rule: nothing waits for it any more */
 };
 
-/* Has the lane stopped the job? Then it waits for nothing but the result. */
+/* Has the lane stopped the job, or is it forsaken? Then nobody waits for anything but the result.
+ */
 bool rmx_avio_stopped(struct rmx_avio *avio);
 
 /* Is the job over, for whatever reason outside of the media? Looks at the stop word too. */

@@ -5,23 +5,30 @@
 #include "engine/worker/desk.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <sys/epoll.h>
 #include <time.h>
 
+#include "engine/worker/channel.h"
 #include "engine/worker/fiber.h"
 #include "engine/worker/lastwords.h"
 #include "engine/worker/remux.h"
 #include "engine/worker/task.h"
 #include "ipc/lane_wire.h"
+#include "ipc/sock.h"
 #include "ring/mail.h"
 
 #define NONE UINT32_MAX
 
 /* A job that computes lets others have the core this often. */
 #define TURN_NS          200000u
-#define BREATHS_PER_LOOK 16u /* packets between two looks at the clock */
-#define SPINS_PER_LOOK   32u /* polls between two looks at the clock */
-#define SLEEP_S_MAX      1   /* then look again, whatever the bell says */
+#define BREATHS_PER_LOOK 16u  /* packets between two looks at the clock */
+#define SPINS_PER_LOOK   32u  /* polls between two looks at the clock */
+#define SLEEP_MS_MAX     1000 /* then look again, whatever the bells say */
+#define WAKES_MAX        32   /* bells heard at once; the others are next */
+
+/* What epoll calls our own two; a channel's bell goes by its place. */
+#define EVENT_BELL   RMX_WORKER_CHANNELS_MAX
+#define EVENT_HANGUP (RMX_WORKER_CHANNELS_MAX + 1)
 
 _Static_assert(sizeof(struct rmx_ring_shm) + RMX_WORKER_MAIL_SLOTS * sizeof(struct rmx_note_shm) <=
                    sizeof(((struct rmx_worker_shm *)0)->to_worker),
@@ -145,7 +152,8 @@ static void sleep_here(void *owner)
 
 static bool mail_is_due(void)
 {
-    return rmx_ring_peek_one(&desk.inbox.ring) != 0; /* -EBADMSG is for take_mail() to find */
+    return rmx_ring_peek_one(&desk.inbox.ring) != 0 || /* -EBADMSG is for take_mail() to find */
+           rmx_channel_mail_is_due();
 }
 
 static void breathe(void)
@@ -167,8 +175,12 @@ static void breathe(void)
 
 static void work(void *argument)
 {
-    const struct rmx_task_host host = { .sleep = sleep_here, .tell = tell };
     struct rmx_flow_shm *flow = argument;
+    const struct rmx_task_host host = {
+        .sleep = sleep_here,
+        .tell = tell,
+        .flow = (uint32_t)(flow - desk.shm->flows),
+    };
 
     rmx_task_run(flow, desk.plan->arena, &host);
     rmx_lastwords_count_job();
@@ -197,6 +209,52 @@ static void begin_job(uint32_t flow)
     make_ready(flow);
 }
 
+/* Else it looks by itself before it waits, or is over. */
+static bool wake(uint32_t flow)
+{
+    if (desk.seats[flow].state != SEAT_WAITING) {
+        return false;
+    }
+    make_ready(flow);
+    return true;
+}
+
+static int serve_ctl(const struct rmx_lane_msg *message, struct rmx_sock_fds *fds)
+{
+    int error = -EPROTO;
+
+    if (message->version != RMX_LANE_WIRE_VERSION) {
+        return error;
+    }
+    if (message->type == RMX_LANE_SHARE) {
+        error = rmx_channel_share(message->ticket, message->arena_bytes, fds);
+    } else if (message->type == RMX_LANE_UNSHARE && fds->count == 0) {
+        error = rmx_channel_unshare(message->ticket);
+        if (error == 0) {
+            tell_lane(message->ticket, RMX_NOTE_UNSHARED);
+        }
+    }
+    return error;
+}
+
+/* Each note of its kind announces one message. */
+static void take_ctl(void)
+{
+    struct rmx_lane_msg message;
+    struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
+    int bytes = rmx_sock_recv(desk.plan->ctl_fd, &message, sizeof(message), &fds, MSG_DONTWAIT);
+
+    if (bytes == 0 || bytes == -ECONNRESET) {
+        return; /* it hung up, as the next sleep will find */
+    }
+    if (bytes == -EMFILE) {
+        refuse("no descriptor is left for another channel");
+    } else if (bytes != (int)sizeof(message) || serve_ctl(&message, &fds) < 0) {
+        refuse("the lane announced a message that is not there, or sent nonsense");
+    }
+    rmx_sock_fds_close(&fds);
+}
+
 static void take_note(const struct rmx_note *note)
 {
     if (note->flow >= desk.plan->flows) {
@@ -210,9 +268,10 @@ static void take_note(const struct rmx_note *note)
     case RMX_NOTE_CANCEL:
     case RMX_NOTE_INPUT:
     case RMX_NOTE_OUTPUT:
-        if (desk.seats[note->flow].state == SEAT_WAITING) {
-            make_ready(note->flow); /* else it looks by itself before it waits, or is over */
-        }
+        (void)wake(note->flow);
+        break;
+    case RMX_NOTE_CTL:
+        take_ctl();
         break;
     default:
         refuse("the lane sent a note of an unknown kind");
@@ -264,24 +323,44 @@ static bool spin(void)
     return mail_is_due();
 }
 
-/* Sleeps until the bell rings, the daemon hangs up or a second is over. False: it hung up. */
-static bool sleep_on_bell(void)
+/* Sleeps until a bell rings, the daemon hangs up or a second is over. False: it hung up. */
+static bool sleep_on_bells(void)
 {
-    static const struct timespec longest = { .tv_sec = SLEEP_S_MAX };
-    struct pollfd fds[] = {
-        { .fd = desk.own_bell.fd, .events = POLLIN },
-        { .fd = desk.plan->ctl_fd, .events = POLLIN },
-    };
+    struct epoll_event events[WAKES_MAX];
+    bool wanted = true;
+    int heard = 0;
 
     rmx_bell_arm(&desk.own_bell);
+    rmx_channel_arm();
     if (!mail_is_due()) {
-        (void)ppoll(fds, 2, &longest, NULL); /* whatever woke us, the next look tells */
+        heard =
+            epoll_wait(desk.plan->epoll_fd, events, WAKES_MAX, rmx_channel_sleep_ms(SLEEP_MS_MAX));
     }
+    rmx_channel_disarm();
     rmx_bell_disarm(&desk.own_bell);
-    if (fds[0].revents != 0) {
-        (void)rmx_bell_hear(&desk.own_bell);
+    for (int i = 0; i < heard; i++) { /* what each brought, the next look tells */
+        uint32_t event = events[i].data.u32;
+
+        wanted = wanted && event != EVENT_HANGUP;
+        if (event < RMX_WORKER_CHANNELS_MAX) {
+            rmx_channel_rang(event);
+        }
     }
-    return fds[1].revents == 0;
+    return wanted;
+}
+
+/* Our bell's eventfd is never read, which saves a call: each ring is an edge, and a ring that was
+ * not slept for only makes the next sleep end at once. Of ctl we want to hear only its end. */
+static int listen_to_lane(void)
+{
+    struct epoll_event bell = { .events = EPOLLIN | EPOLLET, .data.u32 = EVENT_BELL };
+    struct epoll_event hangup = { .events = 0, .data.u32 = EVENT_HANGUP };
+
+    if (epoll_ctl(desk.plan->epoll_fd, EPOLL_CTL_ADD, desk.own_bell.fd, &bell) < 0 ||
+        epoll_ctl(desk.plan->epoll_fd, EPOLL_CTL_ADD, desk.plan->ctl_fd, &hangup) < 0) {
+        return -errno;
+    }
+    return 0;
 }
 
 static int take_over(const struct rmx_desk_plan *plan)
@@ -300,7 +379,8 @@ static int take_over(const struct rmx_desk_plan *plan)
     desk.ready_first = NONE;
     desk.current = NONE;
     rmx_remux_breathe = breathe;
-    return error;
+    rmx_channel_init(plan->epoll_fd, wake);
+    return error < 0 ? error : listen_to_lane();
 }
 
 int rmx_desk_run(const struct rmx_desk_plan *plan)
@@ -316,11 +396,12 @@ int rmx_desk_run(const struct rmx_desk_plan *plan)
         uint32_t flow;
 
         take_mail();
+        rmx_channel_take_mail();
         flow = take_ready();
         if (flow != NONE) {
             run_turn(flow);
         } else if (desk.error == 0 && !spin()) {
-            wanted = sleep_on_bell();
+            wanted = sleep_on_bells();
         }
     }
     return desk.error;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Where a worker's jobs come in and get their turns: notes from the lane's mailbox make fibers
- * ready, ready fibers run one after the other, and when none is, the worker polls a while and
- * sleeps. Worker process, its one thread.
+ * Where a worker's jobs come in and get their turns: notes from the lane's mailbox, and from those
+ * of clients' channels, make fibers ready, ready fibers run one after the other, and when none is,
+ * the worker polls a while and sleeps. Worker process, its one thread.
  *
  *   IDLE --RUN--> READY --turn--> RUNNING --sleeps--> WAITING --note--> READY
  *                                    `--job ends--> IDLE
@@ -24,7 +24,8 @@ struct rmx_desk_plan {
     uint32_t flows;                 /* entries of its flow table */
     int worker_bell_fd;
     int lane_bell_fd;
-    int ctl_fd; /* says nothing; its hang-up means the daemon is done with us */
+    int ctl_fd;   /* a message per RMX_NOTE_CTL; its hang-up means the daemon is done with us */
+    int epoll_fd; /* empty; bells will be listened to with it */
     uint64_t spin_ns;
 };
 

@@ -21,14 +21,16 @@
 #include <unistd.h>
 
 #include "engine/worker/sanitizer.h"
+#include "ipc/lane_wire.h"
 #include "ring/base.h"
 
-#define DESCRIPTORS_MAX 16 /* 0 to 3, the arena and two bells, and room to receive them */
+/* 0 to 3, epoll, the arena and two bells, and room to receive them; two bells for each channel. */
+#define DESCRIPTORS_MAX (16u + 2u * RMX_WORKER_CHANNELS_MAX)
 
 static const char *const allowed[] = {
     /* talk */
     "read", "write", "readv", "writev", "recvmsg", "sendmsg", "ppoll", "poll", "close", "lseek",
-    "fstat", "fstatfs",
+    "fstat", "fstatfs", "epoll_wait", "epoll_pwait", "epoll_ctl",
     /* memory; mmap and mprotect are below */
     "munmap", "madvise", "mremap", "brk",
     /* time and turns */
@@ -53,8 +55,9 @@ static const char *const deadly[] = {
     "truncate", "setxattr", "chroot", "chdir", "fchdir",
     /* sockets and other new descriptors */
     "socket", "socketpair", "connect", "bind", "listen", "accept", "accept4", "memfd_create",
-    "memfd_secret", "inotify_init1", "fanotify_init", "userfaultfd", "perf_event_open",
-    "io_uring_setup", "io_uring_enter", "io_uring_register", "io_setup", "io_submit", "bpf",
+    "memfd_secret", "eventfd", "eventfd2", "epoll_create", "epoll_create1", "inotify_init1",
+    "fanotify_init", "userfaultfd", "perf_event_open", "io_uring_setup", "io_uring_enter",
+    "io_uring_register", "io_setup", "io_submit", "bpf",
     /* the system */
     "mount", "umount2", "pivot_root", "move_mount", "open_tree", "fsopen", "fsmount", "fsconfig",
     "mount_setattr", "unshare", "setns", "init_module", "finit_module", "delete_module",
@@ -151,19 +154,6 @@ int rmx_sandbox_enter(void)
     return error;
 }
 
-/* Returns 0 if it cannot be told. */
-static uint64_t address_space_bytes(void)
-{
-    char line[128] = "";
-    FILE *file = fopen("/proc/self/statm", "re");
-
-    if (file != NULL) {
-        (void)!fgets(line, sizeof(line), file);
-        (void)fclose(file);
-    }
-    return (uint64_t)strtoul(line, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 static int limit(__rlimit_resource_t resource, rlim_t most)
 {
     struct rlimit limits = { .rlim_cur = most, .rlim_max = most };
@@ -171,19 +161,60 @@ static int limit(__rlimit_resource_t resource, rlim_t most)
     return setrlimit(resource, &limits) < 0 ? -errno : 0;
 }
 
-static int limit_memory(uint64_t extra_bytes)
+/* What is in use now, in bytes: the whole address space, and what of it is private and writable. */
+static int measure_memory(uint64_t *all, uint64_t *own)
 {
-    uint64_t used_bytes = address_space_bytes();
+    char line[128] = "";
+    uint64_t numbers[6] = { 0 }; /* in pages: all, resident, shared, text, libraries, data */
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    char *at = line;
+    FILE *file = fopen("/proc/self/statm", "re");
 
-    if (RMX_WITH_SANITIZER || extra_bytes == 0) { /* shadow memory is terabytes */
-        return 0;
+    if (file != NULL) {
+        (void)!fgets(line, sizeof(line), file);
+        (void)fclose(file);
     }
-    return used_bytes == 0 ? -ENOSYS : limit(RLIMIT_AS, used_bytes + extra_bytes);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        numbers[i] = (uint64_t)strtoul(at, &at, 10);
+    }
+    if (numbers[0] == 0 || numbers[5] == 0) {
+        return -ENOSYS;
+    }
+    *all = numbers[0] * page;
+    *own = numbers[5] * page;
+    return 0;
 }
 
-int rmx_sandbox_limit(int last_fd, uint64_t extra_bytes)
+/* Arenas are the daemon's to bound, and those of clients may be large: what jobs allocate has a
+ * limit of its own, so that no room for an arena becomes room for a heap. */
+static int limit_memory(const struct rmx_sandbox_room *room)
 {
-    int error = limit_memory(extra_bytes);
+    uint64_t all = 0;
+    uint64_t own = 0;
+    int error;
+
+    if (RMX_WITH_SANITIZER || room->own_bytes == 0) { /* shadow memory is terabytes */
+        return 0;
+    }
+    error = measure_memory(&all, &own);
+    error = error < 0 ? error : limit(RLIMIT_DATA, own + room->own_bytes);
+    return error < 0 ? error : limit(RLIMIT_AS, all + room->own_bytes + room->shared_bytes);
+}
+
+/* Where even the daemon may not have so many, a worker with many channels will run out. */
+static int limit_descriptors(void)
+{
+    struct rlimit now;
+
+    if (getrlimit(RLIMIT_NOFILE, &now) < 0) {
+        return -errno;
+    }
+    return limit(RLIMIT_NOFILE, now.rlim_max < DESCRIPTORS_MAX ? now.rlim_max : DESCRIPTORS_MAX);
+}
+
+int rmx_sandbox_limit(int last_fd, const struct rmx_sandbox_room *room)
+{
+    int error = limit_memory(room);
 
     if (error == 0 && close_range((unsigned int)last_fd + 1, ~0U, 0) < 0) {
         error = -errno;
@@ -194,7 +225,7 @@ int rmx_sandbox_limit(int last_fd, uint64_t extra_bytes)
     }
     error = error < 0 ? error : limit(RLIMIT_CORE, 0);
     error = error < 0 ? error : limit(RLIMIT_NPROC, 0);
-    error = error < 0 ? error : limit(RLIMIT_NOFILE, DESCRIPTORS_MAX);
+    error = error < 0 ? error : limit_descriptors();
     if (error == 0 && !RMX_WITH_SANITIZER) { /* whose reports may go to a file */
         error = signal(SIGXFSZ, SIG_IGN) == SIG_ERR ? -errno : limit(RLIMIT_FSIZE, 0);
     }

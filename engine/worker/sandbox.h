@@ -8,10 +8,16 @@
 
 #include <stdint.h>
 
-/* Closes every descriptor above `last_fd`, takes away dumps, new privileges, further processes,
- * files and descriptors, and address space beyond extra_bytes more than is in use now (0: no
- * limit). Returns 0 or -errno. */
-int rmx_sandbox_limit(int last_fd, uint64_t extra_bytes);
+/* What the process may have beyond what it has now. */
+struct rmx_sandbox_room {
+    uint64_t own_bytes;    /* of memory of its own: heap and stacks; 0 = no limit on any */
+    uint64_t shared_bytes; /* of arenas */
+};
+
+/* Closes every descriptor above `last_fd`, takes away dumps, new privileges, further processes and
+ * files, memory beyond `room`, and descriptors beyond those of all channels it may get. Returns 0
+ * or -errno. */
+int rmx_sandbox_limit(int last_fd, const struct rmx_sandbox_room *room);
 
 /* From here on: dangerous system calls kill the process, calls it has no use for fail with ENOSYS.
  * Cannot be undone. Returns 0 or -errno. */

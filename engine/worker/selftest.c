@@ -111,6 +111,11 @@ static long try_unknown(void)
     return result == -1 && errno == ENOSYS ? -1 : 0;
 }
 
+static long try_epoll(void)
+{
+    return syscall(SYS_epoll_create1, 0);
+}
+
 static long try_memory(void)
 {
     return mmap(NULL, 8u << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
@@ -140,6 +145,7 @@ static const struct probe {
     { "send a signal", try_kill, REFUSED },
     { "set up io_uring", try_io_uring, REFUSED },
     { "make a memory file", try_memfd, REFUSED },
+    { "make an epoll descriptor", try_epoll, REFUSED },
     { "read a process's memory", try_read_of_others, REFUSED },
     { "make memory executable", try_executable_memory, REFUSED },
     { "use an unlisted system call", try_unknown, REFUSED },
@@ -149,7 +155,9 @@ static const struct probe {
 
 static _Noreturn void be_child(const struct probe *probe)
 {
-    if (rmx_sandbox_limit(STDERR_FILENO, 64u << 20) < 0 || rmx_sandbox_enter() < 0) {
+    const struct rmx_sandbox_room room = { .own_bytes = 64u << 20 };
+
+    if (rmx_sandbox_limit(STDERR_FILENO, &room) < 0 || rmx_sandbox_enter() < 0) {
         _exit(CHILD_BROKEN);
     }
     _exit(probe->attempt() == -1 ? CHILD_LOCKED : CHILD_OPEN);

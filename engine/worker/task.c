@@ -8,20 +8,30 @@
 #include <string.h>
 #include <time.h>
 
+#include <libavutil/avstring.h>
+
+#include "engine/worker/channel.h"
+#include "engine/worker/copy.h"
+#include "engine/worker/index.h"
 #include "engine/worker/remux.h"
 #include "engine/worker/sink.h"
 #include "engine/worker/source.h"
 #include "ipc/format.h"
 #include "ring/base.h"
 
+#define MP4_NAMES "mov,mp4,m4a,3gp,3g2,mj2" /* of the demuxer */
+
 struct task {
     struct rmx_job_spec spec;
     struct rmx_job_result result;
     const struct rmx_task_host *host;
+    const struct rmx_region *arena; /* the lane's */
+    struct rmx_channel *channel;    /* NULL: no ring of the job lies in one */
+    uint32_t port;                  /* enum rmx_flow_port */
     struct rmx_avio avio;
     struct rmx_source source;
     struct rmx_sink sink;
-    bool live; /* the input comes when it comes, and so shall the output */
+    bool prompt; /* the input comes when it comes, and so shall the output */
 };
 
 static uint64_t now_ns(void)
@@ -32,30 +42,73 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* --- what the two ends ask for --------------------------------------------------------------- */
+
+/* The client at the other end of a ring lied: what else it says does not count. */
+static void forsake(struct task *task, enum rmx_status status)
+{
+    (void)rmx_avio_end(&task->avio, status, 0);
+    task->avio.forsaken = (task->port & RMX_PORT_CHANNEL_OUT) != 0;
+}
+
+static bool channel_is_over(struct task *task)
+{
+    enum rmx_status status =
+        task->channel == NULL ? RMX_STATUS_OK : rmx_channel_status(task->channel);
+
+    if (status != RMX_STATUS_OK) {
+        forsake(task, status);
+    }
+    return status != RMX_STATUS_OK;
+}
+
 static void sleep_for_note(void *owner)
 {
     struct task *task = owner;
 
-    task->host->sleep(task->host->owner);
+    if (!channel_is_over(task)) {
+        task->host->sleep(task->host->owner);
+        (void)channel_is_over(task);
+    }
 }
 
-static void tell_lane(void *owner, enum rmx_note_kind kind)
+/* Whoever is at the other end of that ring. */
+static void tell_peer(void *owner, enum rmx_note_kind kind)
 {
     struct task *task = owner;
+    uint32_t side = kind == RMX_NOTE_INPUT ? RMX_PORT_CHANNEL_IN : RMX_PORT_CHANNEL_OUT;
 
-    task->host->tell(task->host->owner, kind);
+    if ((task->port & side) == 0) {
+        task->host->tell(task->host->owner, kind);
+    } else if (rmx_channel_tell(task->channel, task->spec.channel_flow, kind) < 0) {
+        forsake(task, RMX_STATUS_PEER_CORRUPT);
+    }
 }
 
 static void push_output(void *owner)
 {
     struct task *task = owner;
 
-    if (task->live) {
+    if (task->prompt) {
         rmx_sink_push(&task->sink);
     }
 }
 
-/* The geometry is the lane's word, so it is checked as any peer's. */
+/* --- the rings ------------------------------------------------------------------------------- */
+
+static const struct rmx_region *region_of(const struct task *task, uint32_t side)
+{
+    return (task->port & side) != 0 ? rmx_channel_arena(task->channel) : task->arena;
+}
+
+/* Where it lies is the lane's word, so it is checked as any peer's. */
+static int attach_input(
+    struct rmx_chunk_ring *input, const struct rmx_flow_shm *flow, const struct rmx_region *arena)
+{
+    return rmx_chunk_ring_attach(input, arena, RMX_READ_ONCE(flow->input_at),
+        RMX_READ_ONCE(flow->input_slots), RMX_READ_ONCE(flow->input_chunk_bytes));
+}
+
 static int attach_output(
     struct rmx_chunk_ring *output, const struct rmx_flow_shm *flow, const struct rmx_region *arena)
 {
@@ -63,44 +116,106 @@ static int attach_output(
         RMX_READ_ONCE(flow->output_slots), RMX_READ_ONCE(flow->output_chunk_bytes));
 }
 
-/* The lane waits for the end of an output that stays empty too. */
-static void end_empty_output(const struct rmx_flow_shm *flow, const struct rmx_region *arena)
+/* The lane waits for the end of an output that stays empty too; to a client the result says all. */
+static void end_empty_output(
+    const struct rmx_flow_shm *flow, const struct rmx_region *arena, uint32_t port)
 {
     struct rmx_chunk_ring output;
 
-    if (attach_output(&output, flow, arena) == 0) {
+    if ((port & RMX_PORT_CHANNEL_OUT) == 0 && attach_output(&output, flow, arena) == 0) {
         rmx_sink_end_empty(&output);
     }
 }
 
-static enum rmx_status connect_rings(
-    struct task *task, const struct rmx_flow_shm *flow, const struct rmx_region *arena)
+static enum rmx_status enter_channel(struct task *task, const struct rmx_flow_shm *flow)
+{
+    if ((task->port & (RMX_PORT_CHANNEL_IN | RMX_PORT_CHANNEL_OUT)) == 0) {
+        return RMX_STATUS_OK;
+    }
+    task->channel =
+        rmx_channel_enter(RMX_READ_ONCE(flow->channel), task->spec.channel_flow, task->host->flow);
+    return task->channel == NULL ? RMX_STATUS_PEER_CORRUPT : rmx_channel_status(task->channel);
+}
+
+static enum rmx_status connect_rings(struct task *task, const struct rmx_flow_shm *flow)
 {
     const struct rmx_format *format = rmx_format_find(task->spec.format);
-    uint32_t port = RMX_READ_ONCE(flow->port);
+    bool stream = (task->port & RMX_PORT_SEEKABLE_IN) == 0;
     struct rmx_chunk_ring input;
     struct rmx_chunk_ring output;
 
-    if (rmx_chunk_ring_attach(&input, arena, RMX_READ_ONCE(flow->input_at),
-            RMX_READ_ONCE(flow->input_slots), RMX_READ_ONCE(flow->input_chunk_bytes)) < 0 ||
-        attach_output(&output, flow, arena) < 0) {
+    if (attach_input(&input, flow, region_of(task, RMX_PORT_CHANNEL_IN)) < 0 ||
+        attach_output(&output, flow, region_of(task, RMX_PORT_CHANNEL_OUT)) < 0) {
         return RMX_STATUS_PEER_CORRUPT;
     }
     task->avio = (struct rmx_avio){
         .stop = &flow->stop,
         .sleep = sleep_for_note,
-        .tell = tell_lane,
+        .tell = tell_peer,
         .starve = push_output,
         .owner = task,
     };
-    task->live = (port & RMX_PORT_SEEKABLE_IN) == 0;
-    if (rmx_source_init(&task->source, &task->avio, &input, RMX_READ_ONCE(flow->input_bytes),
-            !task->live) < 0 ||
-        rmx_sink_init(&task->sink, &task->avio, &output, (port & RMX_PORT_SEEKABLE_OUT) != 0,
+    task->prompt = stream || (task->spec.flags & RMX_JOB_LIVE) != 0;
+    if (rmx_source_init(
+            &task->source, &task->avio, &input, RMX_READ_ONCE(flow->input_bytes), !stream) < 0 ||
+        rmx_sink_init(&task->sink, &task->avio, &output, (task->port & RMX_PORT_SEEKABLE_OUT) != 0,
             format != NULL && format->patch != RMX_PATCH_HELPS) < 0) {
         return RMX_STATUS_OVER_LIMIT;
     }
     return RMX_STATUS_OK;
+}
+
+/* --- the stage ------------------------------------------------------------------------------- */
+
+/* Told before any of it is consumed, so that who sends it need not send it all in vain. */
+static bool must_go_back(struct task *task)
+{
+    const char *named = task->spec.input_format;
+
+    if ((named[0] != '\0' && !av_match_name(named, MP4_NAMES)) ||
+        rmx_index_follows(&task->source) != 1) {
+        return false;
+    }
+    task->result.status = RMX_STATUS_NEEDS_SEEKABLE_INPUT;
+    (void)snprintf(task->result.text, sizeof(task->result.text),
+        "the index of this MP4 follows its samples: allow a spool (rmx --spool, RMX_SPOOL), or "
+        "give "
+        "a file or a source that seeks");
+    return true;
+}
+
+static void run_stage(struct task *task, uint32_t stage)
+{
+    const struct rmx_outlet outlet = {
+        .io = task->sink.context,
+        .spooled = (task->port & RMX_PORT_SPOOLED_OUT) != 0,
+    };
+
+    switch (stage) {
+    case RMX_STAGE_JOB:
+        if (!must_go_back(task)) {
+            rmx_remux_run(&task->spec, task->source.context, &outlet, &task->result);
+        }
+        break;
+    case RMX_STAGE_SPOOL:
+        rmx_copy_spool(&task->source, &task->sink, &task->result);
+        break;
+    case RMX_STAGE_DELIVER:
+        rmx_copy_deliver(&task->spec, &task->source, &task->sink, &task->result);
+        break;
+    default:
+        task->result.status = RMX_STATUS_INTERNAL;
+    }
+}
+
+/* The note that a job is done goes to the lane, so a client is told of its last chunks. */
+static void finish_output(struct task *task)
+{
+    rmx_sink_finish(&task->sink);
+    if ((task->port & RMX_PORT_CHANNEL_OUT) != 0 &&
+        rmx_ring_consumer_asked(&task->sink.ring.ring)) {
+        tell_peer(task, RMX_NOTE_OUTPUT);
+    }
 }
 
 /* What came from outside (a stop, an I/O error, a broken ring) is the reason, whatever libavformat
@@ -108,7 +223,7 @@ static enum rmx_status connect_rings(
 static void settle(struct task *task)
 {
     if (!rmx_avio_stopped(&task->avio)) {
-        rmx_sink_finish(&task->sink);
+        finish_output(task);
     }
     if (task->avio.status != RMX_STATUS_OK) {
         task->result.status = task->avio.status;
@@ -119,27 +234,30 @@ static void settle(struct task *task)
     task->result.bytes_out = task->sink.end;
 }
 
-static void move_bytes(
-    struct task *task, const struct rmx_flow_shm *flow, const struct rmx_region *arena)
+static void move_bytes(struct task *task, const struct rmx_flow_shm *flow)
 {
-    task->result.status = connect_rings(task, flow, arena);
+    task->result.status = enter_channel(task, flow);
     if (task->result.status == RMX_STATUS_OK) {
-        const struct rmx_outlet outlet = { .io = task->sink.context };
-
-        rmx_remux_run(&task->spec, task->source.context, &outlet, &task->result);
+        task->result.status = connect_rings(task, flow);
+    }
+    if (task->result.status == RMX_STATUS_OK) {
+        run_stage(task, RMX_READ_ONCE(flow->stage));
         settle(task);
     } else {
-        end_empty_output(flow, arena);
+        end_empty_output(flow, task->arena, task->port);
     }
     rmx_sink_fini(&task->sink);
     rmx_source_fini(&task->source);
+    if (task->channel != NULL) {
+        rmx_channel_leave(task->channel, task->spec.channel_flow);
+    }
 }
 
 void rmx_task_run(
     struct rmx_flow_shm *flow, const struct rmx_region *arena, const struct rmx_task_host *host)
 {
     uint64_t started_ns = now_ns();
-    struct task task = { .host = host };
+    struct task task = { .host = host, .arena = arena, .port = RMX_READ_ONCE(flow->port) };
     const char *why = NULL;
     int wrong;
 
@@ -148,11 +266,11 @@ void rmx_task_run(
     if (wrong != 0) {
         task.result.status = (uint32_t)wrong;
         (void)snprintf(task.result.text, sizeof(task.result.text), "%s", why);
-        end_empty_output(flow, arena);
+        end_empty_output(flow, arena, task.port);
     } else if (task.spec.kind == RMX_JOB_NOOP) {
         task.result.status = RMX_STATUS_OK;
     } else {
-        move_bytes(&task, flow, arena);
+        move_bytes(&task, flow);
     }
     task.result.job = task.spec.job;
     task.result.run_ns = now_ns() - started_ns;
@@ -165,6 +283,6 @@ void rmx_task_refuse(struct rmx_flow_shm *flow, const struct rmx_region *arena,
     struct rmx_job_result result = { .job = RMX_READ_ONCE(flow->spec.job), .status = status };
 
     (void)snprintf(result.text, sizeof(result.text), "%s", why);
-    end_empty_output(flow, arena);
+    end_empty_output(flow, arena, RMX_READ_ONCE(flow->port));
     memcpy(&flow->result, &result, sizeof(result));
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * One job from its flow table entry to its result: checks the spec, puts the stage between the two
- * rings, says how it went. Worker process, the job's fiber, whose stack holds all of it. Must never
- * read the entry's spec twice: the arena is shared.
+ * rings, each in the lane's arena or in a client's, says how it went. Worker process, the job's
+ * fiber, whose stack holds all of it. Must never read the entry's spec twice: the arena is shared.
  */
 #ifndef RMX_ENGINE_WORKER_TASK_H
 #define RMX_ENGINE_WORKER_TASK_H
@@ -13,8 +13,9 @@
 
 struct rmx_task_host { /* see avio.h */
     void (*sleep)(void *owner);
-    void (*tell)(void *owner, enum rmx_note_kind kind);
+    void (*tell)(void *owner, enum rmx_note_kind kind); /* the lane */
     void *owner;
+    uint32_t flow; /* the job's: notes of a channel wake it by that number */
 };
 
 /* Fills flow->result; the caller tells the lane. */

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -53,15 +54,31 @@ static int become_own_process(int *ctl_fd, pid_t zygote)
     return prctl(PR_SET_NAME, "ringmux-worker") < 0 ? -errno : 0;
 }
 
-/* What it may map beyond what the zygote had: its arena, its fibers, and what jobs need. */
-static uint64_t extra_bytes(const struct rmx_lane_msg *fork)
+/* What it may have beyond what the zygote had: its fibers, what jobs need, and arenas. */
+static struct rmx_sandbox_room room_for(const struct rmx_lane_msg *fork)
 {
     uint64_t fiber_bytes = RMX_FIBER_STACK_BYTES + RMX_FIBER_GUARD_BYTES;
 
     if (fork->memory_max_bytes == 0) {
-        return 0;
+        return (struct rmx_sandbox_room){ .own_bytes = 0 };
     }
-    return fork->memory_max_bytes + fork->arena_bytes + fork->flows * fiber_bytes;
+    return (struct rmx_sandbox_room){
+        .own_bytes = fork->memory_max_bytes + fork->flows * fiber_bytes,
+        .shared_bytes = fork->arena_bytes,
+    };
+}
+
+/* The last descriptor it makes by itself: in the sandbox all come from the daemon. */
+static int lock_down(const struct rmx_lane_msg *fork, int *epoll_fd)
+{
+    const struct rmx_sandbox_room room = room_for(fork);
+    int error = rmx_sandbox_limit(CTL_FD, &room);
+
+    if (error < 0) {
+        return error;
+    }
+    *epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    return *epoll_fd < 0 ? -errno : rmx_sandbox_enter();
 }
 
 static int say_ready(int ctl_fd)
@@ -97,6 +114,7 @@ static int wait_for_arena(int ctl_fd, struct rmx_region *arena, struct rmx_desk_
     }
     arena_fd = rmx_sock_fds_take(&fds, 0);
     error = rmx_region_adopt(arena, &arena_fd, adopt.arena_bytes, adopt.arena_bytes);
+    error = error < 0 ? error : rmx_region_prefault(arena);
     if (error < 0) {
         rmx_base_close(&arena_fd);
         rmx_sock_fds_close(&fds);
@@ -117,11 +135,11 @@ void rmx_worker_run(int ctl_fd, pid_t zygote, const struct rmx_lane_msg *fork)
 {
     struct rmx_region arena = RMX_REGION_INIT;
     struct rmx_desk_plan plan;
+    int epoll_fd = -1;
     int error = become_own_process(&ctl_fd, zygote);
 
     rmx_lastwords_init();
-    error = error < 0 ? error : rmx_sandbox_limit(CTL_FD, extra_bytes(fork));
-    error = error < 0 ? error : rmx_sandbox_enter();
+    error = error < 0 ? error : lock_down(fork, &epoll_fd);
     if (error == -ESRCH) {
         leave(RMX_WORKER_DONE, "", 0);
     }
@@ -137,6 +155,7 @@ void rmx_worker_run(int ctl_fd, pid_t zygote, const struct rmx_lane_msg *fork)
         leave(RMX_WORKER_PROTOCOL, "no arena", error);
     }
     rmx_lastwords_adopt(&((struct rmx_worker_shm *)arena.base)->last_words);
+    plan.epoll_fd = epoll_fd;
     error = rmx_desk_run(&plan);
     leave(error < 0 ? RMX_WORKER_PROTOCOL : RMX_WORKER_DONE, "the daemon broke a rule", error);
 }
