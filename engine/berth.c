@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "engine/share.h"
+
 static const uint64_t to_worker_at = offsetof(struct rmx_worker_shm, to_worker);
 static const uint64_t to_lane_at = offsetof(struct rmx_worker_shm, to_lane);
 
@@ -16,15 +18,21 @@ static uint64_t pairs_at(uint32_t pairs_count)
     return offsetof(struct rmx_worker_shm, flows) + pairs_count * sizeof(struct rmx_flow_shm);
 }
 
+/* What one ring of this size takes: nothing if it is bare. */
+static size_t ring_bytes(const struct rmx_pair_geometry *geometry)
+{
+    return rmx_chunk_ring_bytes(geometry->slots, geometry->chunk_bytes);
+}
+
 size_t rmx_berth_bytes(const struct rmx_pair_geometry geometry[RMX_PAIR_SIZES])
 {
     uint32_t pairs_count = 0;
     size_t bytes = 0;
 
     for (int size = 0; size < RMX_PAIR_SIZES; size++) {
-        size_t ring = rmx_chunk_ring_bytes(geometry[size].slots, geometry[size].chunk_bytes);
+        size_t ring = ring_bytes(&geometry[size]);
 
-        if (ring == 0 || geometry[size].count > RMX_WORKER_FLOWS_MAX) {
+        if ((ring == 0) != (size == RMX_PAIR_BARE) || geometry[size].count > RMX_WORKER_FLOWS_MAX) {
             return 0;
         }
         pairs_count += geometry[size].count;
@@ -43,14 +51,14 @@ static void lay_pairs(struct rmx_berth *berth)
 
     for (int size = 0; size < RMX_PAIR_SIZES; size++) {
         const struct rmx_pair_geometry *geometry = &berth->geometry[size];
-        size_t ring_bytes = rmx_chunk_ring_bytes(geometry->slots, geometry->chunk_bytes);
+        size_t ring = ring_bytes(geometry);
 
         for (uint32_t i = 0; i < geometry->count; i++) {
             struct rmx_pair *pair = &berth->pairs[index];
 
             *pair = (struct rmx_pair){
                 .input_at = at,
-                .output_at = at + ring_bytes,
+                .output_at = at + ring,
                 .slots = geometry->slots,
                 .chunk_bytes = geometry->chunk_bytes,
                 .index = index,
@@ -58,11 +66,24 @@ static void lay_pairs(struct rmx_berth *berth)
                 .next_free = berth->free_pairs[size],
             };
             berth->free_pairs[size] = pair;
-            at += 2 * ring_bytes;
+            at += 2 * ring;
             index++;
         }
     }
     rmx_assert(at == berth->arena.size && index == berth->pairs_count);
+}
+
+static int make_tables(struct rmx_berth *berth)
+{
+    berth->pairs = calloc(berth->pairs_count, sizeof(*berth->pairs));
+    berth->shares = calloc(RMX_WORKER_CHANNELS_MAX, sizeof(*berth->shares));
+    if (berth->pairs == NULL || berth->shares == NULL) {
+        return -ENOMEM;
+    }
+    for (uint32_t place = 0; place < RMX_WORKER_CHANNELS_MAX; place++) {
+        rmx_share_init(&berth->shares[place], berth, place);
+    }
+    return 0;
 }
 
 int rmx_berth_init(struct rmx_berth *berth, uint32_t index,
@@ -76,11 +97,13 @@ int rmx_berth_init(struct rmx_berth *berth, uint32_t index,
         .arena = RMX_REGION_INIT,
         .worker_bell.fd = -1,
         .lane_bell.fd = -1,
-        .geometry = { geometry[0], geometry[1] },
-        .pairs_count = geometry[0].count + geometry[1].count,
     };
     if (bytes == 0) {
         return -EINVAL;
+    }
+    for (int size = 0; size < RMX_PAIR_SIZES; size++) {
+        berth->geometry[size] = geometry[size];
+        berth->pairs_count += geometry[size].count;
     }
     error =
         rmx_region_create(&berth->arena, "ringmux-worker", bytes, huge_pages ? RMX_REGION_HUGE : 0);
@@ -92,8 +115,7 @@ int rmx_berth_init(struct rmx_berth *berth, uint32_t index,
     berth->lane_bell.shm = &berth->shm->lane_bell;
     berth->worker_bell.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     berth->lane_bell.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    berth->pairs = calloc(berth->pairs_count, sizeof(*berth->pairs));
-    if (berth->worker_bell.fd < 0 || berth->lane_bell.fd < 0 || berth->pairs == NULL) {
+    if (berth->worker_bell.fd < 0 || berth->lane_bell.fd < 0 || make_tables(berth) < 0) {
         rmx_berth_fini(berth);
         return -ENOMEM;
     }
@@ -104,7 +126,9 @@ int rmx_berth_init(struct rmx_berth *berth, uint32_t index,
 
 void rmx_berth_fini(struct rmx_berth *berth)
 {
+    free(berth->shares);
     free(berth->pairs);
+    berth->shares = NULL;
     berth->pairs = NULL;
     rmx_base_close(&berth->worker_bell.fd);
     rmx_base_close(&berth->lane_bell.fd);
@@ -129,14 +153,26 @@ void rmx_berth_reset(struct rmx_berth *berth)
     berth->condemned = NULL;
 }
 
+/* The size such a job gets, if there is one. */
+static enum rmx_pair_size size_for(const struct rmx_berth *berth, enum rmx_pair_size size)
+{
+    if (size == RMX_PAIR_BARE || berth->free_pairs[size] != NULL) {
+        return size;
+    }
+    return size == RMX_PAIR_SMALL ? RMX_PAIR_BULK : RMX_PAIR_SMALL;
+}
+
+bool rmx_berth_has(const struct rmx_berth *berth, enum rmx_pair_size size)
+{
+    return berth->free_pairs[size_for(berth, size)] != NULL;
+}
+
 struct rmx_pair *rmx_berth_take(struct rmx_berth *berth, enum rmx_pair_size size, void *owner)
 {
-    struct rmx_pair *pair = berth->free_pairs[size];
+    struct rmx_pair *pair;
 
-    if (pair == NULL) {
-        size = size == RMX_PAIR_SMALL ? RMX_PAIR_BULK : RMX_PAIR_SMALL;
-        pair = berth->free_pairs[size];
-    }
+    size = size_for(berth, size);
+    pair = berth->free_pairs[size];
     if (pair == NULL) {
         return NULL;
     }
@@ -156,28 +192,38 @@ void rmx_berth_give(struct rmx_berth *berth, struct rmx_pair *pair)
     berth->used--;
 }
 
-int rmx_berth_post(struct rmx_berth *berth, enum rmx_note_kind kind, const struct rmx_pair *pair)
+int rmx_berth_post(struct rmx_berth *berth, enum rmx_note_kind kind, uint32_t flow)
 {
-    struct rmx_note note = { .kind = kind, .flow = pair->index };
+    struct rmx_note note = { .kind = kind, .flow = flow };
     int error = rmx_mail_post(&berth->to_worker, &note);
 
     return error < 0 ? error : rmx_bell_ring(&berth->worker_bell);
 }
 
 void rmx_berth_lay_out(struct rmx_berth *berth, const struct rmx_pair *pair,
-    const struct rmx_job_spec *spec, uint64_t input_bytes, uint32_t port)
+    const struct rmx_job_spec *spec, const struct rmx_berth_run *run)
 {
     struct rmx_flow_shm *shm = rmx_berth_flow(berth, pair);
+    struct rmx_job_ring input = { pair->input_at, pair->slots, pair->chunk_bytes };
+    struct rmx_job_ring output = { pair->output_at, pair->slots, pair->chunk_bytes };
 
+    if ((run->port & RMX_PORT_CHANNEL_IN) != 0) {
+        input = spec->input_ring;
+    }
+    if ((run->port & RMX_PORT_CHANNEL_OUT) != 0) {
+        output = spec->output_ring;
+    }
     shm->spec = *spec;
-    shm->input_bytes = input_bytes;
-    shm->input_at = pair->input_at;
-    shm->output_at = pair->output_at;
-    shm->input_slots = pair->slots;
-    shm->output_slots = pair->slots;
-    shm->input_chunk_bytes = pair->chunk_bytes;
-    shm->output_chunk_bytes = pair->chunk_bytes;
-    shm->port = port;
+    shm->input_bytes = run->input_bytes;
+    shm->input_at = input.at;
+    shm->output_at = output.at;
+    shm->input_slots = input.slots;
+    shm->output_slots = output.slots;
+    shm->input_chunk_bytes = input.chunk_bytes;
+    shm->output_chunk_bytes = output.chunk_bytes;
+    shm->port = run->port;
+    shm->stage = run->stage;
+    shm->channel = run->channel;
     memset(&shm->result, 0, sizeof(shm->result));
     /* Relaxed: the note that follows carries it over. */
     atomic_store_explicit(&shm->stop, 0, memory_order_relaxed);

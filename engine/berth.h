@@ -12,23 +12,28 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "engine/flow_list.h"
 #include "engine/loop.h"
 #include "engine/watchdog.h"
+#include "ipc/job.h"
 #include "ipc/lane_wire.h"
 #include "ring/bell.h"
 #include "ring/chunk.h"
 #include "ring/mail.h"
 #include "ring/region.h"
 
+struct rmx_share;
+
 enum rmx_pair_size {
     RMX_PAIR_SMALL = 0, /* live streams, small jobs */
     RMX_PAIR_BULK = 1,  /* files */
-    RMX_PAIR_SIZES = 2,
+    RMX_PAIR_BARE = 2,  /* no rings at all: both are in a client's channel */
+    RMX_PAIR_SIZES = 3,
 };
 
 struct rmx_pair_geometry {
     uint32_t count; /* pairs of this size in a berth */
-    uint32_t slots; /* of each of the two rings; a power of two */
+    uint32_t slots; /* of each of the two rings; a power of two; BARE: 0 */
     uint32_t chunk_bytes;
 };
 
@@ -36,7 +41,7 @@ struct rmx_pair_geometry {
 struct rmx_pair {
     uint64_t input_at; /* offsets in the arena */
     uint64_t output_at;
-    uint32_t slots;
+    uint32_t slots; /* of each; 0 = BARE */
     uint32_t chunk_bytes;
     uint32_t index; /* in the flow table */
     uint8_t size;   /* enum rmx_pair_size */
@@ -60,9 +65,16 @@ struct rmx_berth {
     struct rmx_pair *free_pairs[RMX_PAIR_SIZES]; /* last used first: its lines are still warm */
     struct rmx_pair *pairs;                      /* by index; owned */
     uint32_t pairs_count;
-    struct rmx_op bell_op; /* the lane waits for its bell */
-    pid_t pid;             /* the worker's, while open */
-    uint64_t notes;        /* taken from all its workers so far */
+    struct rmx_share *shares; /* RMX_WORKER_CHANNELS_MAX of them; owned */
+    uint32_t shares_used;
+    uint64_t shares_bytes;                  /* of all their arenas */
+    uint32_t unshares_due;                  /* channels the worker is to be told to give back */
+    struct rmx_flow_list tied[RMX_CLASSES]; /* jobs with a ring in one of them, which wait
+                                               for a pair of this berth */
+    struct rmx_flow_list bare[RMX_CLASSES]; /* the same, for a bare one */
+    struct rmx_op bell_op;                  /* the lane waits for its bell */
+    pid_t pid;                              /* the worker's, while open */
+    uint64_t notes;                         /* taken from all its workers so far */
     struct rmx_watchdog watchdog;
 };
 
@@ -80,7 +92,11 @@ void rmx_berth_fini(struct rmx_berth *berth);
  * have the arena mapped any more but ours. */
 void rmx_berth_reset(struct rmx_berth *berth);
 
-/* Takes a free pair of the wanted size, or of the other one; NULL if there is none. */
+/* Is there a pair for a job that wants this size? One of the other size will do; but a bare one is
+ * only ever for who wants that. */
+bool rmx_berth_has(const struct rmx_berth *berth, enum rmx_pair_size size);
+
+/* Takes such a pair; NULL if there is none. */
 struct rmx_pair *rmx_berth_take(struct rmx_berth *berth, enum rmx_pair_size size, void *owner);
 void rmx_berth_give(struct rmx_berth *berth, struct rmx_pair *pair);
 
@@ -91,17 +107,25 @@ static inline struct rmx_flow_shm *rmx_berth_flow(
     return &berth->shm->flows[pair->index];
 }
 
-/* Writes a job into the pair's entry of the flow table. input_bytes: UINT64_MAX = unknown; port:
- * enum rmx_flow_port. */
+/* What the worker is told of a job besides its spec. */
+struct rmx_berth_run {
+    uint64_t input_bytes; /* UINT64_MAX = unknown */
+    uint32_t port;        /* enum rmx_flow_port */
+    uint32_t stage;       /* enum rmx_flow_stage */
+    uint32_t channel;     /* with PORT_CHANNEL_*: its place */
+};
+
+/* Writes a job into the pair's entry of the flow table. */
 void rmx_berth_lay_out(struct rmx_berth *berth, const struct rmx_pair *pair,
-    const struct rmx_job_spec *spec, uint64_t input_bytes, uint32_t port);
+    const struct rmx_job_spec *spec, const struct rmx_berth_run *run);
 
 /* Makes one of the pair's rings, the one at `at`, empty, and takes our end of it. */
 void rmx_berth_attach(
     struct rmx_berth *berth, uint64_t at, const struct rmx_pair *pair, struct rmx_chunk_ring *ring);
 
-/* Posts a note to the worker and wakes it. Returns whether that took a system call (0 or 1), or
- * -errno if the mailbox is full or its counts lie: the worker is broken. */
-int rmx_berth_post(struct rmx_berth *berth, enum rmx_note_kind kind, const struct rmx_pair *pair);
+/* Posts a note to the worker and wakes it; flow is a pair's index, or 0. Returns whether that took
+ * a system call (0 or 1), or -errno if the mailbox is full or its counts lie: the worker is
+ * broken. */
+int rmx_berth_post(struct rmx_berth *berth, enum rmx_note_kind kind, uint32_t flow);
 
 #endif

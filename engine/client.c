@@ -15,15 +15,14 @@
 
 /* --- what is told to a client --------------------------------------------------------------- */
 
-/* Sends a whole message, with a descriptor unless fd is -1. False: the socket is full (blocked), or
- * the client is gone, which its poll tells. */
-bool rmx_client_say(struct rmx_client *client, const void *message, size_t bytes, int fd)
+bool rmx_client_say(
+    struct rmx_client *client, const void *message, size_t bytes, const int *fds, int fds_count)
 {
     struct iovec part = { .iov_base = NULL, .iov_len = bytes };
     int error;
 
     memcpy(&part.iov_base, &message, sizeof(message)); /* sendmsg(2) only reads it */
-    error = rmx_sock_send(client->fd, &part, 1, &fd, fd >= 0 ? 1 : 0, MSG_DONTWAIT);
+    error = rmx_sock_send(client->fd, &part, 1, fds, fds_count, MSG_DONTWAIT);
     if (error < 0) {
         client->blocked = client->blocked || error == -EAGAIN;
         return false;
@@ -41,7 +40,7 @@ void rmx_client_say_goodbye(struct rmx_client *client, enum rmx_status status)
     };
 
     if (rmx_session_may_send(&client->talk, RMX_MSG_GOODBYE) == 0) {
-        (void)rmx_client_say(client, &goodbye, sizeof(goodbye), -1); /* a courtesy */
+        (void)rmx_client_say(client, &goodbye, sizeof(goodbye), NULL, 0); /* a courtesy */
     }
 }
 
@@ -60,7 +59,7 @@ static bool say_done(struct rmx_client *client)
     }
     bytes = (uint32_t)(sizeof(*done) + count * sizeof(done->items[0]));
     done->head = (struct rmx_msg_head){ .type = RMX_MSG_DONE, .bytes = bytes, .count = count };
-    if (!rmx_client_say(client, done, bytes, -1)) {
+    if (!rmx_client_say(client, done, bytes, NULL, 0)) {
         return false;
     }
     (void)rmx_session_grant(&client->talk, count); /* it had them before */
@@ -69,6 +68,93 @@ static bool say_done(struct rmx_client *client)
     }
     client->jobs -= count;
     return true;
+}
+
+static void close_opened(struct rmx_client *client)
+{
+    client->opened_due = false;
+    for (int i = 0; i < RMX_SHARE_BELLS; i++) {
+        rmx_base_close(&client->opened_fds[i]);
+    }
+}
+
+static bool say_opened(struct rmx_client *client)
+{
+    int count = client->opened.status == RMX_STATUS_OK ? RMX_SHARE_BELLS : 0;
+
+    if (!rmx_client_say(
+            client, &client->opened, sizeof(client->opened), client->opened_fds, count)) {
+        return false;
+    }
+    close_opened(client);
+    return true;
+}
+
+void rmx_client_answer_channel(
+    struct rmx_client *client, uint32_t name, enum rmx_status status, int fds[RMX_SHARE_BELLS])
+{
+    rmx_assert(!client->opened_due && (status == RMX_STATUS_OK) == (name != 0));
+    client->opened = (struct rmx_msg_channel_opened){
+        .head = { .type = RMX_MSG_CHANNEL_OPENED, .bytes = sizeof(client->opened) },
+        .channel = name,
+        .status = status,
+    };
+    for (int i = 0; i < RMX_SHARE_BELLS; i++) {
+        client->opened_fds[i] = rmx_take_fd(&fds[i]);
+    }
+    client->opened_due = true;
+    if (client->blocked || !say_opened(client)) {
+        rmx_gate_mark_due(&client->lane->gate, client);
+    }
+}
+
+void rmx_client_lose_channel(struct rmx_client *client, const struct rmx_share *share)
+{
+    uint32_t i = 0;
+
+    while (client->channels[i].share != share) {
+        i++;
+        rmx_assert(i < RMX_CHANNELS_MAX);
+    }
+    client->channels[i].share = NULL;
+    client->losses_due++;
+    rmx_stats_add(&client->lane->stats, RMX_STATS_CHANNELS_LOST, 1);
+    rmx_gate_mark_due(&client->lane->gate, client);
+}
+
+/* Tells it of one lost channel. */
+static bool say_lost(struct rmx_client *client)
+{
+    struct rmx_msg_channel_lost lost = {
+        .head = { .type = RMX_MSG_CHANNEL_LOST, .bytes = sizeof(lost) },
+    };
+    uint32_t i = 0;
+
+    while (client->channels[i].name == 0 || client->channels[i].share != NULL) {
+        i++;
+        rmx_assert(i < RMX_CHANNELS_MAX);
+    }
+    lost.channel = client->channels[i].name;
+    if (!rmx_client_say(client, &lost, sizeof(lost), NULL, 0)) {
+        return false;
+    }
+    client->channels[i].name = 0;
+    client->losses_due--;
+    return true;
+}
+
+static bool has_news(const struct rmx_client *client)
+{
+    return client->opened_due || client->losses_due > 0 || client->ended.first != NULL;
+}
+
+/* One message of what is due; that a channel is open comes before that it is lost. */
+static bool say_news(struct rmx_client *client)
+{
+    if (client->opened_due) {
+        return say_opened(client);
+    }
+    return client->losses_due > 0 ? say_lost(client) : say_done(client);
 }
 
 void rmx_client_ended(struct rmx_flow *flow)
@@ -132,6 +218,20 @@ static void cancel_jobs(struct rmx_client *client)
     }
 }
 
+/* Its channels go once their last jobs have. */
+static void leave_channels(struct rmx_client *client)
+{
+    for (uint32_t i = 0; i < RMX_CHANNELS_MAX; i++) {
+        if (client->channels[i].share != NULL) {
+            rmx_share_leave(client->channels[i].share, &client->lane->crew);
+        }
+        client->channels[i] = (struct rmx_share_entry){ .name = 0 };
+    }
+    client->channel_names = 0;
+    client->losses_due = 0;
+    close_opened(client);
+}
+
 /* The session is over: its jobs are cancelled, its arena and credits are back at once. */
 void rmx_client_part(struct rmx_client *client, const char *why)
 {
@@ -143,6 +243,7 @@ void rmx_client_part(struct rmx_client *client, const char *why)
     rmx_log(
         RMX_LOG_INFO, "client_gone", RMX_LOG_U64("client", client->index), RMX_LOG_STR("why", why));
     cancel_jobs(client);
+    leave_channels(client);
     lane->gate.credits_granted -= client->credits;
     lane->gate.sessions -= client->welcome ? 1 : 0;
     client->welcome = false;
@@ -207,8 +308,8 @@ static void room(struct rmx_op *op, int events)
 
 void rmx_client_flush(struct rmx_client *client)
 {
-    while (client->fd >= 0 && !client->blocked && client->ended.first != NULL) {
-        if (!say_done(client) && !client->blocked) {
+    while (client->fd >= 0 && !client->blocked && has_news(client)) {
+        if (!say_news(client) && !client->blocked) {
             rmx_client_part(client, "it takes no answers");
         }
     }
@@ -217,6 +318,10 @@ void rmx_client_flush(struct rmx_client *client)
     }
     if (client->fd >= 0 && client->leaving && client->jobs == 0) {
         rmx_client_part(client, "it said goodbye");
+    }
+    if (client->fd >= 0 && client->deaf && !client->opened_due) {
+        client->deaf = false;
+        rmx_loop_poll(&client->lane->loop, &client->hear_op, client->fd, POLLIN);
     }
     if (client->fd >= 0 && client->blocked && !client->room_op.busy) {
         rmx_loop_poll(&client->lane->loop, &client->room_op, client->fd, POLLOUT);
@@ -230,6 +335,7 @@ void rmx_client_init(struct rmx_client *client, struct rmx_lane *lane, uint32_t 
         .index = index,
         .fd = -1,
         .arena = RMX_REGION_INIT,
+        .opened_fds = { -1, -1 },
         .room_op = { .done = room, .owner = client },
         .cancel_hear_op = { .done = cancel_done, .owner = client },
         .cancel_room_op = { .done = cancel_done, .owner = client },

@@ -14,6 +14,7 @@
 #include "engine/flow.h"
 #include "engine/flow_list.h"
 #include "engine/loop.h"
+#include "engine/share.h"
 #include "ipc/session.h"
 #include "ring/region.h"
 
@@ -40,6 +41,13 @@ struct rmx_client {
     bool due;
     uint16_t free_slots[RMX_CREDITS_MAX]; /* of progress, a stack */
     uint32_t free_slots_count;
+    struct rmx_share_entry channels[RMX_CHANNELS_MAX];
+    uint32_t channel_names;               /* given so far; never used again */
+    uint32_t losses_due;                  /* channels it is to be told the loss of */
+    bool opened_due;                      /* it has asked for a channel and was not told */
+    bool deaf;                            /* it is not heard until then */
+    struct rmx_msg_channel_opened opened; /* with opened_due: the answer */
+    int opened_fds[RMX_SHARE_BELLS];      /* likewise; -1 = none */
     pid_t pid;
     uid_t uid;
 };
@@ -47,9 +55,10 @@ struct rmx_client {
 /* Makes the entry of a client that is not there. */
 void rmx_client_init(struct rmx_client *client, struct rmx_lane *lane, uint32_t index);
 
-/* Sends a whole message, with a descriptor unless fd is -1. False: the socket is full (blocked), or
- * the client is gone, which its poll tells. */
-bool rmx_client_say(struct rmx_client *client, const void *message, size_t bytes, int fd);
+/* Sends a whole message, with fds_count descriptors, which stay the caller's. False: the socket is
+ * full (blocked), or the client is gone, which its poll tells. */
+bool rmx_client_say(
+    struct rmx_client *client, const void *message, size_t bytes, const int *fds, int fds_count);
 void rmx_client_say_goodbye(struct rmx_client *client, enum rmx_status status);
 
 /* Makes its arena, with a progress entry for each credit. Returns 0 or -errno. */
@@ -57,6 +66,13 @@ int rmx_client_make_arena(struct rmx_client *client, uint32_t credits);
 
 /* A flow is ENDED: its client will hear of it with the next flush; if it has none, nobody will. */
 void rmx_client_ended(struct rmx_flow *flow);
+
+/* Answers a CHANNEL, now or with the next flush; takes the descriptors. */
+void rmx_client_answer_channel(
+    struct rmx_client *client, uint32_t name, enum rmx_status status, int fds[RMX_SHARE_BELLS]);
+
+/* Its channel's worker died: it will hear of it with the next flush. */
+void rmx_client_lose_channel(struct rmx_client *client, const struct rmx_share *share);
 
 /* Sends the answers that are due, several in one message. */
 void rmx_client_flush(struct rmx_client *client);

@@ -263,9 +263,12 @@ static void check_together(struct load *load)
 
     check_ring(load, "small", config->ring_small_bytes, config->chunk_small_bytes);
     check_ring(load, "bulk", config->ring_bulk_bytes, config->chunk_bulk_bytes);
-    if (config->flows_small + config->flows_bulk > RMX_WORKER_FLOWS_MAX) {
-        complain(
-            load, "flows_small and flows_bulk must be at most %u together", RMX_WORKER_FLOWS_MAX);
+    if (config->flows_small + config->flows_bulk + config->flows_ring > RMX_WORKER_FLOWS_MAX) {
+        complain(load, "flows_small, flows_bulk and flows_ring must be at most %u together",
+            RMX_WORKER_FLOWS_MAX);
+    }
+    if (config->channel_bytes > config->channels_bytes) {
+        complain(load, "channels_bytes must be at least channel_bytes");
     }
     if (config->sessions_max > config->jobs_max) {
         complain(load, "jobs_max=%u must be at least sessions_max=%u", config->jobs_max,
@@ -347,7 +350,8 @@ void rmx_config_budget(const struct rmx_config *config, uint32_t workers, uint32
         .worker_arena_bytes =
             sizeof(struct rmx_worker_shm) +
             config->flows_small * flow_bytes(config->ring_small_bytes, config->chunk_small_bytes) +
-            config->flows_bulk * flow_bytes(config->ring_bulk_bytes, config->chunk_bulk_bytes),
+            config->flows_bulk * flow_bytes(config->ring_bulk_bytes, config->chunk_bulk_bytes) +
+            config->flows_ring * sizeof(struct rmx_flow_shm),
         .session_arena_bytes = RMX_CREDITS_MAX * sizeof(struct rmx_progress_shm),
         .jobs_bytes = jobs * job_bytes,
         .descriptors = jobs * RMX_JOB_DESCRIPTORS + sessions * RMX_SESSION_DESCRIPTORS +

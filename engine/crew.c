@@ -13,6 +13,8 @@
 #include "engine/flow.h"
 #include "engine/lane.h"
 #include "engine/log.h"
+#include "engine/pass.h"
+#include "engine/share.h"
 
 /* Notes taken from one worker before the others get their turn. */
 #define NOTES_MAX 256
@@ -28,7 +30,7 @@ struct rmx_berth *rmx_crew_berth_for(struct rmx_crew *crew, enum rmx_pair_size s
     for (uint32_t i = 0; i < crew->count; i++) {
         struct rmx_berth *berth = &crew->berths[i];
 
-        if (!berth->open || berth->used == berth->pairs_count) {
+        if (!berth->open || !rmx_berth_has(berth, size)) {
             continue;
         }
         if (best == NULL || berth->used < best->used ||
@@ -61,6 +63,37 @@ void rmx_crew_condemn(struct rmx_crew *crew, struct rmx_berth *berth, const char
     berth->condemned = why;
     berth->open = false;
     rmx_warden_kill(&crew->warden, berth->index);
+}
+
+static bool is_for_later(int error)
+{
+    return error == -EAGAIN || error == -ETOOMANYREFS || error == -ENOMEM || error == -ENOBUFS;
+}
+
+int rmx_crew_tell(struct rmx_crew *crew, struct rmx_berth *berth,
+    const struct rmx_lane_msg *message, const int *fds, int fds_count)
+{
+    int error = rmx_warden_tell(&crew->warden, berth->index, message, fds, fds_count);
+
+    if (is_for_later(error)) {
+        return -EAGAIN;
+    }
+    error = error < 0 ? error : rmx_berth_post(berth, RMX_NOTE_CTL, 0);
+    if (error < 0) {
+        rmx_crew_condemn(crew, berth, "it cannot be told of a channel");
+        return error;
+    }
+    rmx_stats_add(&crew->lane->stats, RMX_STATS_WAKES_SENT, (uint64_t)error);
+    return 0;
+}
+
+void rmx_crew_tend(struct rmx_crew *crew)
+{
+    for (uint32_t i = 0; i < crew->count; i++) {
+        if (crew->berths[i].unshares_due > 0) {
+            rmx_share_tend(&crew->berths[i], crew);
+        }
+    }
 }
 
 static uint32_t cpu_of(const struct rmx_lane *lane, uint32_t index)
@@ -96,6 +129,25 @@ static void worker_ready(void *owner, uint32_t index, pid_t pid)
     rmx_lane_dispatch(lane);
 }
 
+/* Jobs that are tied to it and have not started have nowhere to start any more. */
+static void lose_channels(struct rmx_crew *crew, struct rmx_berth *berth)
+{
+    struct rmx_lane *lane = crew->lane;
+
+    for (uint32_t i = 0; i < lane->config->jobs_max && berth->shares_used > 0; i++) {
+        struct rmx_flow *flow = &lane->flows[i];
+
+        if (flow->state == RMX_FLOW_ADMITTED && flow->share != NULL &&
+            flow->share->berth == berth) {
+            rmx_flow_stop(flow, RMX_STATUS_WORKER_LOST, 0,
+                "the worker process that had the job's channel died");
+        }
+    }
+    for (uint32_t place = 0; place < RMX_WORKER_CHANNELS_MAX; place++) {
+        rmx_share_lose(&berth->shares[place]);
+    }
+}
+
 static void worker_died(void *owner, uint32_t index, pid_t pid, const struct rmx_last_words *words)
 {
     struct rmx_crew *crew = owner;
@@ -118,6 +170,7 @@ static void worker_died(void *owner, uint32_t index, pid_t pid, const struct rmx
             rmx_flow_lose(berth->pairs[i].owner, text);
         }
     }
+    lose_channels(crew, berth);
     berth->vacant = true; /* only now: a job that ends would let the next worker in */
     rmx_lane_dispatch(crew->lane);
 }
@@ -133,6 +186,19 @@ static void hopeless(void *owner)
 
 /* --- notes ------------------------------------------------------------------------------------ */
 
+/* Acts on one note. False: it makes no sense. */
+static bool take_note(struct rmx_berth *berth, const struct rmx_note *note)
+{
+    if (note->kind == RMX_NOTE_UNSHARED) {
+        return rmx_share_unshared(berth, note->flow);
+    }
+    if (note->flow >= berth->pairs_count || berth->pairs[note->flow].owner == NULL) {
+        return false;
+    }
+    rmx_pass_note(berth->pairs[note->flow].owner, note->kind);
+    return true;
+}
+
 static bool take_notes(struct rmx_crew *crew, struct rmx_berth *berth)
 {
     for (int i = 0; i < NOTES_MAX && berth->open; i++) {
@@ -142,12 +208,11 @@ static bool take_notes(struct rmx_crew *crew, struct rmx_berth *berth)
         if (taken == 0) {
             return i > 0;
         }
-        if (taken < 0 || note.flow >= berth->pairs_count || berth->pairs[note.flow].owner == NULL) {
+        berth->notes++;
+        if (taken < 0 || !take_note(berth, &note)) {
             rmx_crew_condemn(crew, berth, "it sent a note about no job");
             break;
         }
-        berth->notes++;
-        rmx_flow_note(berth->pairs[note.flow].owner, note.kind);
     }
     return berth->open;
 }
@@ -276,6 +341,17 @@ static void report_huge_pages(const struct rmx_lane *lane, const struct rmx_bert
         RMX_LOG_U64("got_bytes", got));
 }
 
+/* A map of pages for each of the berth's shares. */
+static void give_claims(struct rmx_crew *crew, struct rmx_berth *berth)
+{
+    size_t words = rmx_share_claims(crew->lane->config->channel_bytes);
+    uint64_t *claims = crew->claims + berth->index * RMX_WORKER_CHANNELS_MAX * words;
+
+    for (uint32_t i = 0; i < RMX_WORKER_CHANNELS_MAX; i++) {
+        berth->shares[i].claims = claims + i * words;
+    }
+}
+
 static int make_berth(
     struct rmx_crew *crew, uint32_t index, const struct rmx_pair_geometry geometry[RMX_PAIR_SIZES])
 {
@@ -287,6 +363,7 @@ static int make_berth(
         return error;
     }
     crew->count++;
+    give_claims(crew, berth);
     error = rmx_region_prefault(&berth->arena);
     if (error == 0) {
         place(lane, berth);
@@ -311,14 +388,19 @@ static int make_berths(struct rmx_crew *crew)
             .slots = (uint32_t)(config->ring_bulk_bytes / config->chunk_bulk_bytes),
             .chunk_bytes = (uint32_t)config->chunk_bulk_bytes,
         },
+        [RMX_PAIR_BARE] = { .count = config->flows_ring },
     };
+    uint32_t workers = crew->lane->place->workers;
     int error = 0;
 
-    crew->berths = calloc(crew->lane->place->workers, sizeof(*crew->berths));
-    if (crew->berths == NULL) {
+    crew->berths = calloc(workers, sizeof(*crew->berths));
+    crew->claims =
+        calloc(workers * RMX_WORKER_CHANNELS_MAX * rmx_share_claims(config->channel_bytes),
+            sizeof(*crew->claims));
+    if (crew->berths == NULL || crew->claims == NULL) {
         return -ENOMEM;
     }
-    for (uint32_t i = 0; i < crew->lane->place->workers && error == 0; i++) {
+    for (uint32_t i = 0; i < workers && error == 0; i++) {
         error = make_berth(crew, i, geometry);
     }
     return error;
@@ -329,7 +411,7 @@ int rmx_crew_start(struct rmx_crew *crew, struct rmx_lane *lane, const char **wh
     struct rmx_warden_plan plan = {
         .program = lane->config->worker_program,
         .alloc_max_bytes = lane->config->alloc_max_bytes,
-        .memory_max_bytes = lane->config->worker_memory_bytes,
+        .limits = { lane->config->worker_memory_bytes, lane->config->channels_bytes },
         .spin_ns = lane->spin_ns,
         .owner = crew,
         .on_ready = worker_ready,
@@ -341,7 +423,8 @@ int rmx_crew_start(struct rmx_crew *crew, struct rmx_lane *lane, const char **wh
     *crew = (struct rmx_crew){ .lane = lane };
     error = make_berths(crew);
     if (error < 0) {
-        *why = "no memory for the workers' arenas: lower flows_small, flows_bulk or workers";
+        *why = "no memory for the workers' arenas: lower flows_small, flows_bulk, flows_ring or "
+               "workers";
         return error;
     }
     plan.berths = crew->berths;
@@ -361,4 +444,5 @@ void rmx_crew_fini(struct rmx_crew *crew)
         rmx_berth_fini(&crew->berths[i]);
     }
     free(crew->berths);
+    free(crew->claims);
 }

@@ -18,6 +18,7 @@ struct rmx_crew {
     struct rmx_lane *lane;
     struct rmx_warden warden;
     struct rmx_berth *berths; /* one for each worker */
+    uint64_t *claims;         /* of all their shares; owned */
     uint32_t count;
     uint64_t watch_ns; /* when to look next */
 };
@@ -29,6 +30,14 @@ void rmx_crew_fini(struct rmx_crew *crew);
 
 /* The berth for the next job that wants a pair of this size; NULL: all are full. */
 struct rmx_berth *rmx_crew_berth_for(struct rmx_crew *crew, enum rmx_pair_size size);
+
+/* Sends the berth's worker a message and a note that it is there. Returns 0, -EAGAIN: its socket is
+ * full, or no descriptors can be sent now; or another -errno: its process is being ended. */
+int rmx_crew_tell(struct rmx_crew *crew, struct rmx_berth *berth,
+    const struct rmx_lane_msg *message, const int *fds, int fds_count);
+
+/* Does what could not be done when it was due. */
+void rmx_crew_tend(struct rmx_crew *crew);
 
 /* Gives berths whose worker died a new one, once the last job has left them. */
 void rmx_crew_refill(struct rmx_crew *crew);

@@ -13,6 +13,7 @@
 #include "engine/clock.h"
 #include "engine/lane.h"
 #include "engine/outcome.h"
+#include "engine/pass.h"
 
 #define TO(state) (1u << (state))
 
@@ -45,6 +46,10 @@ static void end(struct rmx_flow *flow)
         flow->pair = NULL;
         flow->berth = NULL;
     }
+    if (flow->share != NULL) {
+        rmx_share_quit(flow->share, &flow->spec, &lane->crew);
+        flow->share = NULL;
+    }
     enter(flow, RMX_FLOW_ENDED);
     rmx_stats_add(&lane->stats, rmx_stats_ended(flow->result.status), 1);
     rmx_stats_add(&lane->stats, RMX_STATS_PACKETS_OUT, flow->result.packets_out);
@@ -52,18 +57,10 @@ static void end(struct rmx_flow *flow)
     rmx_lane_dispatch(lane);
 }
 
-/* Is the worker through with the pair? Until then its fiber may still touch it. */
-static bool worker_is_through(const struct rmx_flow *flow)
-{
-    return !flow->told || flow->answered || flow->lost;
-}
-
-static void settle(struct rmx_flow *flow);
-
 static void closed(struct rmx_op *op, int result)
 {
     (void)result; /* as close(2): the descriptor is gone in any case */
-    settle(op->owner);
+    rmx_flow_settle(op->owner);
 }
 
 static void close_aside(struct rmx_flow *flow, struct rmx_op *op, struct rmx_file *file)
@@ -87,8 +84,7 @@ static bool is_closed(struct rmx_flow *flow)
     return !flow->close_ops[0].busy && !flow->close_ops[1].busy;
 }
 
-/* Looks what is left to be done before the job can end, and starts it. */
-static void settle(struct rmx_flow *flow)
+void rmx_flow_settle(struct rmx_flow *flow)
 {
     if (flow->state == RMX_FLOW_RUNNING && (flow->answered || flow->lost || flow->stop != 0)) {
         enter(flow, RMX_FLOW_DRAINING);
@@ -96,12 +92,7 @@ static void settle(struct rmx_flow *flow)
     if (flow->state != RMX_FLOW_DRAINING) {
         return;
     }
-    rmx_feed_stop(&flow->feed);
-    if (flow->stop != 0 || flow->lost || flow->drain.ended) {
-        rmx_drain_stop(&flow->drain);
-    }
-    if (worker_is_through(flow) && flow->drain.stopped && rmx_feed_idle(&flow->feed) &&
-        rmx_drain_idle(&flow->drain) && is_closed(flow)) {
+    if (rmx_pass_is_over(flow) && is_closed(flow)) {
         end(flow);
     }
 }
@@ -140,11 +131,17 @@ void rmx_flow_refuse(struct rmx_flow *flow, struct rmx_client *client, uint64_t 
     end(flow);
 }
 
+static uint64_t input_bytes(const struct rmx_flow *flow)
+{
+    return flow->spec.input_port == RMX_JOB_RING ? flow->spec.input_bytes : flow->input.size;
+}
+
 /* From here on the client finds the job in its progress table. */
 static void show_total(struct rmx_flow *flow)
 {
     struct rmx_progress_shm *shown = rmx_client_progress(flow);
-    uint64_t total = flow->input.size != UINT64_MAX ? flow->input.size : 0;
+    uint64_t size = input_bytes(flow);
+    uint64_t total = size != UINT64_MAX ? size : 0;
 
     /* relaxed: numbers for a person, each true on its own */
     atomic_store_explicit(&shown->bytes_total, total, memory_order_relaxed);
@@ -175,38 +172,65 @@ static void wait_cancelled(struct rmx_op *op, int result)
     }
 }
 
+/* Takes the descriptors that its spec promises; the caller closes what it leaves. Returns 0, or the
+ * status it ends with, why in its text. */
+static uint32_t take_files(struct rmx_flow *flow, int *input_fd, int *output_fd)
+{
+    const struct rmx_job_spec *spec = &flow->spec;
+    const char *which = "input";
+    char why[RMX_JOB_TEXT_BYTES];
+    int error = 0;
+
+    if (spec->inputs > 0 && spec->input_port == RMX_JOB_DESCRIPTOR) {
+        error = rmx_file_take_input(&flow->input, input_fd);
+    }
+    if (error == 0 && spec->outputs > 0 && spec->output_port == RMX_JOB_DESCRIPTOR) {
+        which = "output";
+        error = rmx_file_take_output(&flow->output, output_fd);
+    }
+    if (error == 0) {
+        return 0;
+    }
+    (void)snprintf(why, sizeof(why), "the %s: %s", which, rmx_file_error_text(error));
+    rmx_outcome_text(flow->text, why);
+    return RMX_STATUS_BAD_JOB;
+}
+
+/* Takes its rings' place in their channel, if it has any. Returns as take_files(). */
+static uint32_t take_rings(struct rmx_flow *flow)
+{
+    const char *why = "";
+    uint32_t status = 0;
+
+    if (flow->spec.channel != 0) {
+        status = rmx_share_join(flow->client, &flow->spec, &flow->share, &why);
+        rmx_outcome_text(flow->text, why);
+    }
+    return status;
+}
+
 uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
     const struct rmx_job_spec *spec, uint32_t progress_slot, int *input_fd, int *output_fd)
 {
-    int error = 0;
+    uint32_t status;
 
     begin(flow, client, progress_slot);
     flow->spec = *spec;
     enter(flow, RMX_FLOW_ADMITTED);
-    if (spec->inputs > 0) {
-        error = rmx_file_take_input(&flow->input, input_fd);
-    }
-    if (error == 0 && spec->outputs > 0) {
-        error = rmx_file_take_output(&flow->output, output_fd);
-    }
+    status = take_files(flow, input_fd, output_fd);
+    status = status != 0 ? status : take_rings(flow);
     rmx_base_close(input_fd);
     rmx_base_close(output_fd);
-    if (error < 0) {
-        char why[RMX_JOB_TEXT_BYTES];
-
-        (void)snprintf(why, sizeof(why), "the %s: %s",
-            spec->inputs > 0 && flow->input.fd < 0 ? "input" : "output",
-            rmx_file_error_text(error));
-        flow->stop = RMX_STATUS_BAD_JOB;
-        rmx_outcome_text(flow->text, why);
+    if (status != 0) {
+        flow->stop = status;
         end(flow);
-        return RMX_STATUS_BAD_JOB;
+        return status;
     }
     show_total(flow);
     if (spec->deadline_ns != 0) {
         rmx_lane_watch(flow->lane, spec->deadline_ns);
     }
-    if (spec->inputs > 0 && flow->input.kind == RMX_FILE_STREAM) {
+    if (flow->input.fd >= 0 && flow->input.kind == RMX_FILE_STREAM) {
         flow->wait_op = (struct rmx_op){ .done = input_spoke, .owner = flow };
         rmx_loop_poll(&flow->lane->loop, &flow->wait_op, flow->input.fd, POLLIN);
     } else {
@@ -219,214 +243,26 @@ enum rmx_pair_size rmx_flow_wants(const struct rmx_flow *flow)
 {
     uint64_t small_bytes = 2 * flow->lane->config->ring_small_bytes;
 
-    return flow->spec.inputs == 0 ||
-                   (flow->input.size != UINT64_MAX && flow->input.size <= small_bytes)
-               ? RMX_PAIR_SMALL
-               : RMX_PAIR_BULK;
+    if (flow->spec.input_port == RMX_JOB_RING && flow->spec.output_port == RMX_JOB_RING) {
+        return RMX_PAIR_BARE;
+    }
+    return flow->spec.inputs == 0 || input_bytes(flow) <= small_bytes ? RMX_PAIR_SMALL
+                                                                      : RMX_PAIR_BULK;
 }
 
 /* --- while it runs ------------------------------------------------------------------------- */
 
-static void post(struct rmx_flow *flow, enum rmx_note_kind kind)
-{
-    int error = rmx_berth_post(flow->berth, kind, flow->pair);
-
-    if (error < 0) {
-        rmx_crew_condemn(&flow->lane->crew, flow->berth, "its mailbox is full or corrupt");
-    } else {
-        rmx_stats_add(&flow->lane->stats, RMX_STATS_WAKES_SENT, (uint64_t)error);
-    }
-}
-
-static void show_progress(struct rmx_flow *flow)
-{
-    struct rmx_progress_shm *shown = rmx_client_progress(flow);
-
-    if (shown != NULL) { /* relaxed: numbers for a person, each true on its own */
-        atomic_store_explicit(&shown->bytes_in, flow->feed.bytes, memory_order_relaxed);
-        atomic_store_explicit(&shown->bytes_out, flow->drain.bytes, memory_order_relaxed);
-    }
-}
-
-static void tell_worker(struct rmx_flow *flow)
-{
-    flow->told = true;
-    flow->started_ns = rmx_clock_ns();
-    post(flow, RMX_NOTE_RUN);
-}
-
-/* The worker lied to this job: the job ends, and so does the worker's process. */
-static void break_off(struct rmx_flow *flow, const char *why)
-{
-    flow->broken = true;
-    rmx_crew_condemn(&flow->lane->crew, flow->berth, why);
-    rmx_flow_stop(flow, RMX_STATUS_WORKER_LOST, 0, why);
-    settle(flow); /* if it was stopping already */
-}
-
-/* A pump that had enough for one turn is called again in the next. */
-static void note_more(struct rmx_flow *flow)
-{
-    if (flow->feed.more || flow->drain.more) {
-        rmx_lane_again(flow->lane, flow);
-    }
-}
-
-static void after_feed(struct rmx_flow *flow)
-{
-    note_more(flow);
-    if (flow->feed.corrupt && !flow->broken) {
-        break_off(flow, "it broke an input ring");
-        return;
-    }
-    if (flow->state == RMX_FLOW_RUNNING) {
-        show_progress(flow);
-        if (!flow->told && (flow->feed.bytes > 0 || flow->feed.ended)) {
-            tell_worker(flow);
-        } else if (flow->told && rmx_ring_consumer_asked(&flow->feed.ring.ring)) {
-            post(flow, RMX_NOTE_INPUT);
-        }
-    }
-    settle(flow);
-}
-
-static enum rmx_status status_of_write(int error)
-{
-    switch (error) {
-    case -ENOSPC:
-    case -EDQUOT:
-    case -EFBIG:
-        return RMX_STATUS_OUTPUT_FULL;
-    case -EPIPE:
-    case -ECONNRESET:
-        return RMX_STATUS_OUTPUT_CLOSED;
-    default:
-        return RMX_STATUS_OUTPUT_IO;
-    }
-}
-
-static void after_drain(struct rmx_flow *flow)
-{
-    note_more(flow);
-    if (flow->drain.corrupt && !flow->broken) {
-        break_off(flow, "it broke an output ring");
-        return;
-    }
-    if (flow->drain.error < 0 && flow->stop == 0) {
-        rmx_flow_stop(flow, status_of_write(flow->drain.error), flow->drain.error, "");
-        return;
-    }
-    if (flow->answered && flow->stop == 0 && !flow->drain.ended && !flow->drain.op.busy &&
-        !flow->drain.more) {
-        if (flow->result.status == RMX_STATUS_OK) {
-            break_off(flow, "it answered without ending its output");
-            return;
-        }
-        rmx_drain_stop(&flow->drain); /* it gave up: there is no end to wait for */
-    }
-    if (flow->state == RMX_FLOW_RUNNING) {
-        show_progress(flow);
-        if (rmx_ring_producer_asked(&flow->drain.ring.ring)) {
-            post(flow, RMX_NOTE_OUTPUT);
-        }
-    }
-    settle(flow);
-}
-
-static void feed_moved(struct rmx_feed *feed)
-{
-    after_feed(feed->owner);
-}
-
-static void drain_moved(struct rmx_drain *drain)
-{
-    after_drain(drain->owner);
-}
-
 void rmx_flow_start(struct rmx_flow *flow, struct rmx_berth *berth, struct rmx_pair *pair)
 {
-    struct rmx_lane *lane = flow->lane;
-    struct rmx_chunk_ring input;
-    struct rmx_chunk_ring output;
-    uint32_t port = (flow->input.kind != RMX_FILE_STREAM ? RMX_PORT_SEEKABLE_IN : 0u) |
-                    (flow->output.kind != RMX_FILE_STREAM ? RMX_PORT_SEEKABLE_OUT : 0u);
-
     enter(flow, RMX_FLOW_RUNNING);
     flow->berth = berth;
     flow->pair = pair;
-    rmx_berth_lay_out(berth, pair, &flow->spec, flow->input.size, port);
-    rmx_berth_attach(berth, pair->input_at, pair, &input);
-    rmx_berth_attach(berth, pair->output_at, pair, &output);
-    rmx_feed_init(
-        &flow->feed, &lane->loop, &lane->stats, &flow->input, &input, lane->config->read_depth);
-    flow->feed.moved = feed_moved;
-    flow->feed.owner = flow;
-    rmx_drain_init(&flow->drain, &lane->loop, &lane->stats, &lane->pace, &flow->output, &output);
-    flow->drain.moved = drain_moved;
-    flow->drain.owner = flow;
-    if (flow->spec.outputs == 0) {
-        flow->drain.ended = true;
-    } else {
-        rmx_drain_pump(&flow->drain); /* asks for a wake */
-    }
-    if (flow->spec.inputs == 0) {
-        tell_worker(flow);
-        return;
-    }
-    rmx_feed_pump(&flow->feed);
-    after_feed(flow);
+    rmx_pass_start(flow);
 }
 
-static void answer(struct rmx_flow *flow)
+bool rmx_flow_has_pair(const struct rmx_flow *flow)
 {
-    if (!flow->told || flow->answered) {
-        rmx_crew_condemn(&flow->lane->crew, flow->berth, "it answered what it was not asked");
-        return;
-    }
-    rmx_outcome_take(flow);
-    if (flow->spec.outputs > 0) {
-        rmx_drain_pump(&flow->drain);
-    }
-    after_drain(flow);
-}
-
-void rmx_flow_go_on(struct rmx_flow *flow)
-{
-    if (flow->state != RMX_FLOW_RUNNING && flow->state != RMX_FLOW_DRAINING) {
-        return; /* it ended meanwhile */
-    }
-    if (flow->feed.more) {
-        rmx_feed_pump(&flow->feed);
-        after_feed(flow);
-    }
-    if ((flow->state == RMX_FLOW_RUNNING || flow->state == RMX_FLOW_DRAINING) && flow->drain.more) {
-        rmx_drain_pump(&flow->drain);
-        after_drain(flow);
-    }
-}
-
-void rmx_flow_note(struct rmx_flow *flow, uint32_t kind)
-{
-    rmx_assert(flow->state == RMX_FLOW_RUNNING || flow->state == RMX_FLOW_DRAINING);
-    switch (kind) {
-    case RMX_NOTE_INPUT:
-        if (flow->spec.inputs > 0) {
-            rmx_feed_pump(&flow->feed);
-            after_feed(flow);
-        }
-        break;
-    case RMX_NOTE_OUTPUT:
-        if (flow->spec.outputs > 0) {
-            rmx_drain_pump(&flow->drain);
-            after_drain(flow);
-        }
-        break;
-    case RMX_NOTE_DONE:
-        answer(flow);
-        break;
-    default:
-        rmx_crew_condemn(&flow->lane->crew, flow->berth, "it sent a note that does not exist");
-    }
+    return flow->state == RMX_FLOW_RUNNING || flow->state == RMX_FLOW_DRAINING;
 }
 
 void rmx_flow_stop(struct rmx_flow *flow, enum rmx_status status, int cause, const char *why)
@@ -445,26 +281,21 @@ void rmx_flow_stop(struct rmx_flow *flow, enum rmx_status status, int cause, con
         return;
     }
     if (flow->state == RMX_FLOW_ADMITTED) {
-        rmx_lane_dequeue(flow->lane, flow);
+        rmx_queue_remove(&flow->lane->queue, flow);
         end(flow);
         return;
     }
-    if (flow->told && !flow->answered) {
-        struct rmx_flow_shm *shm = rmx_berth_flow(flow->berth, flow->pair);
-
-        /* Relaxed: the note carries it over; a worker that looks earlier stops earlier. */
-        atomic_store_explicit(&shm->stop, status, memory_order_relaxed);
-        post(flow, RMX_NOTE_CANCEL);
+    if (!rmx_pass_is_through(flow)) {
+        rmx_pass_cancel(flow);
         flow->stop_by_ns = rmx_clock_ns() + flow->lane->config->stop_grace_ns;
         rmx_lane_watch(flow->lane, flow->stop_by_ns);
     }
-    settle(flow);
+    rmx_flow_settle(flow);
 }
 
 uint64_t rmx_flow_check_time(struct rmx_flow *flow, uint64_t now)
 {
-    bool runs = flow->state == RMX_FLOW_ADMITTED || flow->state == RMX_FLOW_RUNNING ||
-                flow->state == RMX_FLOW_DRAINING;
+    bool runs = flow->state == RMX_FLOW_ADMITTED || rmx_flow_has_pair(flow);
 
     if (runs && flow->stop == 0 && flow->spec.deadline_ns != 0) {
         if (now < flow->spec.deadline_ns) {
@@ -472,7 +303,7 @@ uint64_t rmx_flow_check_time(struct rmx_flow *flow, uint64_t now)
         }
         rmx_flow_stop(flow, RMX_STATUS_DEADLINE, 0, "");
     }
-    if (flow->state != RMX_FLOW_DRAINING || worker_is_through(flow)) {
+    if (flow->state != RMX_FLOW_DRAINING || rmx_pass_is_through(flow)) {
         return UINT64_MAX;
     }
     if (flow->stop != 0 && now >= flow->stop_by_ns) {
@@ -484,7 +315,7 @@ uint64_t rmx_flow_check_time(struct rmx_flow *flow, uint64_t now)
 
 void rmx_flow_lose(struct rmx_flow *flow, const char *last_words)
 {
-    rmx_assert(flow->state == RMX_FLOW_RUNNING || flow->state == RMX_FLOW_DRAINING);
+    rmx_assert(rmx_flow_has_pair(flow));
     if (flow->answered && !flow->drain.corrupt) {
         return; /* it was done: all that is left to do is ours */
     }
@@ -492,5 +323,5 @@ void rmx_flow_lose(struct rmx_flow *flow, const char *last_words)
     if (flow->stop == 0) {
         rmx_outcome_text(flow->text, last_words);
     }
-    settle(flow);
+    rmx_flow_settle(flow);
 }

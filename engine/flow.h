@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * One job, from its admission to its end; owns all it holds meanwhile: the two files, the ring
- * pair, the feed and the drain. An entry of the lane's job table, made at start. Runs on the lane's
- * thread.
+ * pair, its rings' place in a channel, the feed and the drain. An entry of the lane's job table,
+ * made at start. How its bytes move is engine/pass.c's. Runs on the lane's thread.
  *
  *     FREE -> ADMITTED -> RUNNING -> DRAINING -> ENDED -> FREE
  *                  \          \______________________/^
  *                   \________________________________/     any job may end early
  *
  * ADMITTED  waits for the first word of a stream, then for a ring pair; holds its descriptors only
- * RUNNING   has a pair: bytes move; the worker is told once the first chunk is there
+ * RUNNING   has a pair: bytes move; the worker is told once the first chunk is there, or at once if
+ *           the input is the client's ring
  * DRAINING  the worker is done, or the job is to stop: what is in flight comes to an end
  * ENDED     holds nothing but its result, until the client has been told
  */
@@ -23,6 +24,7 @@
 #include "engine/drain.h"
 #include "engine/feed.h"
 #include "engine/file.h"
+#include "engine/share.h"
 #include "ipc/status.h"
 
 struct rmx_lane;
@@ -42,10 +44,12 @@ struct rmx_flow {
     struct rmx_lane *lane;
     struct rmx_client *client; /* NULL: it went away, nobody wants the result */
     struct rmx_flow *next;     /* in the one list its state puts it in */
+    uint64_t order;            /* in the queue: who came earlier has a lower one */
     struct rmx_job_spec spec;
     struct rmx_job_result result;
     struct rmx_file input;
     struct rmx_file output;
+    struct rmx_share *share; /* where its rings are, if it has any of the client's */
     struct rmx_berth *berth; /* RUNNING, DRAINING */
     struct rmx_pair *pair;
     struct rmx_feed feed;
@@ -79,17 +83,17 @@ uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
 void rmx_flow_refuse(struct rmx_flow *flow, struct rmx_client *client, uint64_t job,
     uint32_t progress_slot, uint32_t status, const char *why);
 
-/* Which pair it would like. */
+/* Which pair it would like. Stays the same as long as it waits. */
 enum rmx_pair_size rmx_flow_wants(const struct rmx_flow *flow);
 
 /* Gives an ADMITTED job its pair. */
 void rmx_flow_start(struct rmx_flow *flow, struct rmx_berth *berth, struct rmx_pair *pair);
 
-/* It had more to do than one turn of the lane allows. */
-void rmx_flow_go_on(struct rmx_flow *flow);
+/* RUNNING or DRAINING. */
+bool rmx_flow_has_pair(const struct rmx_flow *flow);
 
-/* The worker posted a note about it. */
-void rmx_flow_note(struct rmx_flow *flow, uint32_t kind);
+/* Something came to an end: looks what is left to be done before the job can end, and starts it. */
+void rmx_flow_settle(struct rmx_flow *flow);
 
 /* It shall end, with this status, as soon as what is in flight allows. The first reason stays.
  * An ADMITTED job ends at once. why: "" for the status's own text. */

@@ -90,7 +90,7 @@ static void greet(struct rmx_client *client, const struct rmx_msg_hello *hello)
     rmx_stats_set(&lane->stats, RMX_STATS_SESSIONS_OPEN, lane->gate.sessions);
     (void)rmx_session_grant(&client->talk, credits);
     rmx_stats_add(&lane->stats, RMX_STATS_CREDITS_GRANTED, credits);
-    if (!rmx_client_say(client, &welcome, sizeof(welcome), client->arena.fd)) {
+    if (!rmx_client_say(client, &welcome, sizeof(welcome), &client->arena.fd, 1)) {
         rmx_client_part(client, "it did not take the welcome");
         return;
     }
@@ -117,7 +117,7 @@ static bool refuse_unpaid(struct rmx_client *client, uint64_t job)
     memcpy(message.item.result.text, text, strlen(text));
     rmx_stats_add(&client->lane->stats, RMX_STATS_JOBS_REFUSED, 1);
     rmx_stats_add(&client->lane->stats, RMX_STATS_CREDITS_REFUSED, 1);
-    return rmx_client_say(client, &message, sizeof(message), -1);
+    return rmx_client_say(client, &message, sizeof(message), NULL, 0);
 }
 
 static void accept_job(
@@ -201,7 +201,7 @@ static void say_stats(struct rmx_client *client)
     for (uint32_t i = 0; i < lane->lanes_count; i++) {
         rmx_stats_collect(&lane->lanes[i]->stats, reply->values);
     }
-    (void)rmx_client_say(client, reply, bytes, -1);
+    (void)rmx_client_say(client, reply, bytes, NULL, 0);
 }
 
 static void say_pong(struct rmx_client *client, uint64_t nonce)
@@ -211,7 +211,15 @@ static void say_pong(struct rmx_client *client, uint64_t nonce)
         .nonce = nonce,
     };
 
-    (void)rmx_client_say(client, &pong, sizeof(pong), -1);
+    (void)rmx_client_say(client, &pong, sizeof(pong), NULL, 0);
+}
+
+static void open_channel(
+    struct rmx_client *client, const struct rmx_msg_channel *channel, struct rmx_sock_fds *fds)
+{
+    rmx_autofd int arena_fd = rmx_sock_fds_take(fds, 0);
+
+    rmx_share_request(client, channel->arena_bytes, &arena_fd);
 }
 
 /* One message of `bytes` bytes is in gate->message. */
@@ -236,6 +244,9 @@ static void take(struct rmx_client *client, size_t bytes, struct rmx_sock_fds *f
     case RMX_MSG_STATS:
         say_stats(client);
         break;
+    case RMX_MSG_CHANNEL:
+        open_channel(client, message, fds);
+        break;
     case RMX_MSG_GOODBYE:
         if (client->talk.state == RMX_SESSION_LEAVING) {
             client->leaving = true;
@@ -259,7 +270,7 @@ static void hear(struct rmx_op *op, int events)
         rmx_client_forget(client);
         return;
     }
-    for (int i = 0; i < HEAR_MAX && client->fd >= 0 && events >= 0; i++) {
+    for (int i = 0; i < HEAR_MAX && client->fd >= 0 && events >= 0 && !client->opened_due; i++) {
         struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
 
         bytes = rmx_sock_recv(client->fd, gate->message, RMX_WIRE_BYTES_MAX, &fds, MSG_DONTWAIT);
@@ -282,6 +293,8 @@ static void hear(struct rmx_op *op, int events)
         rmx_client_part(client, "no descriptor is left for what it sent");
     } else if (bytes < 0 && bytes != -EAGAIN) {
         rmx_client_cut_off(client, "it sent a message that is none");
+    } else if (client->opened_due) {
+        client->deaf = true; /* it reads its answers before it asks for more */
     } else {
         rmx_loop_poll(&client->lane->loop, op, client->fd, POLLIN);
     }

@@ -14,6 +14,7 @@
 
 #include "engine/clock.h"
 #include "engine/log.h"
+#include "engine/pass.h"
 
 /* No sleep is longer: whoever lies about a wake-up costs its own job this much and no more. */
 #define SLEEP_MAX_NS 1000000000u
@@ -60,7 +61,7 @@ static bool go_on(struct rmx_lane *lane)
         struct rmx_flow *next = flow->next_again;
 
         flow->again = false;
-        rmx_flow_go_on(flow);
+        rmx_pass_go_on(flow);
         flow = next;
     }
     return any;
@@ -73,30 +74,18 @@ void rmx_lane_watch(struct rmx_lane *lane, uint64_t when_ns)
 
 void rmx_lane_enqueue(struct rmx_lane *lane, struct rmx_flow *flow)
 {
-    rmx_flow_list_push(&lane->queue[flow->spec.class_], flow);
+    rmx_queue_push(&lane->queue, flow);
     rmx_lane_dispatch(lane);
-}
-
-void rmx_lane_dequeue(struct rmx_lane *lane, struct rmx_flow *flow)
-{
-    rmx_flow_list_remove(&lane->queue[flow->spec.class_], flow);
 }
 
 void rmx_lane_dispatch(struct rmx_lane *lane)
 {
-    rmx_crew_refill(&lane->crew);
-    for (int class_ = 0; class_ < RMX_CLASSES; class_++) {
-        while (lane->queue[class_].first != NULL) {
-            enum rmx_pair_size size = rmx_flow_wants(lane->queue[class_].first);
-            struct rmx_berth *berth = rmx_crew_berth_for(&lane->crew, size);
-            struct rmx_flow *flow;
+    struct rmx_flow *flow;
+    struct rmx_berth *berth;
 
-            if (berth == NULL) {
-                return;
-            }
-            flow = rmx_flow_list_pop(&lane->queue[class_]);
-            rmx_flow_start(flow, berth, rmx_berth_take(berth, size, flow));
-        }
+    rmx_crew_refill(&lane->crew);
+    while ((flow = rmx_queue_next(&lane->queue, &lane->crew, &berth)) != NULL) {
+        rmx_flow_start(flow, berth, rmx_berth_take(berth, rmx_flow_wants(flow), flow));
     }
 }
 
@@ -164,6 +153,7 @@ static int turn(struct rmx_lane *lane)
     worked = go_on(lane) || worked;
     check_times(lane);
     rmx_crew_watch(&lane->crew);
+    rmx_crew_tend(&lane->crew);
     if (lane->lanes_count > 1) { /* another lane may be asked for the sum */
         rmx_lane_refresh_stats(lane);
     }
@@ -181,10 +171,10 @@ void rmx_lane_refresh_stats(struct rmx_lane *lane)
     struct rmx_stats *stats = &lane->stats;
     uint64_t used[RMX_PAIR_SIZES] = { 0 };
     uint64_t descriptors = 0;
-    uint64_t queued = 0;
+    uint64_t shares = 0;
 
-    for (int class_ = 0; class_ < RMX_CLASSES; class_++) {
-        queued += lane->queue[class_].count;
+    for (uint32_t i = 0; i < lane->crew.count; i++) {
+        shares += lane->crew.berths[i].shares_used;
     }
     for (uint32_t i = 0; i < lane->config->jobs_max; i++) {
         const struct rmx_flow *flow = &lane->flows[i];
@@ -197,10 +187,12 @@ void rmx_lane_refresh_stats(struct rmx_lane *lane)
         }
     }
     rmx_stats_set(stats, RMX_STATS_JOBS_IN_FLIGHT, lane->jobs);
-    rmx_stats_set(stats, RMX_STATS_JOBS_QUEUED, queued);
+    rmx_stats_set(stats, RMX_STATS_JOBS_QUEUED, lane->queue.count);
     rmx_stats_set(stats, RMX_STATS_FDS_OPEN, descriptors);
     rmx_stats_set(stats, RMX_STATS_PAIRS_SMALL_USED, used[RMX_PAIR_SMALL]);
     rmx_stats_set(stats, RMX_STATS_PAIRS_BULK_USED, used[RMX_PAIR_BULK]);
+    rmx_stats_set(stats, RMX_STATS_PAIRS_BARE_USED, used[RMX_PAIR_BARE]);
+    rmx_stats_set(stats, RMX_STATS_CHANNELS_OPEN, shares);
     rmx_stats_set(stats, RMX_STATS_URING_ENTERS, lane->loop.enters);
     rmx_stats_set(stats, RMX_STATS_URING_COMPLETIONS, lane->loop.completions);
 }

@@ -15,10 +15,10 @@
 #include "engine/config.h"
 #include "engine/crew.h"
 #include "engine/flow.h"
-#include "engine/flow_list.h"
 #include "engine/gate.h"
 #include "engine/loop.h"
 #include "engine/plan.h"
+#include "engine/queue.h"
 #include "engine/topology.h"
 #include "ipc/stats.h"
 
@@ -59,7 +59,7 @@ struct rmx_lane {
     struct rmx_flow *free_flows;
     struct rmx_flow *again_first; /* those to be called again in the next turn */
     uint32_t jobs;                /* flows that are not FREE */
-    struct rmx_flow_list queue[RMX_CLASSES];
+    struct rmx_queue queue;
     struct rmx_op control_op;
     uint64_t check_time_ns; /* no job wants to be looked at before */
     int failed;             /* -errno to end with; 0 = none */
@@ -79,11 +79,10 @@ void rmx_lane_join(struct rmx_lane *lane);
 struct rmx_flow *rmx_lane_take_flow(struct rmx_lane *lane);
 void rmx_lane_give_flow(struct rmx_lane *lane, struct rmx_flow *flow);
 
-/* An ADMITTED job waits for its pair; one that is stopped leaves the queue. */
+/* An ADMITTED job waits for its pair from now on. */
 void rmx_lane_enqueue(struct rmx_lane *lane, struct rmx_flow *flow);
-void rmx_lane_dequeue(struct rmx_lane *lane, struct rmx_flow *flow);
 
-/* This job is called again in the next turn: rmx_flow_go_on(). */
+/* This job is called again in the next turn: rmx_pass_go_on(). */
 void rmx_lane_again(struct rmx_lane *lane, struct rmx_flow *flow);
 
 /* Some job wants rmx_flow_check_time() then. */

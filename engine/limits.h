@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <sched.h>
 
+#include "ipc/channel.h"
 #include "ipc/lane_wire.h"
 #include "ipc/wire.h"
 #include "ring/chunk.h"
@@ -26,9 +27,9 @@
 #define RMX_JOB_DESCRIPTORS 2u /* a job has an input and an output descriptor */
 
 /* Descriptors besides the jobs': see rmx_config_budget(). */
-#define RMX_SESSION_DESCRIPTORS 2u  /* socket, arena */
+#define RMX_SESSION_DESCRIPTORS 4u  /* socket, arena, bells of a channel it has not taken yet */
 #define RMX_WORKER_DESCRIPTORS  5u  /* control socket, pidfd, arena, its bell, the lane's bell */
-#define RMX_LANE_DESCRIPTORS    3u  /* io_uring, bell, timer */
+#define RMX_LANE_DESCRIPTORS    7u  /* io_uring, bell, timer; a new channel's arena and bells */
 #define RMX_DAEMON_DESCRIPTORS  32u /* stdio, listener, signals, zygote, a message's worth */
 
 #define RMX_RING_BYTES_MIN    8192u /* two of the smallest chunks */

@@ -41,7 +41,9 @@ void rmx_outcome_conclude(struct rmx_flow *flow)
     if (!flow->answered) {
         result->bytes_in = flow->feed.bytes;
     }
-    result->bytes_out = flow->drain.bytes;
+    if (flow->spec.output_port == RMX_JOB_DESCRIPTOR) { /* else the worker's word is all there is */
+        result->bytes_out = flow->drain.bytes;
+    }
     result->total_ns = now - flow->submitted_ns;
     result->queued_ns = (flow->told ? flow->started_ns : now) - flow->submitted_ns;
     result->run_ns = flow->told ? (flow->answered ? flow->answered_ns : now) - flow->started_ns : 0;

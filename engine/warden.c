@@ -16,6 +16,7 @@
 
 #include "engine/clock.h"
 #include "engine/log.h"
+#include "engine/order.h"
 #include "engine/spawn.h"
 #include "ipc/sock.h"
 #include "ring/base.h"
@@ -160,21 +161,6 @@ static void process_spoke(struct rmx_op *op, int events)
     tend(process->warden);
 }
 
-static int send_fork(struct rmx_warden *warden, const struct rmx_process *process, int child_fd)
-{
-    const struct rmx_berth *berth = &warden->plan.berths[0]; /* all have one geometry */
-    struct rmx_lane_msg order = {
-        .type = RMX_LANE_FORK,
-        .version = RMX_LANE_WIRE_VERSION,
-        .ticket = process->ticket,
-        .arena_bytes = berth->arena.size,
-        .flows = berth->pairs_count,
-        .memory_max_bytes = warden->plan.memory_max_bytes,
-    };
-
-    return rmx_nursery_order(&warden->nursery, &order, child_fd);
-}
-
 static void give_birth(struct rmx_warden *warden, struct rmx_process *process)
 {
     int pair[2];
@@ -182,7 +168,8 @@ static void give_birth(struct rmx_warden *warden, struct rmx_process *process)
 
     process->ticket = ++warden->tickets;
     if (error == 0) {
-        error = send_fork(warden, process, pair[1]);
+        error = rmx_order_fork(&warden->nursery, process->ticket, pair[1], &warden->plan.berths[0],
+            &warden->plan.limits); /* all berths have one geometry */
         rmx_base_close(&pair[1]);
         if (error < 0) {
             rmx_base_close(&pair[0]);
@@ -241,22 +228,6 @@ static void zygote_lost(void *owner)
     tend(warden);
 }
 
-static int send_adopt(
-    struct rmx_warden *warden, const struct rmx_process *process, const struct rmx_berth *berth)
-{
-    struct rmx_lane_msg adopt = {
-        .type = RMX_LANE_ADOPT,
-        .version = RMX_LANE_WIRE_VERSION,
-        .arena_bytes = berth->arena.size,
-        .flows = berth->pairs_count,
-        .spin_ns = warden->plan.spin_ns,
-    };
-    struct iovec part = { .iov_base = &adopt, .iov_len = sizeof(adopt) };
-    const int fds[] = { berth->arena.fd, berth->worker_bell.fd, berth->lane_bell.fd };
-
-    return rmx_sock_send(process->ctl_fd, &part, 1, fds, 3, MSG_DONTWAIT);
-}
-
 static void fill_vacancies(struct rmx_warden *warden)
 {
     for (uint32_t i = 0; i < warden->plan.berths_count; i++) {
@@ -268,7 +239,7 @@ static void fill_vacancies(struct rmx_warden *warden)
         warden->vacant[i] = false;
         enter(spare, RMX_PROCESS_WORKING);
         spare->berth = i;
-        if (send_adopt(warden, spare, &warden->plan.berths[i]) < 0) {
+        if (rmx_order_adopt(spare->ctl_fd, &warden->plan.berths[i], warden->plan.spin_ns) < 0) {
             kill_by_pidfd(spare->pidfd); /* on_death follows, as for any that worked */
         }
         warden->plan.on_ready(warden->plan.owner, i, spare->pid);
@@ -460,14 +431,33 @@ void rmx_warden_refill(struct rmx_warden *warden, uint32_t berth)
     }
 }
 
-void rmx_warden_kill(struct rmx_warden *warden, uint32_t berth)
+/* Who works in this berth, or NULL. */
+static struct rmx_process *worker_of(struct rmx_warden *warden, uint32_t berth)
 {
     for (uint32_t i = 0; i < slots(warden); i++) {
         struct rmx_process *process = &warden->processes[i];
 
         if (process->state == RMX_PROCESS_WORKING && process->berth == berth) {
-            kill_by_pidfd(process->pidfd);
+            return process;
         }
+    }
+    return NULL;
+}
+
+int rmx_warden_tell(struct rmx_warden *warden, uint32_t berth, const struct rmx_lane_msg *message,
+    const int *fds, int fds_count)
+{
+    const struct rmx_process *process = worker_of(warden, berth);
+
+    return process == NULL ? -ESRCH : rmx_order_channel(process->ctl_fd, message, fds, fds_count);
+}
+
+void rmx_warden_kill(struct rmx_warden *warden, uint32_t berth)
+{
+    const struct rmx_process *process = worker_of(warden, berth);
+
+    if (process != NULL) {
+        kill_by_pidfd(process->pidfd);
     }
 }
 

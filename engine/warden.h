@@ -24,15 +24,16 @@
 #include "engine/loop.h"
 #include "engine/nursery.h"
 #include "engine/obituary.h"
+#include "engine/order.h"
 
 struct rmx_warden_plan {
     const char *program; /* path of ringmux-worker; NULL or "" = see rmx_warden_start() */
     struct rmx_berth *berths;
-    uint32_t berths_count;     /* one worker in each, and a spare for all */
-    uint64_t alloc_max_bytes;  /* the largest single allocation of libavformat's */
-    uint64_t memory_max_bytes; /* a worker's address space beyond its arena; 0 = no limit */
-    uint64_t spin_ns;          /* how long a worker polls before it sleeps */
-    void *owner;               /* the caller's, for the callbacks */
+    uint32_t berths_count;    /* one worker in each, and a spare for all */
+    uint64_t alloc_max_bytes; /* the largest single allocation of libavformat's */
+    struct rmx_order_limits limits;
+    uint64_t spin_ns; /* how long a worker polls before it sleeps */
+    void *owner;      /* the caller's, for the callbacks */
 
     /* A worker has the berth's arena: notes may be posted. Bind it to its cpu here. */
     void (*on_ready)(void *owner, uint32_t berth, pid_t pid);
@@ -97,6 +98,11 @@ int rmx_warden_start(
 /* After on_death, when the berth is empty again: it gets the spare, now or as soon as there is
  * one. */
 void rmx_warden_refill(struct rmx_warden *warden, uint32_t berth);
+
+/* Tells the berth's worker about a channel, as rmx_order_channel(). Returns -ESRCH if there is
+ * none. */
+int rmx_warden_tell(struct rmx_warden *warden, uint32_t berth, const struct rmx_lane_msg *message,
+    const int *fds, int fds_count);
 
 /* Ends the berth's worker now; on_death follows. */
 void rmx_warden_kill(struct rmx_warden *warden, uint32_t berth);

@@ -205,7 +205,8 @@ static const struct {
     { { "--chunk-small-bytes=128KiB" },
         "read_depth=8 needs as many chunks, but a small ring has 2" },
     { { "--flows-small=1000", "--flows-bulk=100" },
-        "flows_small and flows_bulk must be at most 1024 together" },
+        "flows_small, flows_bulk and flows_ring must be at most 2048 together" },
+    { { "--channels-bytes=128MiB" }, "channels_bytes must be at least channel_bytes" },
     { { "--sessions-max=1000", "--jobs-max=500" },
         "jobs_max=500 must be at least sessions_max=1000" },
     { { "--credits=70", "--jobs-max=64" }, "jobs_max=64 must be at least credits=70" },
@@ -358,7 +359,8 @@ Test(config, the_budget_is_what_the_settings_say)
     rmx_config_budget(&config, 1, 1, 1000, &one);
     rmx_config_budget(&config, 2, 1, 1000, &two);
     cr_assert_geq(one.worker_arena_bytes, 2 * (2 * 256 * 1024) + 2 * 4194304);
-    cr_assert_leq(one.worker_arena_bytes, 2 * (2 * 256 * 1024) + 2 * 4194304 + (1 << 20));
+    cr_assert_leq(
+        one.worker_arena_bytes, 2 * (2 * 256 * 1024) + 2 * 4194304 + 1024 * 4096 + (1 << 20));
     cr_assert_eq(one.jobs_bytes, 1024 * 1000);
     cr_assert_eq(one.total_bytes, one.workers_bytes + one.sessions_bytes + one.jobs_bytes);
     cr_assert_eq(two.total_bytes - one.total_bytes, one.worker_arena_bytes);

@@ -104,7 +104,7 @@ static void start(void)
         .program = WORKER_PROGRAM,
         .berths = berths,
         .berths_count = BERTHS,
-        .memory_max_bytes = 256u << 20,
+        .limits = { .memory_max_bytes = 256u << 20 },
         .owner = berths,
         .on_ready = on_ready,
         .on_death = on_death,

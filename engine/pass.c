@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A job's run on its worker. See pass.h.
+ */
+#include "engine/pass.h"
+
+#include <errno.h>
+
+#include "engine/client.h"
+#include "engine/clock.h"
+#include "engine/lane.h"
+#include "engine/outcome.h"
+
+static void post(struct rmx_flow *flow, enum rmx_note_kind kind)
+{
+    int error = rmx_berth_post(flow->berth, kind, flow->pair->index);
+
+    if (error < 0) {
+        rmx_crew_condemn(&flow->lane->crew, flow->berth, "its mailbox is full or corrupt");
+    } else {
+        rmx_stats_add(&flow->lane->stats, RMX_STATS_WAKES_SENT, (uint64_t)error);
+    }
+}
+
+static void show_progress(struct rmx_flow *flow)
+{
+    struct rmx_progress_shm *shown = rmx_client_progress(flow);
+
+    if (shown != NULL) { /* relaxed: numbers for a person, each true on its own */
+        atomic_store_explicit(&shown->bytes_in, flow->feed.bytes, memory_order_relaxed);
+        atomic_store_explicit(&shown->bytes_out, flow->drain.bytes, memory_order_relaxed);
+    }
+}
+
+static void tell_worker(struct rmx_flow *flow)
+{
+    flow->told = true;
+    flow->started_ns = rmx_clock_ns();
+    post(flow, RMX_NOTE_RUN);
+}
+
+/* The worker lied to this job: the job ends, and so does the worker's process. */
+static void break_off(struct rmx_flow *flow, const char *why)
+{
+    flow->broken = true;
+    rmx_crew_condemn(&flow->lane->crew, flow->berth, why);
+    rmx_flow_stop(flow, RMX_STATUS_WORKER_LOST, 0, why);
+    rmx_flow_settle(flow); /* if it was stopping already */
+}
+
+/* A pump that had enough for one turn is called again in the next. */
+static void note_more(struct rmx_flow *flow)
+{
+    if (flow->feed.more || flow->drain.more) {
+        rmx_lane_again(flow->lane, flow);
+    }
+}
+
+static void after_feed(struct rmx_flow *flow)
+{
+    note_more(flow);
+    if (flow->feed.corrupt && !flow->broken) {
+        break_off(flow, "it broke an input ring");
+        return;
+    }
+    if (flow->state == RMX_FLOW_RUNNING) {
+        show_progress(flow);
+        if (!flow->told && (flow->feed.bytes > 0 || flow->feed.ended)) {
+            tell_worker(flow);
+        } else if (flow->told && rmx_ring_consumer_asked(&flow->feed.ring.ring)) {
+            post(flow, RMX_NOTE_INPUT);
+        }
+    }
+    rmx_flow_settle(flow);
+}
+
+static enum rmx_status status_of_write(int error)
+{
+    switch (error) {
+    case -ENOSPC:
+    case -EDQUOT:
+    case -EFBIG:
+        return RMX_STATUS_OUTPUT_FULL;
+    case -EPIPE:
+    case -ECONNRESET:
+        return RMX_STATUS_OUTPUT_CLOSED;
+    default:
+        return RMX_STATUS_OUTPUT_IO;
+    }
+}
+
+static void after_drain(struct rmx_flow *flow)
+{
+    note_more(flow);
+    if (flow->drain.corrupt && !flow->broken) {
+        break_off(flow, "it broke an output ring");
+        return;
+    }
+    if (flow->drain.error < 0 && flow->stop == 0) {
+        rmx_flow_stop(flow, status_of_write(flow->drain.error), flow->drain.error, "");
+        return;
+    }
+    if (flow->answered && flow->stop == 0 && !flow->drain.ended && !flow->drain.op.busy &&
+        !flow->drain.more) {
+        if (flow->result.status == RMX_STATUS_OK) {
+            break_off(flow, "it answered without ending its output");
+            return;
+        }
+        rmx_drain_stop(&flow->drain); /* it gave up: there is no end to wait for */
+    }
+    if (flow->state == RMX_FLOW_RUNNING) {
+        show_progress(flow);
+        if (rmx_ring_producer_asked(&flow->drain.ring.ring)) {
+            post(flow, RMX_NOTE_OUTPUT);
+        }
+    }
+    rmx_flow_settle(flow);
+}
+
+static void feed_moved(struct rmx_feed *feed)
+{
+    after_feed(feed->owner);
+}
+
+static void drain_moved(struct rmx_drain *drain)
+{
+    after_drain(drain->owner);
+}
+
+/* --- its beginning -----------------------------------------------------------------------------
+ */
+
+static uint32_t input_port(const struct rmx_flow *flow)
+{
+    if (flow->spec.input_port == RMX_JOB_DESCRIPTOR) {
+        return flow->input.kind != RMX_FILE_STREAM ? RMX_PORT_SEEKABLE_IN : 0;
+    }
+    return RMX_PORT_CHANNEL_IN |
+           (flow->spec.flags & RMX_JOB_SEEKABLE_INPUT ? RMX_PORT_SEEKABLE_IN : 0u);
+}
+
+static uint32_t output_port(const struct rmx_flow *flow)
+{
+    if (flow->spec.output_port == RMX_JOB_DESCRIPTOR) {
+        return flow->output.kind != RMX_FILE_STREAM ? RMX_PORT_SEEKABLE_OUT : 0;
+    }
+    return RMX_PORT_CHANNEL_OUT |
+           (flow->spec.flags & RMX_JOB_POSITIONAL ? RMX_PORT_SEEKABLE_OUT : 0u);
+}
+
+static void lay_out(struct rmx_flow *flow)
+{
+    bool ring = flow->spec.input_port == RMX_JOB_RING;
+    const struct rmx_berth_run run = {
+        .input_bytes = ring ? flow->spec.input_bytes : flow->input.size,
+        .port = input_port(flow) | output_port(flow),
+        .channel = flow->share != NULL ? flow->share->place : 0,
+    };
+
+    rmx_berth_lay_out(flow->berth, flow->pair, &flow->spec, &run);
+}
+
+static void start_drain(struct rmx_flow *flow)
+{
+    struct rmx_lane *lane = flow->lane;
+    struct rmx_chunk_ring ring;
+
+    if (flow->output.fd < 0) { /* nothing to wait for here */
+        flow->drain = (struct rmx_drain){ .stopped = true, .ended = true };
+        return;
+    }
+    rmx_berth_attach(flow->berth, flow->pair->output_at, flow->pair, &ring);
+    rmx_drain_init(&flow->drain, &lane->loop, &lane->stats, &lane->pace, &flow->output, &ring);
+    flow->drain.moved = drain_moved;
+    flow->drain.owner = flow;
+    rmx_drain_pump(&flow->drain); /* asks for a wake */
+}
+
+static void start_feed(struct rmx_flow *flow)
+{
+    struct rmx_lane *lane = flow->lane;
+    struct rmx_chunk_ring ring;
+
+    if (flow->input.fd < 0) { /* the worker finds its bytes itself, if it needs any */
+        flow->feed = (struct rmx_feed){ .stopped = true };
+        tell_worker(flow);
+        return;
+    }
+    rmx_berth_attach(flow->berth, flow->pair->input_at, flow->pair, &ring);
+    rmx_feed_init(
+        &flow->feed, &lane->loop, &lane->stats, &flow->input, &ring, lane->config->read_depth);
+    flow->feed.moved = feed_moved;
+    flow->feed.owner = flow;
+    rmx_feed_pump(&flow->feed);
+    after_feed(flow);
+}
+
+void rmx_pass_start(struct rmx_flow *flow)
+{
+    lay_out(flow);
+    start_drain(flow);
+    start_feed(flow);
+}
+
+/* --- what the worker says -----------------------------------------------------------------------
+ */
+
+static bool has_feed(const struct rmx_flow *flow)
+{
+    return flow->feed.file != NULL;
+}
+
+static bool has_drain(const struct rmx_flow *flow)
+{
+    return flow->drain.file != NULL;
+}
+
+static void answer(struct rmx_flow *flow)
+{
+    if (!flow->told || flow->answered) {
+        rmx_crew_condemn(&flow->lane->crew, flow->berth, "it answered what it was not asked");
+        return;
+    }
+    rmx_outcome_take(flow);
+    if (has_drain(flow)) {
+        rmx_drain_pump(&flow->drain);
+        after_drain(flow);
+    } else {
+        rmx_flow_settle(flow);
+    }
+}
+
+void rmx_pass_go_on(struct rmx_flow *flow)
+{
+    if (!rmx_flow_has_pair(flow)) {
+        return; /* it ended meanwhile */
+    }
+    if (flow->feed.more) {
+        rmx_feed_pump(&flow->feed);
+        after_feed(flow);
+    }
+    if (rmx_flow_has_pair(flow) && flow->drain.more) {
+        rmx_drain_pump(&flow->drain);
+        after_drain(flow);
+    }
+}
+
+void rmx_pass_note(struct rmx_flow *flow, uint32_t kind)
+{
+    rmx_assert(rmx_flow_has_pair(flow));
+    switch (kind) {
+    case RMX_NOTE_INPUT:
+        if (has_feed(flow)) {
+            rmx_feed_pump(&flow->feed);
+            after_feed(flow);
+        }
+        break;
+    case RMX_NOTE_OUTPUT:
+        if (has_drain(flow)) {
+            rmx_drain_pump(&flow->drain);
+            after_drain(flow);
+        }
+        break;
+    case RMX_NOTE_DONE:
+        answer(flow);
+        break;
+    default:
+        rmx_crew_condemn(&flow->lane->crew, flow->berth, "it sent a note that does not exist");
+    }
+}
+
+/* --- its end -------------------------------------------------------------------------------------
+ */
+
+void rmx_pass_cancel(struct rmx_flow *flow)
+{
+    struct rmx_flow_shm *shm = rmx_berth_flow(flow->berth, flow->pair);
+
+    /* Relaxed: the note carries it over; a worker that looks earlier stops earlier. */
+    atomic_store_explicit(&shm->stop, flow->stop, memory_order_relaxed);
+    post(flow, RMX_NOTE_CANCEL);
+}
+
+bool rmx_pass_is_through(const struct rmx_flow *flow)
+{
+    return !flow->told || flow->answered || flow->lost;
+}
+
+bool rmx_pass_is_over(struct rmx_flow *flow)
+{
+    rmx_feed_stop(&flow->feed);
+    if (flow->stop != 0 || flow->lost || flow->drain.ended) {
+        rmx_drain_stop(&flow->drain);
+    }
+    return rmx_pass_is_through(flow) && flow->drain.stopped && rmx_feed_idle(&flow->feed) &&
+           rmx_drain_idle(&flow->drain);
+}
