@@ -58,9 +58,12 @@ static void feed(void)
 
 static void keep(const struct rmx_chunk *chunk, const unsigned char *payload)
 {
-    struct ends_part *part = &ends.parts[chunk->part];
+    struct ends_part *part = &ends.parts[chunk->part % ENDS_PARTS];
     size_t end = chunk->offset + chunk->bytes;
 
+    if (ends.forgetful) {
+        return;
+    }
     rmx_assert(chunk->part < ENDS_PARTS);
     if (chunk->flags & RMX_CHUNK_NAME) {
         rmx_assert(chunk->bytes < sizeof(part->name));
@@ -90,6 +93,9 @@ static void drain(void)
         keep(&chunk, rmx_chunk_payload(&far.drain, 0));
         ends.ended = (chunk.flags & RMX_CHUNK_END) != 0;
         ends.chunks++;
+        if (ends.chunks == ends.stop_after_chunks) {
+            atomic_store(&ends.stop, RMX_STATUS_CANCELLED);
+        }
         rmx_ring_release(&far.drain.ring, 1);
     }
 }

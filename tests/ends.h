@@ -13,7 +13,7 @@
 #include "engine/worker/sink.h"
 #include "engine/worker/source.h"
 
-#define ENDS_PARTS 8
+#define ENDS_PARTS 64
 
 struct ends_part { /* of the output */
     char name[64];
@@ -30,13 +30,15 @@ struct ends {
     _Atomic uint32_t stop;
     unsigned sleeps;
     unsigned seeks;
-    unsigned chunks;         /* drained */
-    bool in_order;           /* the output came without a jump back */
-    bool ended;              /* the last chunk that came said END */
-    bool lie;                /* the feed sends what no feed may */
-    size_t fed_bytes;        /* of the input; what lies beyond comes never, and no end */
-    bool endless;            /* the input does not end at fed_bytes */
-    uint32_t feed_bytes_max; /* in one chunk */
+    unsigned chunks;            /* drained */
+    bool in_order;              /* the output came without a jump back */
+    bool ended;                 /* the last chunk that came said END */
+    bool lie;                   /* the feed sends what no feed may */
+    bool forgetful;             /* what is drained is thrown away */
+    unsigned stop_after_chunks; /* 0 = never */
+    size_t fed_bytes;           /* of the input; what lies beyond comes never, and no end */
+    bool endless;               /* the input does not end at fed_bytes */
+    uint32_t feed_bytes_max;    /* in one chunk */
 };
 
 extern struct ends ends;

@@ -42,6 +42,7 @@ static void publish(struct rmx_sink *sink, uint16_t flags)
         .offset = sink->start,
         .bytes = sink->filled,
         .generation = sink->ring.generation,
+        .part = sink->part,
         .flags = flags,
     };
 
@@ -110,7 +111,10 @@ static int gather(struct rmx_sink *sink, const uint8_t *bytes, uint32_t wanted)
     memcpy(rmx_chunk_payload(&sink->ring, 0) + from, bytes, wanted);
     sink->at += wanted;
     sink->filled = from + wanted > sink->filled ? from + wanted : sink->filled;
-    sink->end = sink->at > sink->end ? sink->at : sink->end;
+    if (sink->at > sink->end) {
+        sink->total += sink->at - sink->end;
+        sink->end = sink->at;
+    }
     if (sink->filled == sink->ring.chunk_bytes) {
         publish(sink, 0);
     }
@@ -136,6 +140,42 @@ int rmx_sink_write(struct rmx_sink *sink, const unsigned char *bytes, int size)
         written += n;
     }
     return size;
+}
+
+int rmx_sink_begin_part(struct rmx_sink *sink, uint16_t part, const char *name)
+{
+    uint32_t length = (uint32_t)strlen(name);
+    int error = AVERROR_EXIT;
+
+    rmx_assert(length > 0 && length <= RMX_CHUNK_BYTES_MIN);
+    if (rmx_avio_over(sink->avio)) {
+        return error;
+    }
+    rmx_sink_turn_to(sink, part, 0);
+    if (sink->gathering) { /* of what the file was until now */
+        publish(sink, 0);
+    }
+    error = reserve(sink);
+    if (error < 0) {
+        return error;
+    }
+    memcpy(rmx_chunk_payload(&sink->ring, 0), name, length);
+    sink->filled = length;
+    publish(sink, RMX_CHUNK_NAME);
+    sink->end = 0;
+    return 0;
+}
+
+void rmx_sink_turn_to(struct rmx_sink *sink, uint16_t part, uint64_t at)
+{
+    if (part != sink->part) {
+        if (sink->gathering) {
+            publish(sink, 0);
+        }
+        sink->part = part;
+        sink->end = at;
+    }
+    sink->at = at;
 }
 
 static int write_bytes(void *opaque, written_byte *bytes, int size)

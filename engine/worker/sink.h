@@ -21,8 +21,10 @@ struct rmx_sink {
     AVIOContext *context;
     bool seekable;     /* the drain writes by offset */
     bool forward_only; /* the muxer promises never to need that */
-    uint64_t at;       /* where the next byte goes in the stream */
+    uint16_t part;     /* which of the job's files is being written */
+    uint64_t at;       /* where the next byte goes in the stream, or in that file */
     uint64_t end;      /* one beyond the furthest byte written */
+    uint64_t total;    /* bytes written, of all files; what was written over counts once */
     bool gathering;    /* a chunk is reserved and has bytes */
     uint64_t start;    /* gathering: of the chunk's first byte, in the stream */
     uint32_t filled;   /* gathering: bytes in it */
@@ -36,6 +38,13 @@ int rmx_sink_init(struct rmx_sink *sink, struct rmx_avio *avio, const struct rmx
 
 /* Writes where the stream is. Returns size, or an AVERROR. */
 int rmx_sink_write(struct rmx_sink *sink, const unsigned char *bytes, int size);
+
+/* Begins one of several files, or begins it anew: what was in it is gone. Its name fits the
+ * smallest chunk. What is written next goes there. Returns 0 or an AVERROR. */
+int rmx_sink_begin_part(struct rmx_sink *sink, uint16_t part, const char *name);
+
+/* Goes on with a file that was begun, where it was left. */
+void rmx_sink_turn_to(struct rmx_sink *sink, uint16_t part, uint64_t at);
 
 /* The job is about to wait for a live input: what was gathered goes out, and the drain is told of
  * all it has not been told of yet. */

@@ -13,6 +13,7 @@
 #include "engine/worker/channel.h"
 #include "engine/worker/copy.h"
 #include "engine/worker/index.h"
+#include "engine/worker/parts.h"
 #include "engine/worker/remux.h"
 #include "engine/worker/sink.h"
 #include "engine/worker/source.h"
@@ -31,6 +32,7 @@ struct task {
     struct rmx_avio avio;
     struct rmx_source source;
     struct rmx_sink sink;
+    struct rmx_parts parts;
     bool prompt; /* the input comes when it comes, and so shall the output */
 };
 
@@ -162,6 +164,7 @@ static enum rmx_status connect_rings(struct task *task, const struct rmx_flow_sh
             format != NULL && format->patch != RMX_PATCH_HELPS) < 0) {
         return RMX_STATUS_OVER_LIMIT;
     }
+    rmx_parts_init(&task->parts, &task->sink);
     return RMX_STATUS_OK;
 }
 
@@ -186,9 +189,13 @@ static bool must_go_back(struct task *task)
 
 static void run_stage(struct task *task, uint32_t stage)
 {
+    bool takes_parts = (task->spec.flags & RMX_JOB_PARTS) != 0;
     const struct rmx_outlet outlet = {
         .io = task->sink.context,
         .spooled = (task->port & RMX_PORT_SPOOLED_OUT) != 0,
+        .open_part = takes_parts ? rmx_parts_open : NULL,
+        .close_part = takes_parts ? rmx_parts_close : NULL,
+        .owner = &task->parts,
     };
 
     switch (stage) {
@@ -231,7 +238,7 @@ static void settle(struct task *task)
         memset(task->result.text, 0, sizeof(task->result.text));
     }
     task->result.bytes_in = task->source.bytes;
-    task->result.bytes_out = task->sink.end;
+    task->result.bytes_out = task->sink.total;
 }
 
 static void move_bytes(struct task *task, const struct rmx_flow_shm *flow)
@@ -246,6 +253,7 @@ static void move_bytes(struct task *task, const struct rmx_flow_shm *flow)
     } else {
         end_empty_output(flow, task->arena, task->port);
     }
+    rmx_parts_fini(&task->parts);
     rmx_sink_fini(&task->sink);
     rmx_source_fini(&task->source);
     if (task->channel != NULL) {

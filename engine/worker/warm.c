@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Decoder tables, built before the fork. Zygote, at start.
+ * Decoder tables and the time zone, made ready before the fork. Zygote, at start.
  */
 #include "engine/worker/warm.h"
 
 #include <stddef.h>
+#include <time.h>
 
 #include <libavcodec/avcodec.h>
 #include <libavutil/channel_layout.h>
@@ -48,4 +49,5 @@ void rmx_warm_init_process(void)
     for (size_t slot = 0; slot < sizeof(common) / sizeof(*common); slot++) {
         open_once(common[slot]);
     }
+    tzset(); /* whoever writes or reads a date later would open the zone's file, and die of it */
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The tables decoders build when the first of their kind opens, built before the fork: workers then
- * share them, and no job is the first. Zygote, at start; opens decoders on nothing, so that no
- * media byte is parsed here.
+ * share them, and no job is the first. So is the time zone, whose file is out of reach later.
+ * Zygote, at start; opens decoders on nothing, so that no media byte is parsed here.
  */
 #ifndef RMX_ENGINE_WORKER_WARM_H
 #define RMX_ENGINE_WORKER_WARM_H
