@@ -5,10 +5,10 @@
  *
  *   remux_tool [--format F] [--input-format F] [--opt k=v]... [--map S]... [--all-streams]
  *              [--bitexact] [--allow-truncated] [--probe] [--stream-in] [--stream-out]
- *              [--repeat N] IN OUT
+ *              [--repeat N] [--parts] IN OUT
  *
  * Prints the result as one JSON line and exits as `rmx` would. --repeat runs the job again and
- * again and reports the shortest time.
+ * again and reports the shortest time. With --parts OUT is a folder, for a muxer of several files.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +41,7 @@ struct tool {
     struct rmx_job_spec spec;
     int stream_in;
     int stream_out;
+    int parts;
     unsigned repeat;
     const char *in;
     const char *out;
@@ -106,6 +107,21 @@ static void close_io(AVIOContext *io)
     avio_context_free(&io);
 }
 
+static int open_part(void *owner, const char *name, AVIOContext **io)
+{
+    const struct tool *tool = owner;
+    char path[4096];
+
+    snprintf(path, sizeof(path), "%s/%s", tool->out, name);
+    return avio_open(io, path, AVIO_FLAG_WRITE);
+}
+
+static int close_part(void *owner, AVIOContext *io)
+{
+    (void)owner;
+    return avio_close(io);
+}
+
 static uint64_t now_ns(void)
 {
     struct timespec now;
@@ -114,10 +130,11 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static void run(const struct tool *tool, struct rmx_job_result *result)
+static void run(struct tool *tool, struct rmx_job_result *result)
 {
     struct file in = { .fd = open(tool->in, O_RDONLY | O_CLOEXEC) };
-    struct file out = { .fd = open(tool->out, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644) };
+    const char *one = tool->parts ? "/dev/null" : tool->out;
+    struct file out = { .fd = open(one, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644) };
 
     if (in.fd < 0 || out.fd < 0) {
         perror(in.fd < 0 ? tool->in : tool->out);
@@ -127,7 +144,12 @@ static void run(const struct tool *tool, struct rmx_job_result *result)
     AVIOContext *output = open_io(&out, 1, tool->stream_out);
     uint64_t start = now_ns();
 
-    const struct rmx_outlet outlet = { .io = output };
+    const struct rmx_outlet outlet = {
+        .io = output,
+        .open_part = tool->parts ? open_part : NULL,
+        .close_part = close_part,
+        .owner = tool,
+    };
 
     rmx_remux_run(&tool->spec, input, &outlet, result);
     result->run_ns = now_ns() - start;
@@ -202,6 +224,7 @@ static void parse(struct tool *tool, int count, char **words)
         { "probe", no_argument, NULL, 'P' },
         { "stream-in", no_argument, NULL, 'I' },
         { "stream-out", no_argument, NULL, 'O' },
+        { "parts", no_argument, NULL, 'D' },
         { NULL, 0, NULL, 0 },
     };
     int option;
@@ -213,7 +236,8 @@ static void parse(struct tool *tool, int count, char **words)
         tool->spec.kind = option == 'P' ? RMX_JOB_PROBE : tool->spec.kind;
         tool->stream_in |= option == 'I';
         tool->stream_out |= option == 'O';
-        if (!strchr("ABTPIO", option)) {
+        tool->parts |= option == 'D';
+        if (!strchr("ABTPIOD", option)) {
             parse_word(tool, option);
         }
     }
