@@ -13,8 +13,20 @@
 #include <unistd.h>
 
 #include "ipc/sock.h"
+#include "ipc/status.h"
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS        10000
+#define CHANNELS_BYTES_MAX ((uint64_t)1 << 30)
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void turn(struct tiny_lane *lane, int sleep_ms);
 
 static void wait_readable(int fd)
 {
@@ -60,6 +72,11 @@ void tiny_lane_stop(struct tiny_lane *lane)
     rmx_base_close(&lane->worker_pidfd);
     rmx_base_close(&lane->worker_ctl);
     rmx_berth_fini(&lane->berth);
+    for (int i = 0; i < TINY_LANE_CHANNELS; i++) {
+        if (lane->channels[i].arena.size > 0) {
+            tiny_channel_free(&lane->channels[i]);
+        }
+    }
 }
 
 void tiny_lane_fork(struct tiny_lane *lane)
@@ -68,7 +85,7 @@ void tiny_lane_fork(struct tiny_lane *lane)
         .type = RMX_LANE_FORK,
         .version = RMX_LANE_WIRE_VERSION,
         .ticket = 42,
-        .arena_bytes = lane->berth.arena.size,
+        .arena_bytes = lane->berth.arena.size + CHANNELS_BYTES_MAX,
         .flows = lane->berth.pairs_count,
         .memory_max_bytes = 256u << 20,
     };
@@ -114,6 +131,57 @@ void tiny_lane_post(struct tiny_lane *lane, uint32_t kind, uint32_t flow)
     (void)rmx_bell_ring(&lane->berth.worker_bell);
 }
 
+/* --- channels -------------------------------------------------------------------------------- */
+
+static void say(struct tiny_lane *lane, const struct rmx_lane_msg *what, const int *fds, int count)
+{
+    struct rmx_lane_msg message = *what;
+    struct iovec part = { .iov_base = &message, .iov_len = sizeof(message) };
+
+    message.version = RMX_LANE_WIRE_VERSION;
+    cr_assert_eq(rmx_sock_send(lane->worker_ctl, &part, 1, fds, count, 0), 0);
+    tiny_lane_post(lane, RMX_NOTE_CTL, 0);
+}
+
+struct tiny_channel *tiny_lane_share(struct tiny_lane *lane, uint32_t place, size_t bytes)
+{
+    struct tiny_channel *channel = &lane->channels[place];
+    struct rmx_lane_msg share = { .type = RMX_LANE_SHARE, .ticket = place, .arena_bytes = bytes };
+
+    tiny_channel_make(channel, bytes);
+    channel->place = place;
+    const int fds[] = { channel->arena.fd, channel->worker_bell.fd, channel->client_bell.fd };
+    say(lane, &share, fds, 3);
+    return channel;
+}
+
+void tiny_lane_unshare(struct tiny_lane *lane, struct tiny_channel *channel)
+{
+    struct rmx_lane_msg unshare = { .type = RMX_LANE_UNSHARE, .ticket = channel->place };
+    uint64_t until = now_ms() + PATIENCE_MS;
+
+    say(lane, &unshare, NULL, 0);
+    while ((lane->unshared & 1u << channel->place) == 0) {
+        cr_assert_lt(now_ms(), until, "the channel is not given back");
+        turn(lane, 100);
+    }
+    lane->unshared &= ~(1u << channel->place);
+    tiny_channel_free(channel);
+}
+
+/* To whoever reads or writes the job's other end: its worker, by way of the lane or of the channel.
+ */
+static void post_for(struct tiny_lane *lane, const struct tiny_job *job, uint32_t kind)
+{
+    uint32_t side = kind == RMX_NOTE_INPUT ? RMX_PORT_CHANNEL_IN : RMX_PORT_CHANNEL_OUT;
+
+    if ((job->port & side) != 0) {
+        tiny_channel_post(job->channel, kind, job->channel_flow);
+    } else {
+        tiny_lane_post(lane, kind, job->pair->index);
+    }
+}
+
 /* --- a job's bytes --------------------------------------------------------------------------- */
 
 static bool feed(struct tiny_lane *lane, struct tiny_job *job)
@@ -148,7 +216,7 @@ static bool feed(struct tiny_lane *lane, struct tiny_job *job)
         fed = true;
     }
     if (fed && rmx_ring_consumer_asked(ring)) {
-        tiny_lane_post(lane, RMX_NOTE_INPUT, job->pair->index);
+        post_for(lane, job, RMX_NOTE_INPUT);
     }
     return fed || (job->fed_all ? !rmx_chunk_seek_ask(&job->input_ring)
                                 : !rmx_chunk_room_ask(&job->input_ring));
@@ -177,6 +245,9 @@ static bool drain(struct tiny_lane *lane, struct tiny_job *job)
     struct rmx_chunk chunk;
     bool drained = false;
 
+    if (job->stalled) {
+        return false;
+    }
     while (rmx_ring_peek_one(ring) == 1) {
         cr_assert_eq(rmx_chunk_read(&job->output_ring, 0, &chunk), 0);
         cr_assert_not(job->ended, "a chunk after the last");
@@ -186,7 +257,7 @@ static bool drain(struct tiny_lane *lane, struct tiny_job *job)
         drained = true;
     }
     if (drained && rmx_ring_producer_asked(ring)) {
-        tiny_lane_post(lane, RMX_NOTE_OUTPUT, job->pair->index);
+        post_for(lane, job, RMX_NOTE_OUTPUT);
     }
     return drained || (!job->done && !rmx_ring_consumer_ask(ring));
 }
@@ -197,24 +268,68 @@ static bool take_notes(struct tiny_lane *lane)
     bool taken = false;
 
     while (rmx_mail_take(&lane->berth.to_lane, &note) == 1) {
+        taken = true;
+        if (note.kind == RMX_NOTE_UNSHARED) {
+            lane->unshared |= 1u << note.flow;
+            continue;
+        }
         cr_assert_lt(note.flow, lane->berth.pairs_count);
         struct tiny_job *job = lane->berth.pairs[note.flow].owner;
 
         cr_assert(job != NULL && !job->done, "a note for a job that is over");
         job->done = note.kind == RMX_NOTE_DONE;
-        taken = true;
     }
     return taken;
 }
 
-/* Serves all once; sleeps on the bell if there was nothing to do. */
+/* As lane and as every client at once: sleeps until one of their bells rings. */
+static void sleep_on_bells(struct tiny_lane *lane, int sleep_ms)
+{
+    struct pollfd waits[1 + TINY_LANE_CHANNELS] = {
+        { .fd = lane->berth.lane_bell.fd, .events = POLLIN },
+    };
+
+    for (int i = 0; i < TINY_LANE_CHANNELS; i++) {
+        bool there = lane->channels[i].arena.size > 0;
+
+        waits[1 + i].fd = there ? lane->channels[i].client_bell.fd : -1;
+        waits[1 + i].events = POLLIN;
+    }
+    if (poll(waits, 1 + TINY_LANE_CHANNELS, sleep_ms) <= 0) {
+        return;
+    }
+    (void)rmx_bell_hear(&lane->berth.lane_bell);
+    for (int i = 0; i < TINY_LANE_CHANNELS; i++) {
+        if (waits[1 + i].revents != 0) {
+            (void)rmx_bell_hear(&lane->channels[i].client_bell);
+        }
+    }
+}
+
+/* A mailbox the test scribbles in is the test's. */
+static bool take_clients_mail(struct tiny_lane *lane)
+{
+    bool taken = false;
+
+    for (int i = 0; i < TINY_LANE_CHANNELS; i++) {
+        struct tiny_channel *channel = &lane->channels[i];
+
+        if (channel->arena.size > 0 && !channel->wild) {
+            rmx_bell_arm(&channel->client_bell);
+            taken = tiny_channel_take_mail(channel) > 0 || taken;
+        }
+    }
+    return taken;
+}
+
+/* Serves all once; sleeps if there was nothing to do. */
 static void turn(struct tiny_lane *lane, int sleep_ms)
 {
-    struct pollfd wait = { .fd = lane->berth.lane_bell.fd, .events = POLLIN };
     bool worked;
 
     rmx_bell_arm(&lane->berth.lane_bell);
-    worked = take_notes(lane);
+    worked = take_clients_mail(lane);
+    worked = take_notes(lane) || worked;
     for (int i = 0; i < TINY_LANE_JOBS; i++) {
         struct tiny_job *job = &lane->jobs[i];
 
@@ -223,17 +338,9 @@ static void turn(struct tiny_lane *lane, int sleep_ms)
             worked = drain(lane, job) || worked;
         }
     }
-    if (!worked && poll(&wait, 1, sleep_ms) == 1) {
-        (void)rmx_bell_hear(&lane->berth.lane_bell);
+    if (!worked) {
+        sleep_on_bells(lane, sleep_ms);
     }
-}
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 void tiny_lane_serve(struct tiny_lane *lane, unsigned int milliseconds)
@@ -245,42 +352,106 @@ void tiny_lane_serve(struct tiny_lane *lane, unsigned int milliseconds)
     }
 }
 
-struct tiny_job *tiny_lane_begin(struct tiny_lane *lane, const struct rmx_job_spec *spec,
-    const struct media *input, struct media *output, uint32_t port)
+static struct tiny_job *take_job(
+    struct tiny_lane *lane, const struct media *input, struct media *output, uint32_t port)
 {
     struct tiny_job *job = lane->jobs;
-    struct rmx_flow_shm *flow;
 
     while (job->pair != NULL) {
         job++;
         cr_assert_lt(job, lane->jobs + TINY_LANE_JOBS);
     }
-    *job = (struct tiny_job){ .input = input, .output = output };
+    *job = (struct tiny_job){ .input = input, .output = output, .port = port };
     job->pair = rmx_berth_take(&lane->berth, RMX_PAIR_SMALL, job);
     cr_assert_not_null(job->pair);
-    flow = rmx_berth_flow(&lane->berth, job->pair);
+    return job;
+}
+
+/* Where the job's rings are, in the lane's arena. */
+static struct rmx_flow_shm *lay_out(
+    struct tiny_lane *lane, struct tiny_job *job, const struct rmx_job_spec *spec)
+{
+    struct rmx_flow_shm *flow = rmx_berth_flow(&lane->berth, job->pair);
+    bool sized = (job->port & RMX_PORT_SEEKABLE_IN) != 0 && job->input != NULL;
+
     memset(flow, 0, sizeof(*flow));
     flow->spec = *spec;
-    flow->input_bytes = port & RMX_PORT_SEEKABLE_IN && input != NULL ? input->size : UINT64_MAX;
+    flow->input_bytes = sized ? job->input->size : UINT64_MAX;
     flow->input_at = job->pair->input_at;
     flow->output_at = job->pair->output_at;
     flow->input_slots = flow->output_slots = job->pair->slots;
     flow->input_chunk_bytes = flow->output_chunk_bytes = job->pair->chunk_bytes;
-    flow->port = port;
-    cr_assert_eq(rmx_chunk_ring_init(&lane->berth.arena, flow->input_at, job->pair->slots,
-                     job->pair->chunk_bytes, 0),
+    flow->port = job->port;
+    return flow;
+}
+
+static void start_rings(
+    struct tiny_lane *lane, struct tiny_job *job, const struct rmx_flow_shm *flow)
+{
+    const struct rmx_region *in = &lane->berth.arena;
+    const struct rmx_region *out = in;
+
+    in = (job->port & RMX_PORT_CHANNEL_IN) != 0 ? &job->channel->arena : in;
+    out = (job->port & RMX_PORT_CHANNEL_OUT) != 0 ? &job->channel->arena : out;
+    cr_assert_eq(
+        rmx_chunk_ring_init(in, flow->input_at, flow->input_slots, flow->input_chunk_bytes, 0), 0);
+    cr_assert_eq(
+        rmx_chunk_ring_init(out, flow->output_at, flow->output_slots, flow->output_chunk_bytes, 0),
         0);
-    cr_assert_eq(rmx_chunk_ring_init(&lane->berth.arena, flow->output_at, job->pair->slots,
-                     job->pair->chunk_bytes, 0),
+    cr_assert_eq(rmx_chunk_ring_attach(&job->input_ring, in, flow->input_at, flow->input_slots,
+                     flow->input_chunk_bytes),
         0);
-    cr_assert_eq(rmx_chunk_ring_attach(&job->input_ring, &lane->berth.arena, flow->input_at,
-                     job->pair->slots, job->pair->chunk_bytes),
-        0);
-    cr_assert_eq(rmx_chunk_ring_attach(&job->output_ring, &lane->berth.arena, flow->output_at,
-                     job->pair->slots, job->pair->chunk_bytes),
+    cr_assert_eq(rmx_chunk_ring_attach(&job->output_ring, out, flow->output_at, flow->output_slots,
+                     flow->output_chunk_bytes),
         0);
     tiny_lane_post(lane, RMX_NOTE_RUN, job->pair->index);
+}
+
+struct tiny_job *tiny_lane_begin(struct tiny_lane *lane, const struct rmx_job_spec *spec,
+    const struct media *input, struct media *output, uint32_t port)
+{
+    struct tiny_job *job = take_job(lane, input, output, port);
+
+    start_rings(lane, job, lay_out(lane, job, spec));
     return job;
+}
+
+struct tiny_job *tiny_lane_begin_in(struct tiny_lane *lane, struct tiny_channel *channel,
+    const struct rmx_job_spec *spec, const struct media *input, struct media *output, uint32_t port,
+    const struct rmx_job_ring *shape)
+{
+    struct tiny_job *job = take_job(lane, input, output, port);
+    struct rmx_flow_shm *flow = lay_out(lane, job, spec);
+    struct rmx_job_spec *said = &flow->spec;
+
+    job->channel = channel;
+    job->channel_flow = channel->flows++ % RMX_CHANNEL_FLOWS_MAX;
+    flow->channel = channel->place;
+    said->channel = channel->place + 1;
+    said->channel_flow = job->channel_flow;
+    if ((port & RMX_PORT_CHANNEL_IN) != 0) {
+        said->input_port = RMX_JOB_RING;
+        said->input_ring = tiny_channel_lay(channel, shape->slots, shape->chunk_bytes);
+        said->input_bytes = flow->input_bytes;
+        flow->input_at = said->input_ring.at;
+        flow->input_slots = shape->slots;
+        flow->input_chunk_bytes = shape->chunk_bytes;
+    }
+    if ((port & RMX_PORT_CHANNEL_OUT) != 0) {
+        said->output_port = RMX_JOB_RING;
+        said->output_ring = tiny_channel_lay(channel, shape->slots, shape->chunk_bytes);
+        flow->output_at = said->output_ring.at;
+        flow->output_slots = shape->slots;
+        flow->output_chunk_bytes = shape->chunk_bytes;
+    }
+    start_rings(lane, job, flow);
+    return job;
+}
+
+void tiny_lane_cancel(struct tiny_lane *lane, struct tiny_job *job)
+{
+    atomic_store(&rmx_berth_flow(&lane->berth, job->pair)->stop, RMX_STATUS_CANCELLED);
+    tiny_lane_post(lane, RMX_NOTE_CANCEL, job->pair->index);
 }
 
 struct rmx_job_result tiny_lane_finish(struct tiny_lane *lane, struct tiny_job *job)
