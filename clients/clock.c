@@ -6,6 +6,7 @@
 #include "clients/clock.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <time.h>
 
@@ -45,6 +46,20 @@ static const struct timespec *time_left(uint64_t until_ns, struct timespec *left
         .tv_nsec = (long)(left_ns % NS_PER_S),
     };
     return until_ns == RMX_CLOCK_NEVER ? NULL : left;
+}
+
+int rmx_clock_left_ms(uint64_t until_ns)
+{
+    uint64_t now_ns = rmx_clock_ns();
+
+    if (until_ns == RMX_CLOCK_NEVER) {
+        return -1;
+    }
+    if (until_ns <= now_ns) {
+        return 0;
+    }
+    uint64_t left_ms = (until_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
+    return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
 }
 
 int rmx_clock_readable(int fd, uint64_t until_ns)

@@ -19,6 +19,9 @@ uint64_t rmx_clock_in(uint64_t ns);
 /* A poll(2) timeout as a point in time: -1 is RMX_CLOCK_NEVER. */
 uint64_t rmx_clock_in_ms(int timeout_ms);
 
+/* What is left until then as the timeout of epoll_wait(2), rounded up. */
+int rmx_clock_left_ms(uint64_t until_ns);
+
 /* Waits until fd is readable, hung up or in error. Returns 1, 0 when until_ns passed, or -EINTR. */
 int rmx_clock_readable(int fd, uint64_t until_ns);
 

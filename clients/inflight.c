@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The jobs of one client (see inflight.h). Runs in the client process, under the client's one
- * thread at a time.
+ * The jobs of one client (see inflight.h). Runs in the client process, under the client's lock.
  */
 #include "clients/inflight.h"
 
@@ -18,13 +17,38 @@ void rmx_inflight_init(struct rmx_inflight *inflight)
 {
     inflight->free = 0;
     inflight->room = RMX_INFLIGHT_MAX;
-    inflight->ended_first = NONE;
-    inflight->ended_last = NONE;
+    inflight->ended = (struct rmx_inflight_list){ .first = NONE, .last = NONE };
+    inflight->shown = inflight->ended;
     for (uint32_t i = 0; i < RMX_INFLIGHT_MAX; i++) {
         inflight->jobs[i].state = RMX_INFLIGHT_FREE;
         inflight->jobs[i].next = i + 1; /* the last one's is NONE */
         inflight->jobs[i].id = i;
     }
+}
+
+static void append(
+    struct rmx_inflight *inflight, struct rmx_inflight_list *list, struct rmx_inflight_job *job)
+{
+    uint32_t i = rmx_inflight_place(job->id);
+
+    job->next = NONE;
+    if (list->first == NONE) {
+        list->first = i;
+    } else {
+        inflight->jobs[list->last].next = i;
+    }
+    list->last = i;
+}
+
+static struct rmx_inflight_job *take_first(
+    struct rmx_inflight *inflight, struct rmx_inflight_list *list)
+{
+    if (list->first == NONE) {
+        return NULL;
+    }
+    struct rmx_inflight_job *job = &inflight->jobs[list->first];
+    list->first = job->next;
+    return job;
 }
 
 uint64_t rmx_inflight_add(struct rmx_inflight *inflight, void *user)
@@ -39,46 +63,50 @@ uint64_t rmx_inflight_add(struct rmx_inflight *inflight, void *user)
     job->state = RMX_INFLIGHT_FLYING;
     job->id += RMX_INFLIGHT_MAX;
     job->user = user;
+    job->kinds = 0;
+    job->kept = false;
+    job->orphan = false;
     return job->id;
 }
 
-static void set_free(struct rmx_inflight *inflight, uint32_t i)
+static void set_free(struct rmx_inflight *inflight, struct rmx_inflight_job *job)
 {
-    inflight->jobs[i].state = RMX_INFLIGHT_FREE;
-    inflight->jobs[i].next = inflight->free;
-    inflight->free = i;
+    job->state = RMX_INFLIGHT_FREE;
+    job->next = inflight->free;
+    inflight->free = rmx_inflight_place(job->id);
     inflight->room++;
 }
 
 void rmx_inflight_undo(struct rmx_inflight *inflight, uint64_t id)
 {
     rmx_assert(rmx_inflight_has(inflight, id));
-    set_free(inflight, (uint32_t)(id % RMX_INFLIGHT_MAX));
+    set_free(inflight, &inflight->jobs[rmx_inflight_place(id)]);
+}
+
+struct rmx_inflight_job *rmx_inflight_find(struct rmx_inflight *inflight, uint64_t id)
+{
+    struct rmx_inflight_job *job = &inflight->jobs[rmx_inflight_place(id)];
+
+    return job->state != RMX_INFLIGHT_FREE && job->id == id ? job : NULL;
 }
 
 bool rmx_inflight_has(const struct rmx_inflight *inflight, uint64_t id)
 {
-    const struct rmx_inflight_job *job = &inflight->jobs[id % RMX_INFLIGHT_MAX];
+    const struct rmx_inflight_job *job = &inflight->jobs[rmx_inflight_place(id)];
 
     return job->state == RMX_INFLIGHT_FLYING && job->id == id;
 }
 
 int rmx_inflight_end(struct rmx_inflight *inflight, const struct rmx_job_result *result)
 {
-    uint32_t i = (uint32_t)(result->job % RMX_INFLIGHT_MAX);
+    struct rmx_inflight_job *job = &inflight->jobs[rmx_inflight_place(result->job)];
 
     if (!rmx_inflight_has(inflight, result->job)) {
         return -EBADMSG;
     }
-    inflight->jobs[i].state = RMX_INFLIGHT_ENDED;
-    inflight->jobs[i].next = NONE;
-    inflight->jobs[i].result = *result;
-    if (inflight->ended_first == NONE) {
-        inflight->ended_first = i;
-    } else {
-        inflight->jobs[inflight->ended_last].next = i;
-    }
-    inflight->ended_last = i;
+    job->state = RMX_INFLIGHT_ENDED;
+    job->result = *result;
+    append(inflight, &inflight->ended, job);
     return 0;
 }
 
@@ -95,15 +123,66 @@ void rmx_inflight_end_all(struct rmx_inflight *inflight, uint32_t status, const 
     }
 }
 
+struct rmx_inflight_job *rmx_inflight_next(struct rmx_inflight *inflight)
+{
+    return take_first(inflight, &inflight->ended);
+}
+
+void rmx_inflight_show(struct rmx_inflight *inflight, struct rmx_inflight_job *job)
+{
+    rmx_assert(job->state == RMX_INFLIGHT_ENDED && !job->orphan);
+    job->state = RMX_INFLIGHT_SHOWN;
+    append(inflight, &inflight->shown, job);
+}
+
+/* The caller has what it wants of it. */
+static void retire(struct rmx_inflight *inflight, struct rmx_inflight_job *job)
+{
+    if (job->kept) {
+        job->state = RMX_INFLIGHT_KEPT;
+    } else {
+        set_free(inflight, job);
+    }
+}
+
+void rmx_inflight_forget(struct rmx_inflight *inflight, struct rmx_inflight_job *job)
+{
+    rmx_assert(job->state == RMX_INFLIGHT_ENDED);
+    retire(inflight, job);
+}
+
 const struct rmx_inflight_job *rmx_inflight_collect(struct rmx_inflight *inflight)
 {
-    uint32_t i = inflight->ended_first;
+    struct rmx_inflight_job *job = take_first(inflight, &inflight->shown);
 
-    if (i == NONE) {
+    if (job != NULL) {
+        rmx_assert(job->state == RMX_INFLIGHT_SHOWN);
+        retire(inflight, job);
+    }
+    return job;
+}
+
+const struct rmx_inflight_job *rmx_inflight_collect_one(struct rmx_inflight *inflight, uint64_t id)
+{
+    struct rmx_inflight_list rest = { .first = NONE, .last = NONE };
+    struct rmx_inflight_job *found = rmx_inflight_find(inflight, id);
+    struct rmx_inflight_job *job;
+
+    if (found == NULL || found->state != RMX_INFLIGHT_SHOWN) {
         return NULL;
     }
-    rmx_assert(inflight->jobs[i].state == RMX_INFLIGHT_ENDED);
-    inflight->ended_first = inflight->jobs[i].next;
-    set_free(inflight, i);
-    return &inflight->jobs[i];
+    while ((job = take_first(inflight, &inflight->shown)) != NULL) {
+        if (job != found) {
+            append(inflight, &rest, job);
+        }
+    }
+    inflight->shown = rest;
+    retire(inflight, found);
+    return found;
+}
+
+void rmx_inflight_let_go(struct rmx_inflight *inflight, struct rmx_inflight_job *job)
+{
+    rmx_assert(job->state == RMX_INFLIGHT_KEPT);
+    set_free(inflight, job);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The jobs of one client: which names are in flight, which have ended and wait to be collected.
- * Runs in the client process, under the client's one thread at a time; no I/O, allocates nothing.
+ * Runs in the client process, under the client's lock; no I/O, allocates nothing.
  *
- *   FREE -> FLYING -> ENDED -> FREE
+ *   FREE -> FLYING -> ENDED -> SHOWN -> FREE      SHOWN -> KEPT -> FREE: it has rings still
  */
 #ifndef RMX_CLIENTS_INFLIGHT_H
 #define RMX_CLIENTS_INFLIGHT_H
@@ -19,32 +19,51 @@
 enum rmx_inflight_state {
     RMX_INFLIGHT_FREE,
     RMX_INFLIGHT_FLYING,
-    RMX_INFLIGHT_ENDED,
+    RMX_INFLIGHT_ENDED, /* its result is here, and not yet for the caller */
+    RMX_INFLIGHT_SHOWN, /* it may be collected */
+    RMX_INFLIGHT_KEPT,  /* it was collected: only its name lives on */
 };
 
 struct rmx_inflight_job {
     enum rmx_inflight_state state;
-    uint32_t next; /* FREE: the next free one. ENDED: the one that ended next */
+    uint32_t next; /* in the list of its state */
     uint64_t id;   /* a count above its own index, so a name is not used again for long */
     void *user;
-    struct rmx_job_result result; /* ENDED */
+    uint32_t kinds; /* enum rmx_event_kind: what happened and the caller was not told of */
+    bool kept;      /* it is to be KEPT when it was collected */
+    bool orphan;    /* nobody waits for its result: it is not to be shown */
+    struct rmx_job_result result; /* ENDED, SHOWN */
+};
+
+struct rmx_inflight_list { /* RMX_INFLIGHT_MAX = none */
+    uint32_t first;
+    uint32_t last;
 };
 
 struct rmx_inflight {
-    uint32_t free;        /* first of the free list; RMX_INFLIGHT_MAX = none */
-    uint32_t room;        /* how many are on it */
-    uint32_t ended_first; /* of the ended; RMX_INFLIGHT_MAX = none */
-    uint32_t ended_last;
+    uint32_t free; /* first of the free list; RMX_INFLIGHT_MAX = none */
+    uint32_t room; /* how many are on it */
+    struct rmx_inflight_list ended;
+    struct rmx_inflight_list shown;
     struct rmx_inflight_job jobs[RMX_INFLIGHT_MAX];
 };
 
 void rmx_inflight_init(struct rmx_inflight *inflight);
+
+/* A job's place in the table, by its name. */
+static inline uint32_t rmx_inflight_place(uint64_t id)
+{
+    return (uint32_t)(id % RMX_INFLIGHT_MAX);
+}
 
 /* Takes a free place and returns its name, which is not 0. Asserts that there is room. */
 uint64_t rmx_inflight_add(struct rmx_inflight *inflight, void *user);
 
 /* Takes back an add whose job was never sent. */
 void rmx_inflight_undo(struct rmx_inflight *inflight, uint64_t id);
+
+/* The job of this name, in any state but FREE, or NULL. Any number may be asked about. */
+struct rmx_inflight_job *rmx_inflight_find(struct rmx_inflight *inflight, uint64_t id);
 
 /* Is this the name of a job in flight? Any number may be asked about. */
 bool rmx_inflight_has(const struct rmx_inflight *inflight, uint64_t id);
@@ -55,8 +74,23 @@ int rmx_inflight_end(struct rmx_inflight *inflight, const struct rmx_job_result 
 /* Every job in flight has ended with this status. */
 void rmx_inflight_end_all(struct rmx_inflight *inflight, uint32_t status, const char *text);
 
-/* The job that ended first of those not collected, or NULL; valid until the next call. Its place is
- * free from here on. */
+/* Takes the job that ended first of those not taken so, or NULL. It stays ENDED. */
+struct rmx_inflight_job *rmx_inflight_next(struct rmx_inflight *inflight);
+
+/* An ENDED job that was taken is for the caller now. */
+void rmx_inflight_show(struct rmx_inflight *inflight, struct rmx_inflight_job *job);
+
+/* An ENDED job that was taken is for nobody. */
+void rmx_inflight_forget(struct rmx_inflight *inflight, struct rmx_inflight_job *job);
+
+/* The job that was shown first of those not collected, or NULL; valid until the next call. Its
+ * place is free from here on, unless it is kept. */
 const struct rmx_inflight_job *rmx_inflight_collect(struct rmx_inflight *inflight);
+
+/* Collects this one, if it is shown; else NULL. */
+const struct rmx_inflight_job *rmx_inflight_collect_one(struct rmx_inflight *inflight, uint64_t id);
+
+/* A KEPT job's name is not needed any more. */
+void rmx_inflight_let_go(struct rmx_inflight *inflight, struct rmx_inflight_job *job);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The line to the daemon (see line.h). Runs in the client process, under the client's one thread at
- * a time.
+ * The line to the daemon (see line.h). Runs in the client process, under the client's lock.
  */
 #include "clients/line.h"
 
@@ -14,7 +13,6 @@
 #include "ipc/sock.h"
 #include "ring/base.h"
 
-#define ANSWER_NS       UINT64_C(10000000000)
 #define ARENA_BYTES_MAX (UINT64_C(1) << 40)
 
 void rmx_line_init(struct rmx_line *line)
@@ -22,6 +20,8 @@ void rmx_line_init(struct rmx_line *line)
     memset(line, 0, sizeof(*line)); /* in place: it is too large for a stack */
     line->fd = -1;
     line->arena = (struct rmx_region)RMX_REGION_INIT;
+    line->answer.wake_fd = -1;
+    line->answer.heard_fd = -1;
     rmx_session_init(&line->session, RMX_SESSION_CLIENT);
     rmx_inflight_init(&line->inflight);
 }
@@ -29,6 +29,8 @@ void rmx_line_init(struct rmx_line *line)
 void rmx_line_fini(struct rmx_line *line)
 {
     rmx_base_close(&line->fd);
+    rmx_base_close(&line->answer.wake_fd);
+    rmx_base_close(&line->answer.heard_fd);
     rmx_region_fini(&line->arena);
     line->progress = NULL;
     line->progress_slots = 0;
@@ -159,6 +161,35 @@ static int take_welcome(struct rmx_line *line, struct rmx_sock_fds *fds)
         _Alignof(struct rmx_progress_shm));
     line->progress_slots = line->progress != NULL ? welcome.progress_slots : 0;
     line->daemon_pid = welcome.daemon_pid;
+    line->workers = welcome.workers;
+    return 0;
+}
+
+static int take_channel_opened(struct rmx_line *line, struct rmx_sock_fds *fds)
+{
+    struct rmx_msg_channel_opened opened;
+    struct rmx_line_answer *answer = &line->answer;
+
+    memcpy(&opened, line->buffer, sizeof(opened));
+    if (!answer->due) {
+        return refuse_lie(line);
+    }
+    answer->due = false;
+    if (!answer->late) {
+        answer->channel = opened.channel;
+        answer->status = opened.status;
+        answer->wake_fd = opened.channel != 0 ? rmx_sock_fds_take(fds, 0) : -1;
+        answer->heard_fd = opened.channel != 0 ? rmx_sock_fds_take(fds, 1) : -1;
+    }
+    return 0;
+}
+
+static int take_channel_lost(struct rmx_line *line)
+{
+    struct rmx_msg_channel_lost lost;
+
+    memcpy(&lost, line->buffer, sizeof(lost));
+    line->channel_lost = lost.channel;
     return 0;
 }
 
@@ -178,6 +209,10 @@ static int take_message(struct rmx_line *line, int type, struct rmx_sock_fds *fd
         return take_stats(line, head.count);
     case RMX_MSG_GOODBYE:
         return take_goodbye(line);
+    case RMX_MSG_CHANNEL_OPENED:
+        return take_channel_opened(line, fds);
+    case RMX_MSG_CHANNEL_LOST:
+        return take_channel_lost(line);
     default:
         return 0; /* CREDIT: the session has counted it */
     }
@@ -193,6 +228,7 @@ int rmx_line_hear(struct rmx_line *line)
 {
     struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
 
+    line->channel_lost = 0;
     if (line->lost != 0) {
         return line->lost;
     }
@@ -245,11 +281,41 @@ int rmx_line_submit(struct rmx_line *line, size_t bytes, const int *fds, size_t 
     return err;
 }
 
-int rmx_line_await(struct rmx_line *line, bool (*has_come)(const struct rmx_line *line))
+int rmx_line_offer(struct rmx_line *line, int arena_fd, uint64_t arena_bytes)
 {
-    uint64_t until_ns = rmx_clock_in(ANSWER_NS);
+    struct rmx_msg_channel channel = {
+        .head = { .type = RMX_MSG_CHANNEL, .bytes = sizeof(channel) },
+        .arena_bytes = arena_bytes,
+    };
+    struct iovec part = { .iov_base = &channel, .iov_len = sizeof(channel) };
 
-    while (!has_come(line)) {
+    rmx_assert(!line->answer.due);
+    if (line->lost != 0) {
+        return line->lost;
+    }
+    if (rmx_session_may_send(&line->session, RMX_MSG_CHANNEL) < 0) {
+        return -ESHUTDOWN;
+    }
+    int err = rmx_sock_send(line->fd, &part, 1, &arena_fd, 1, MSG_DONTWAIT);
+    if (err < 0) {
+        return rmx_line_broke(line, err);
+    }
+    rmx_session_sent(&line->session, &channel, sizeof(channel));
+    line->answer = (struct rmx_line_answer){ .due = true, .wake_fd = -1, .heard_fd = -1 };
+    return 0;
+}
+
+static bool is_open(const struct rmx_line *line)
+{
+    return (line->session.state & (RMX_SESSION_OPEN | RMX_SESSION_DRAINING)) != 0;
+}
+
+/* Hears until the session is open. */
+static int await_welcome(struct rmx_line *line)
+{
+    uint64_t until_ns = rmx_clock_in(RMX_LINE_ANSWER_NS);
+
+    while (!is_open(line)) {
         int err = rmx_line_hear(line);
 
         if (err == -EAGAIN) {
@@ -263,11 +329,6 @@ int rmx_line_await(struct rmx_line *line, bool (*has_come)(const struct rmx_line
         }
     }
     return 0;
-}
-
-static bool is_open(const struct rmx_line *line)
-{
-    return (line->session.state & (RMX_SESSION_OPEN | RMX_SESSION_DRAINING)) != 0;
 }
 
 /* Our program's name for the daemon's log, as far as it is printable. */
@@ -290,5 +351,5 @@ int rmx_line_greet(struct rmx_line *line)
 
     set_name(&hello.name);
     int err = rmx_line_say(line, &hello, sizeof(hello));
-    return err < 0 ? err : rmx_line_await(line, is_open);
+    return err < 0 ? err : await_welcome(line);
 }

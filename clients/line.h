@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The line to the daemon: the socket, the conversation on it, and what was heard. Runs in the
- * client process, under the client's one thread at a time. Never blocks but in rmx_line_await();
- * believes the daemon no more than ipc/session.c and the tables here can check.
+ * client process, under the client's lock. Never blocks but in rmx_line_greet(); believes the
+ * daemon no more than ipc/session.c and the tables here can check.
  *
  * A full socket or an empty window is -EAGAIN and needs no second thing to poll: each message ever
  * sent is answered, so the socket is readable again before long.
@@ -18,6 +18,18 @@
 #include "ipc/session.h"
 #include "ring/region.h"
 
+#define RMX_LINE_ANSWER_NS UINT64_C(10000000000) /* the daemon answers by then, or is stuck */
+
+/* CHANNEL is asked one at a time. */
+struct rmx_line_answer {
+    bool due;  /* CHANNEL is said, CHANNEL_OPENED not heard */
+    bool late; /* nobody waits for it any more */
+    uint32_t channel;
+    uint32_t status; /* enum rmx_status */
+    int wake_fd;     /* status OK: owned until taken */
+    int heard_fd;    /* likewise */
+};
+
 struct rmx_line {
     int fd;   /* owned; -1 = none */
     int lost; /* 0, or the -errno that every call returns from now on */
@@ -31,6 +43,9 @@ struct rmx_line {
     uint32_t stats_due; /* STATS sent and not answered */
     uint32_t stats_count;
     uint64_t stats[RMX_STATS_VALUES_MAX]; /* the last answer */
+    uint32_t workers;                     /* that channels can be spread over */
+    struct rmx_line_answer answer;        /* to the last CHANNEL */
+    uint32_t channel_lost; /* the last message heard said that this channel is; else 0 */
     struct rmx_inflight inflight;
     _Alignas(uint64_t) unsigned char buffer[RMX_WIRE_BYTES_MAX]; /* one message, either way */
 };
@@ -56,11 +71,12 @@ int rmx_line_submit(struct rmx_line *line, size_t bytes, const int *fds, size_t 
  * line. Returns what the caller's call returns. */
 int rmx_line_broke(struct rmx_line *line, int err);
 
+/* Sends CHANNEL with its arena; line->answer tells the answer once it is not due. Returns as
+ * rmx_line_say(). */
+int rmx_line_offer(struct rmx_line *line, int arena_fd, uint64_t arena_bytes);
+
 /* Reads one message and takes note of what it says. Returns 0, -EAGAIN when there is none, or what
  * the line was lost to. */
 int rmx_line_hear(struct rmx_line *line);
-
-/* Hears until has_come(line), for at most 10 s. Returns 0, -ETIMEDOUT, -EINTR, or as hear. */
-int rmx_line_await(struct rmx_line *line, bool (*has_come)(const struct rmx_line *line));
 
 #endif

@@ -9,12 +9,23 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "clients/stream.h"
+#include "ipc/channel.h"
+
+#define RING_BYTES_MIN     8192u
+#define RING_BYTES_MAX     (64u << 20)
+#define RING_BYTES_DEFAULT (256u << 10)
+#define RING_BYTES_LIVE    (64u << 10)
+
 _Static_assert((int)RMX_REMUX == (int)RMX_JOB_REMUX && (int)RMX_PROBE == (int)RMX_JOB_PROBE &&
                    (int)RMX_NOOP == (int)RMX_JOB_NOOP,
     "the public kinds are the wire's");
 _Static_assert((int)RMX_ALL_STREAMS == (int)RMX_JOB_ALL_STREAMS &&
                    (int)RMX_BITEXACT == (int)RMX_JOB_BITEXACT &&
-                   (int)RMX_ALLOW_TRUNCATED == (int)RMX_JOB_ALLOW_TRUNCATED,
+                   (int)RMX_ALLOW_TRUNCATED == (int)RMX_JOB_ALLOW_TRUNCATED &&
+                   (int)RMX_POSITIONAL == (int)RMX_JOB_POSITIONAL &&
+                   (int)RMX_PARTS == (int)RMX_JOB_PARTS && (int)RMX_SPOOL == (int)RMX_JOB_SPOOL &&
+                   (int)RMX_LIVE == (int)RMX_JOB_LIVE,
     "the public flags are the wire's");
 _Static_assert((int)RMX_CRITICAL == (int)RMX_CLASS_CRITICAL &&
                    (int)RMX_NORMAL == (int)RMX_CLASS_NORMAL &&
@@ -29,7 +40,7 @@ static int bad(int status, const char *sentence, const char **why)
 
 static bool reserved_is_zero(const struct rmx_job *job)
 {
-    uint64_t sum = job->reserved0;
+    uint64_t sum = job->reserved0 | job->reserved1;
 
     for (size_t i = 0; i < sizeof(job->reserved) / sizeof(job->reserved[0]); i++) {
         sum |= job->reserved[i];
@@ -81,6 +92,94 @@ static int fill_lists(struct rmx_job_spec *spec, const struct rmx_job *job, cons
     return 0;
 }
 
+static bool is_power_of_two(uint32_t number)
+{
+    return number != 0 && (number & (number - 1)) == 0;
+}
+
+/* A ring of this size, 0 for the usual one; its place is the client's channel's to say. */
+static int fill_ring(
+    struct rmx_job_ring *ring, const struct rmx_job *job, uint32_t bytes, const char **why)
+{
+    if (bytes == 0) {
+        bytes = (job->flags & RMX_LIVE) != 0 ? RING_BYTES_LIVE : RING_BYTES_DEFAULT;
+    }
+    if (!is_power_of_two(bytes) || bytes < RING_BYTES_MIN || bytes > RING_BYTES_MAX) {
+        return bad(RMX_BAD_JOB,
+            "input_ring_bytes, output_ring_bytes: a power of two, 8 KiB to 64 MiB", why);
+    }
+    if (job->chunk_bytes != 0 &&
+        (!is_power_of_two(job->chunk_bytes) || job->chunk_bytes < RMX_CHUNK_BYTES_MIN ||
+            job->chunk_bytes > RMX_CHUNK_BYTES_MAX || job->chunk_bytes > bytes / 2 ||
+            bytes / job->chunk_bytes > RMX_RING_SLOTS_MAX)) {
+        return bad(RMX_BAD_JOB,
+            "chunk_bytes: a power of two, 512 to 1 MiB, at most half a ring, of which it makes "
+            "at most 65536 chunks",
+            why);
+    }
+    *ring = rmx_stream_shape(bytes, job->chunk_bytes);
+    ring->at = RMX_CHANNEL_RINGS_AT;
+    return 0;
+}
+
+static int fill_input(struct rmx_job_spec *spec, const struct rmx_job *job, const char **why)
+{
+    if (job->input != RMX_RING) {
+        return job->source == NULL && job->input_ring_bytes == 0
+                   ? 0
+                   : bad(RMX_BAD_JOB, "source, input_ring_bytes: for input RMX_RING only", why);
+    }
+    spec->input_port = RMX_JOB_RING;
+    spec->input_bytes = RMX_SIZE_UNKNOWN;
+    if (job->source != NULL) {
+        if (job->source->read == NULL) {
+            return bad(RMX_BAD_JOB, "source: it has no read()", why);
+        }
+        if (job->source->size > INT64_MAX && job->source->size != RMX_SIZE_UNKNOWN) {
+            return bad(RMX_BAD_JOB, "source: larger than any file", why);
+        }
+        spec->input_bytes = job->source->size;
+        spec->flags |= job->source->seek != NULL ? RMX_JOB_SEEKABLE_INPUT : 0;
+    }
+    return fill_ring(&spec->input_ring, job, job->input_ring_bytes, why);
+}
+
+static int fill_output(struct rmx_job_spec *spec, const struct rmx_job *job, const char **why)
+{
+    if (job->output != RMX_RING) {
+        return job->sink == NULL && job->output_ring_bytes == 0
+                   ? 0
+                   : bad(RMX_BAD_JOB, "sink, output_ring_bytes: for output RMX_RING only", why);
+    }
+    if (job->sink != NULL && job->sink->write == NULL) {
+        return bad(RMX_BAD_JOB, "sink: it has no write()", why);
+    }
+    spec->output_port = RMX_JOB_RING;
+    return fill_ring(&spec->output_ring, job, job->output_ring_bytes, why);
+}
+
+static int fill_ports(struct rmx_job_spec *spec, const struct rmx_job *job, const char **why)
+{
+    bool rings = job->input == RMX_RING || job->output == RMX_RING;
+
+    if (job->kind == RMX_NOOP && rings) {
+        return bad(RMX_BAD_JOB, "input, output: a NOOP moves nothing", why);
+    }
+    if (job->kind != RMX_NOOP && ((job->input < 0 && job->input != RMX_RING) ||
+                                     (job->output < 0 && job->output != RMX_RING))) {
+        return bad(RMX_BAD_JOB, "input, output: both must be open descriptors, or RMX_RING", why);
+    }
+    if (!rings && job->chunk_bytes != 0) {
+        return bad(RMX_BAD_JOB, "chunk_bytes: for RMX_RING only", why);
+    }
+    if ((job->flags & RMX_JOB_SEEKABLE_INPUT) != 0) {
+        return bad(RMX_BAD_JOB, "flags: bit 8 has no meaning; a source with seek() says it", why);
+    }
+    spec->channel = rings ? 1 : 0;
+    int status = fill_input(spec, job, why);
+    return status == 0 ? fill_output(spec, job, why) : status;
+}
+
 int rmx_spec_fill(
     struct rmx_job_spec *spec, const struct rmx_job *job, uint64_t id, const char **why)
 {
@@ -91,9 +190,6 @@ int rmx_spec_fill(
         return bad(RMX_BAD_JOB, "job_class: there is no such class", why);
     }
     bool moves_bytes = job->kind != RMX_NOOP;
-    if (moves_bytes && (job->input < 0 || job->output < 0)) {
-        return bad(RMX_BAD_JOB, "input, output: both must be open descriptors", why);
-    }
     *spec = (struct rmx_job_spec){
         .job = id,
         .deadline_ns = job->deadline_ns,
@@ -102,8 +198,13 @@ int rmx_spec_fill(
         .class_ = (uint16_t)job->job_class,
         .inputs = moves_bytes,
         .outputs = moves_bytes,
+        .interleave_us = job->interleave_us,
+        .fragment_us = job->fragment_us,
     };
-    int status = fill_names(spec, job, why);
+    int status = fill_ports(spec, job, why);
+    if (status == 0) {
+        status = fill_names(spec, job, why);
+    }
     if (status == 0) {
         status = fill_lists(spec, job, why);
     }
@@ -112,10 +213,16 @@ int rmx_spec_fill(
 
 size_t rmx_spec_fds(const struct rmx_job *job, int fds[2])
 {
+    size_t count = 0;
+
     if (job->kind == RMX_NOOP) {
         return 0;
     }
-    fds[0] = job->input;
-    fds[1] = job->output;
-    return 2;
+    if (job->input != RMX_RING) {
+        fds[count++] = job->input;
+    }
+    if (job->output != RMX_RING) {
+        fds[count++] = job->output;
+    }
+    return count;
 }

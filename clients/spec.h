@@ -11,8 +11,10 @@
 #include "clients/ringmux.h"
 #include "ipc/job.h"
 
-/* Fills *spec; its name of the job is `id`. Returns 0, or the status such a job would end with
- * (BAD_JOB, BAD_OPTION, UNSUPPORTED), with *why set to a static sentence and *spec undefined. */
+/* Fills *spec; its name of the job is `id`. Where its rings lie, and in which channel, is left to
+ * the caller: those fields only pass rmx_job_check(). Returns 0, or the status such a job would end
+ * with (BAD_JOB, BAD_OPTION, UNSUPPORTED), with *why set to a static sentence and *spec undefined.
+ */
 int rmx_spec_fill(
     struct rmx_job_spec *spec, const struct rmx_job *job, uint64_t id, const char **why);
 

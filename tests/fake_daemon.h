@@ -13,6 +13,8 @@
 #include "ipc/wire.h"
 #include "ring/region.h"
 
+#define FAKE_DAEMON_WORKERS 2
+
 struct fake_daemon {
     char path[64]; /* for rmx_open() */
     int listener;

@@ -137,6 +137,7 @@ static void welcomes_twice(struct fake_daemon *daemon)
     struct rmx_msg_welcome welcome = {
         .head = { .type = RMX_MSG_WELCOME, .bytes = sizeof(welcome) },
         .version = RMX_WIRE_VERSION,
+        .workers = 1,
     };
     struct iovec part = { .iov_base = &welcome, .iov_len = sizeof(welcome) };
 

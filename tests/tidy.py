@@ -35,6 +35,9 @@ LIBRARY_HOMES = [
 
 # Files that may allocate: at start, at connect, or in a process that lives for one command.
 ALLOCATES = {
+    "clients/buffer.c",
+    "clients/conduit.c",
+    "clients/fleet.c",
     "clients/ringmux.c",
     "engine/berth.c",
     "engine/crew.c",
@@ -253,6 +256,22 @@ def check_packages(texts):
             if shown not in texts["README.md"]]
 
 
+def check_examples(texts):
+    """What README.md shows in C stands in an example that is built and tested; each is shown."""
+    examples = {path: text for path, text in texts.items() if path.startswith("clients/examples/")}
+    bad = []
+    shown = set()
+    readme = texts.get("README.md", "")
+    for m in re.finditer(r"^```c\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE):
+        homes = [path for path, text in examples.items() if m[1] in text]
+        shown.update(homes)
+        if not homes:
+            bad.append(f"README.md:{readme.count(chr(10), 0, m.start()) + 1}: "
+                       f"not word for word in a file of clients/examples")
+    return bad + [f"{path}: README.md shows nothing of it" for path in sorted(examples)
+                  if path not in shown]
+
+
 def check_tree(texts):
     """All findings of a tree given as {path: text}."""
     bad = []
@@ -268,6 +287,7 @@ def check_tree(texts):
     bad += check_folders(texts)
     bad += check_listed(texts, texts.get("CMakeLists.txt", ""))
     bad += check_packages(texts)
+    bad += check_examples(texts)
     return bad
 
 

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A client's channels: opened as jobs come, one worker each, and which of them a job goes to. Runs
+ * in the client process, under the client's lock, which it lets go of to wait for the daemon.
+ */
+#ifndef RMX_CLIENTS_FLEET_H
+#define RMX_CLIENTS_FLEET_H
+
+#include <stdint.h>
+
+#include "clients/handle.h"
+
+/* Sees that there is a channel for a job with rings, and one more if all have plenty of jobs.
+ * Returns 0, or what rmx_submit() returns. */
+int rmx_fleet_ready(struct rmx_client *client);
+
+/* Opens one more channel if there may be one: the jobs' memory is used up. Returns 0, or -EAGAIN:
+ * there may not be more, or it did not work. */
+int rmx_fleet_grow(struct rmx_client *client);
+
+/* Gives a job's rings a place in the channel with the fewest jobs that has room, makes its stream,
+ * and says so in the spec. Returns 0, -EAGAIN (no room now) or -ENOBUFS (never). */
+int rmx_fleet_seat(struct rmx_client *client, struct rmx_job_spec *spec, const struct rmx_job *job);
+
+/* Gives the memory of a stream back, and that of its channel if nobody can use it any more. */
+void rmx_fleet_unseat(struct rmx_client *client, struct rmx_stream *stream);
+
+/* The daemon says that the worker of this channel is gone. */
+void rmx_fleet_lose(struct rmx_client *client, uint32_t name);
+
+/* The worker at the other end of channel `index` broke its mailbox. */
+void rmx_fleet_distrust(struct rmx_client *client, uint32_t index);
+
+#endif

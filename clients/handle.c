@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A client, its lock, and how its threads wait (see handle.h). Runs in the client process, on any
+ * of the caller's threads.
+ */
+#include "clients/handle.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clients/clock.h"
+#include "clients/fleet.h"
+#include "clients/tend.h"
+#include "ipc/lane_wire.h"
+#include "ring/base.h"
+
+#define NS_PER_S   UINT64_C(1000000000)
+#define EVENTS_MAX 16
+
+enum watched { /* what an event of sleep_fd is about */
+    SOCKET,
+    KICK,
+    CHANNELS, /* and above: channel number event - CHANNELS */
+};
+
+struct rmx_waiter {
+    struct rmx_waiter *next;
+    uint32_t place;
+    uint32_t kinds;
+    bool woken;
+    pthread_cond_t cond;
+};
+
+/* --- descriptors --------------------------------------------------------------------------- */
+
+static int watch(int epoll_fd, int fd, uint32_t events, uint64_t what)
+{
+    struct epoll_event event = { .events = events, .data = { .u64 = what } };
+
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int watch_all(struct rmx_client *client)
+{
+    int err = watch(client->poll_fd, client->line.fd, EPOLLIN, SOCKET);
+
+    err = err < 0 ? err : watch(client->poll_fd, client->news_fd, EPOLLIN, KICK);
+    err = err < 0 ? err : watch(client->sleep_fd, client->line.fd, EPOLLIN, SOCKET);
+    return err < 0 ? err : watch(client->sleep_fd, client->kick_fd, EPOLLIN, KICK);
+}
+
+int rmx_handle_init(struct rmx_client *client)
+{
+    client->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+    client->sleep_fd = epoll_create1(EPOLL_CLOEXEC);
+    client->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    client->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (client->poll_fd < 0 || client->sleep_fd < 0 || client->news_fd < 0 || client->kick_fd < 0) {
+        return -errno;
+    }
+    return watch_all(client);
+}
+
+void rmx_handle_fini(struct rmx_client *client)
+{
+    rmx_assert(client->waiters == NULL); /* rmx_close() is alone */
+    for (uint32_t i = 0; i < RMX_CHANNELS_MAX; i++) {
+        rmx_conduit_free(&client->channels[i]);
+    }
+    free(client->streams);
+    client->streams = NULL;
+    rmx_base_close(&client->poll_fd);
+    rmx_base_close(&client->sleep_fd);
+    rmx_base_close(&client->news_fd);
+    rmx_base_close(&client->kick_fd);
+    pthread_mutex_destroy(&client->lock);
+}
+
+/* For our own sleep the edge is enough, and spares a call for each wake; who polls needs to see
+ * that the bell was not heard yet. */
+int rmx_handle_watch(struct rmx_client *client, uint32_t index)
+{
+    int fd = client->channels[index]->heard_fd;
+    int err = watch(client->poll_fd, fd, EPOLLIN, CHANNELS + index);
+
+    return err < 0 ? err : watch(client->sleep_fd, fd, EPOLLIN | EPOLLET, CHANNELS + index);
+}
+
+void rmx_handle_unwatch(struct rmx_client *client, uint32_t index)
+{
+    int fd = client->channels[index]->heard_fd;
+
+    (void)epoll_ctl(client->poll_fd, EPOLL_CTL_DEL, fd, NULL);
+    (void)epoll_ctl(client->sleep_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+static void raise_event(int fd)
+{
+    uint64_t once = 1;
+    ssize_t bytes = write(fd, &once, sizeof(once));
+
+    rmx_assert(bytes == (ssize_t)sizeof(once)); /* it is read long before it is full */
+}
+
+static void lower_event(int fd)
+{
+    uint64_t count;
+
+    (void)!read(fd, &count, sizeof(count)); /* empty is as good */
+}
+
+/* --- the lock ------------------------------------------------------------------------------ */
+
+void rmx_handle_enter(struct rmx_client *client)
+{
+    pthread_mutex_lock(&client->lock);
+}
+
+void rmx_handle_leave(struct rmx_client *client)
+{
+    rmx_handle_digest(client);
+    bool news = client->untold.count > 0 || client->due.count > 0;
+
+    if (news && !client->news) {
+        raise_event(client->news_fd);
+    } else if (!news && client->news) {
+        lower_event(client->news_fd);
+    }
+    client->news = news;
+    pthread_mutex_unlock(&client->lock);
+}
+
+struct rmx_stream *rmx_handle_stream(struct rmx_client *client, uint64_t id)
+{
+    if (client->streams == NULL || rmx_inflight_find(&client->line.inflight, id) == NULL) {
+        return NULL;
+    }
+    struct rmx_stream *stream = &client->streams[rmx_inflight_place(id)];
+    return stream->channel != NULL ? stream : NULL;
+}
+
+/* --- hearing ------------------------------------------------------------------------------- */
+
+void rmx_handle_digest(struct rmx_client *client)
+{
+    struct rmx_inflight_job *job;
+
+    while ((job = rmx_inflight_next(&client->line.inflight)) != NULL) {
+        rmx_tend_ended(client, job);
+    }
+}
+
+/* Hears one message. Returns as rmx_line_hear(). */
+static int hear_message(struct rmx_client *client)
+{
+    int err = rmx_line_hear(&client->line);
+
+    if (err == -EAGAIN) {
+        return err;
+    }
+    if (client->line.channel_lost != 0) {
+        rmx_fleet_lose(client, client->line.channel_lost);
+    }
+    rmx_handle_digest(client);
+    rmx_handle_wake(client, RMX_HANDLE_ANYTHING, 0);
+    return err;
+}
+
+static void take_note(
+    struct rmx_client *client, const struct rmx_conduit *channel, const struct rmx_note *note)
+{
+    uint32_t kinds = note->kind == RMX_NOTE_INPUT    ? RMX_CAN_WRITE
+                     : note->kind == RMX_NOTE_OUTPUT ? RMX_CAN_READ
+                                                     : 0;
+
+    if (kinds != 0 && note->flow < RMX_INFLIGHT_MAX &&
+        client->streams[note->flow].channel == channel) {
+        rmx_tend_news(client, note->flow, kinds);
+    }
+}
+
+/* Each mailbox is armed before it is looked into, so that what comes later rings. */
+static void take_mail(struct rmx_client *client)
+{
+    for (uint32_t i = 0; i < RMX_CHANNELS_MAX; i++) {
+        struct rmx_conduit *channel = client->channels[i];
+        struct rmx_note note;
+        int taken = 1;
+
+        if (channel == NULL || channel->dead) {
+            continue;
+        }
+        rmx_conduit_arm(channel);
+        for (uint32_t n = 0; n < RMX_CHANNEL_MAIL_SLOTS && taken > 0; n++) {
+            taken = rmx_conduit_take(channel, &note);
+            if (taken > 0) {
+                take_note(client, channel, &note);
+            }
+        }
+        if (taken < 0) {
+            rmx_fleet_distrust(client, i);
+        }
+    }
+}
+
+/* What epoll_wait() said: notes which bells rang. Returns true if one did. */
+static bool note_bells(struct rmx_client *client, const struct epoll_event *events, int count)
+{
+    bool rang = false;
+
+    for (int i = 0; i < count; i++) {
+        uint64_t what = events[i].data.u64;
+
+        if (what >= CHANNELS && client->channels[what - CHANNELS] != NULL) {
+            client->channels[what - CHANNELS]->rung = true;
+            rang = true;
+        } else if (what == KICK) {
+            lower_event(client->kick_fd);
+        }
+    }
+    return rang;
+}
+
+static void hush_bells(struct rmx_client *client)
+{
+    for (uint32_t i = 0; i < RMX_CHANNELS_MAX; i++) {
+        if (client->channels[i] != NULL && client->channels[i]->rung) {
+            rmx_conduit_hush(client->channels[i]);
+        }
+    }
+}
+
+void rmx_handle_hear(struct rmx_client *client)
+{
+    struct epoll_event events[EVENTS_MAX];
+
+    while (hear_message(client) == 0) {
+    }
+    rmx_handle_digest(client);
+    rmx_tend_cancels(client);
+    if (client->streams != NULL) {
+        int count = epoll_wait(client->sleep_fd, events, EVENTS_MAX, 0);
+
+        (void)note_bells(client, events, count);
+        hush_bells(client); /* before the mail: what comes later rings again */
+        take_mail(client);
+    }
+}
+
+/* --- waiting ------------------------------------------------------------------------------- */
+
+static void wake_one(struct rmx_client *client, struct rmx_waiter *waiter)
+{
+    if (waiter->woken) {
+        return;
+    }
+    waiter->woken = true;
+    if (waiter == client->leader) {
+        raise_event(client->kick_fd);
+    } else {
+        pthread_cond_signal(&waiter->cond);
+    }
+}
+
+void rmx_handle_wake(struct rmx_client *client, uint32_t place, uint32_t kinds)
+{
+    for (struct rmx_waiter *waiter = client->waiters; waiter != NULL; waiter = waiter->next) {
+        if (waiter->place == place &&
+            (place == RMX_HANDLE_ANYTHING || (waiter->kinds & kinds) != 0)) {
+            wake_one(client, waiter);
+        }
+    }
+}
+
+void rmx_handle_notice(struct rmx_client *client, uint32_t place, uint32_t kinds)
+{
+    client->line.inflight.jobs[place].kinds |= kinds;
+    rmx_marks_set(&client->untold, place);
+    rmx_handle_wake(client, RMX_HANDLE_ANYTHING, 0);
+}
+
+/* Sleeps in epoll_wait() once and takes in what came. Returns 0 or -EINTR. */
+static int lead(struct rmx_client *client, struct rmx_waiter *me, uint64_t until_ns)
+{
+    struct epoll_event events[EVENTS_MAX];
+    int sleep_fd = client->sleep_fd;
+
+    client->leader = me;
+    pthread_mutex_unlock(&client->lock);
+    int count = epoll_wait(sleep_fd, events, EVENTS_MAX, rmx_clock_left_ms(until_ns));
+    int err = count < 0 ? errno : 0;
+    pthread_mutex_lock(&client->lock);
+    client->leader = NULL;
+    if (count < 0) {
+        rmx_assert(err == EINTR);
+        return -EINTR;
+    }
+    rmx_tend_cancels(client);
+    if (note_bells(client, events, count)) {
+        take_mail(client);
+    }
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.u64 == SOCKET) {
+            (void)hear_message(client); /* what is left of them is still on the socket */
+        }
+    }
+    return 0;
+}
+
+static void follow(struct rmx_client *client, struct rmx_waiter *me, uint64_t until_ns)
+{
+    struct timespec until = {
+        .tv_sec = (time_t)(until_ns / NS_PER_S),
+        .tv_nsec = (long)(until_ns % NS_PER_S),
+    };
+
+    if (until_ns == RMX_CLOCK_NEVER) {
+        pthread_cond_wait(&me->cond, &client->lock);
+    } else {
+        pthread_cond_timedwait(&me->cond, &client->lock, &until);
+    }
+}
+
+static void init_waiter(struct rmx_waiter *waiter, uint32_t place, uint32_t kinds)
+{
+    pthread_condattr_t attributes;
+
+    *waiter = (struct rmx_waiter){ .place = place, .kinds = kinds };
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&waiter->cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static void unlink_waiter(struct rmx_client *client, const struct rmx_waiter *waiter)
+{
+    struct rmx_waiter **link = &client->waiters;
+
+    while (*link != waiter) {
+        link = &(*link)->next;
+    }
+    *link = waiter->next;
+}
+
+int rmx_handle_wait(struct rmx_client *client, uint32_t place, uint32_t kinds, uint64_t until_ns)
+{
+    struct rmx_waiter me;
+    int err = 0;
+
+    init_waiter(&me, place, kinds);
+    me.next = client->waiters;
+    client->waiters = &me;
+    while (!me.woken && err == 0 && client->line.lost == 0 &&
+           (until_ns == RMX_CLOCK_NEVER || rmx_clock_ns() < until_ns)) {
+        if (client->leader == NULL) {
+            err = lead(client, &me, until_ns);
+        } else {
+            follow(client, &me, until_ns);
+        }
+    }
+    unlink_waiter(client, &me);
+    pthread_cond_destroy(&me.cond);
+    if (client->leader == NULL && client->waiters != NULL) { /* one of them takes over */
+        pthread_cond_signal(&client->waiters->cond);
+    }
+    if (me.woken || client->line.lost != 0) {
+        return 1;
+    }
+    return err;
+}

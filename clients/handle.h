@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What a struct rmx_client is, its lock, and how its threads wait. Runs in the client process, on
+ * any of the caller's threads. Never holds the lock while it sleeps; starts no thread.
+ *
+ * Waiting. One of the threads that wait sleeps in epoll_wait(2) for the daemon's socket and all
+ * workers' bells; the others sleep on condition variables. Whoever hears something wakes those it
+ * concerns, whichever thread it is, and who leaves epoll_wait for good wakes a successor.
+ *
+ * The descriptor callers poll is another epoll set, since their poll must not swallow what a thread
+ * of ours waits for, nor the reverse: it has the socket, the bells and `news`, which is readable
+ * while there is something to tell that no descriptor shows any more.
+ */
+#ifndef RMX_CLIENTS_HANDLE_H
+#define RMX_CLIENTS_HANDLE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clients/conduit.h"
+#include "clients/line.h"
+#include "clients/marks.h"
+#include "clients/private.h"
+#include "clients/ringmux.h"
+#include "clients/stream.h"
+
+struct rmx_waiter;
+
+struct rmx_client {
+    struct rmx_client *self; /* for calls that promise the caller to change nothing */
+    struct rmx_private private;
+    int poll_fd;  /* owned: epoll, for callers */
+    int sleep_fd; /* owned: epoll, for our threads */
+    int news_fd;  /* owned: eventfd in poll_fd */
+    int kick_fd;  /* owned: eventfd in sleep_fd, gets a thread out of it */
+
+    pthread_mutex_t lock; /* holds all below, but what says otherwise */
+    struct rmx_waiter *waiters;
+    struct rmx_waiter *leader; /* of those: the one in epoll_wait() */
+    bool news;                 /* news_fd is readable */
+    struct rmx_line line;
+    struct rmx_marks untold;  /* jobs with something for rmx_events() */
+    struct rmx_marks due;     /* jobs whose source or sink can do something, and is not at it */
+    struct rmx_marks cancels; /* jobs whose CANCEL the socket had no room for */
+
+    uint64_t spin_ns;
+    size_t channel_bytes;   /* 0 = the usual size */
+    bool opening;           /* a thread opens a channel */
+    uint64_t open_again_ns; /* the daemon had no room for one more: not before then */
+    struct rmx_conduit *channels[RMX_CHANNELS_MAX];
+    struct rmx_stream *streams; /* RMX_INFLIGHT_MAX, by place; NULL before the first channel */
+};
+
+/* Makes the descriptors of a client whose line is open. Returns 0 or -errno. */
+int rmx_handle_init(struct rmx_client *client);
+
+/* Accepts a client that was only zeroed, with its descriptors at -1. */
+void rmx_handle_fini(struct rmx_client *client);
+
+/* Registers a channel that is open, as number `index`. Returns 0 or -errno. */
+int rmx_handle_watch(struct rmx_client *client, uint32_t index);
+void rmx_handle_unwatch(struct rmx_client *client, uint32_t index);
+
+void rmx_handle_enter(struct rmx_client *client);
+void rmx_handle_leave(struct rmx_client *client); /* and sees to `news` */
+
+/* The job's rings, or NULL: it has none, or there is no such job. */
+struct rmx_stream *rmx_handle_stream(struct rmx_client *client, uint64_t id);
+
+/* Takes in all there is, without waiting. Under the lock. */
+void rmx_handle_hear(struct rmx_client *client);
+
+/* Takes in what a call other than hearing left: jobs that ended with the line. Under the lock. */
+void rmx_handle_digest(struct rmx_client *client);
+
+#define RMX_HANDLE_ANYTHING UINT32_MAX
+
+/* Sleeps until rmx_handle_wake() names this job's place and one of the kinds (or ANYTHING), having
+ * been entered; the lock is not held meanwhile. Returns 1: look again; 0: until_ns passed; or
+ * -EINTR, of which only the thread in epoll_wait() learns. */
+int rmx_handle_wait(struct rmx_client *client, uint32_t place, uint32_t kinds, uint64_t until_ns);
+
+/* Wakes who waits for these kinds (enum rmx_event_kind) of this job, or for ANYTHING. */
+void rmx_handle_wake(struct rmx_client *client, uint32_t place, uint32_t kinds);
+
+/* Something for rmx_events() happened. */
+void rmx_handle_notice(struct rmx_client *client, uint32_t place, uint32_t kinds);
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What has to be done for jobs while their caller waits (see tend.h). Runs in the client process,
+ * under the client's lock.
+ */
+#include "clients/tend.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "clients/clock.h"
+#include "clients/fleet.h"
+#include "clients/pump.h"
+#include "ring/base.h"
+
+static struct rmx_inflight_job *job_at(struct rmx_client *client, uint32_t place)
+{
+    return &client->line.inflight.jobs[place];
+}
+
+/* --- ends ---------------------------------------------------------------------------------- */
+
+/* What the daemon could not know when it said how the job went. */
+static void amend(const struct rmx_stream *stream, struct rmx_job_result *result)
+{
+    const char *text = NULL;
+
+    if (stream->broken || stream->cut) {
+        result->status = RMX_PEER_CORRUPT;
+        result->cause = 0;
+        text = stream->broken ? "the worker broke the job's ring"
+                              : "the worker left the output without an end";
+    } else if (stream->sink_error != 0) {
+        bool full = stream->sink_error == -ENOSPC || stream->sink_error == -EDQUOT ||
+                    stream->sink_error == -EFBIG;
+
+        result->status = full ? RMX_OUTPUT_FULL : RMX_OUTPUT_IO;
+        result->cause = stream->sink_error;
+        text = "the caller's sink refused the output";
+    }
+    if (text != NULL) {
+        snprintf(result->text, sizeof(result->text), "%s", text);
+    }
+}
+
+static void show(struct rmx_client *client, struct rmx_inflight_job *job)
+{
+    uint32_t place = rmx_inflight_place(job->id);
+
+    if (job->kept) {
+        client->streams[place].awaited = false;
+        if (!client->streams[place].pumping) {
+            amend(&client->streams[place], &job->result);
+        }
+    }
+    if (job->orphan) {
+        rmx_inflight_forget(&client->line.inflight, job);
+        rmx_tend_let_go(client, place);
+        return;
+    }
+    rmx_inflight_show(&client->line.inflight, job);
+    rmx_handle_notice(client, place, RMX_HAS_ENDED);
+}
+
+void rmx_tend_ended(struct rmx_client *client, struct rmx_inflight_job *job)
+{
+    uint32_t place = rmx_inflight_place(job->id);
+
+    if (job->kept) {
+        struct rmx_stream *stream = &client->streams[place];
+
+        stream->over = true;
+        stream->awaited = true;
+        rmx_tend_news(client, place, RMX_CAN_WRITE | RMX_CAN_READ);
+        if (stream->has_sink && !stream->broken && client->line.lost == 0 &&
+            (stream->pumping || !stream->out_closed)) {
+            return; /* until the sink has all of it */
+        }
+    }
+    show(client, job);
+}
+
+void rmx_tend_let_go(struct rmx_client *client, uint32_t place)
+{
+    struct rmx_inflight_job *job = job_at(client, place);
+    struct rmx_stream *stream = client->streams != NULL ? &client->streams[place] : NULL;
+
+    if (job->state != RMX_INFLIGHT_KEPT || stream->pumping || !stream->out_closed ||
+        stream->in.reserved) {
+        return;
+    }
+    rmx_fleet_unseat(client, stream);
+    rmx_marks_clear(&client->due, place);
+    rmx_marks_clear(&client->untold, place);
+    rmx_inflight_let_go(&client->line.inflight, job);
+    rmx_handle_wake(client, RMX_HANDLE_ANYTHING, 0); /* there is room again */
+}
+
+/* --- cancelling ---------------------------------------------------------------------------- */
+
+void rmx_tend_cancel(struct rmx_client *client, uint32_t place)
+{
+    const struct rmx_inflight_job *job = job_at(client, place);
+    struct rmx_msg_cancel cancel = {
+        .head = { .type = RMX_MSG_CANCEL, .bytes = sizeof(cancel) },
+        .job = job->id,
+    };
+
+    if (job->state == RMX_INFLIGHT_FLYING &&
+        rmx_line_say(&client->line, &cancel, sizeof(cancel)) == -EAGAIN) {
+        rmx_marks_set(&client->cancels, place);
+    }
+}
+
+void rmx_tend_cancels(struct rmx_client *client)
+{
+    uint32_t place;
+
+    for (uint32_t left = client->cancels.count; left > 0; left--) {
+        if (rmx_marks_take(&client->cancels, &place)) {
+            rmx_tend_cancel(client, place);
+        }
+    }
+}
+
+void rmx_tend_break(struct rmx_client *client, uint32_t place)
+{
+    struct rmx_stream *stream = &client->streams[place];
+
+    stream->broken = true;
+    rmx_tend_cancel(client, place);
+    rmx_tend_news(client, place, RMX_CAN_WRITE | RMX_CAN_READ);
+    if (stream->has_sink && !stream->pumping) {
+        stream->out_closed = true;
+        if (stream->awaited) {
+            show(client, job_at(client, place));
+        }
+    }
+}
+
+void rmx_tend_disown(struct rmx_client *client, uint64_t id)
+{
+    uint32_t place = rmx_inflight_place(id);
+    struct rmx_inflight_job *job = job_at(client, place);
+
+    rmx_handle_digest(client);
+    rmx_assert(job->id == id && job->state != RMX_INFLIGHT_FREE);
+    if (job->kept) {
+        struct rmx_stream *stream = &client->streams[place];
+
+        while (stream->pumping) { /* on another thread, which may be in the caller's source */
+            stream->again = true;
+            (void)rmx_handle_wait(client, RMX_HANDLE_ANYTHING, 0, RMX_CLOCK_NEVER);
+        }
+        stream->out_closed = true;
+        stream->has_source = false;
+        stream->has_sink = false;
+    }
+    job->orphan = true;
+    rmx_tend_cancel(client, place);
+    if (job->state == RMX_INFLIGHT_ENDED) {
+        show(client, job);
+    } else if (job->state == RMX_INFLIGHT_SHOWN) {
+        (void)rmx_inflight_collect_one(&client->line.inflight, id);
+        rmx_marks_clear(&client->untold, place);
+        rmx_tend_let_go(client, place);
+    }
+}
+
+/* --- sources and sinks --------------------------------------------------------------------- */
+
+void rmx_tend_due(struct rmx_client *client, uint32_t place)
+{
+    if (client->streams[place].pumping) {
+        client->streams[place].again = true;
+    } else {
+        rmx_marks_set(&client->due, place);
+        rmx_handle_wake(client, RMX_HANDLE_ANYTHING, 0);
+    }
+}
+
+void rmx_tend_news(struct rmx_client *client, uint32_t place, uint32_t kinds)
+{
+    struct rmx_stream *stream = &client->streams[place];
+    uint32_t told = stream->wants & kinds;
+
+    stream->wants &= ~kinds;
+    if (told != 0) {
+        rmx_handle_notice(client, place, told);
+    }
+    rmx_handle_wake(client, place, kinds);
+    if (stream->has_source || stream->has_sink) {
+        rmx_tend_due(client, place);
+    }
+}
+
+static void pump(struct rmx_client *client, uint32_t place)
+{
+    struct rmx_stream *stream = &client->streams[place];
+    bool over = stream->over;
+
+    stream->pumping = true;
+    stream->again = false;
+    if (stream->ready) {
+        stream->ready = false;
+        stream->source_rests = false;
+        stream->sink_rests = false;
+    }
+    pthread_mutex_unlock(&client->lock);
+    int more = rmx_pump_turn(stream, place, over);
+    pthread_mutex_lock(&client->lock);
+    stream->pumping = false;
+    if (more == -EBADMSG) {
+        rmx_tend_break(client, place);
+    } else if (more == -ECANCELED) {
+        rmx_tend_cancel(client, place);
+    }
+    if (stream->broken && stream->has_sink) {
+        stream->out_closed = true;
+    }
+    if (more > 0 || stream->again) {
+        rmx_tend_due(client, place);
+    }
+}
+
+void rmx_tend_pumps(struct rmx_client *client)
+{
+    uint32_t place;
+
+    for (uint32_t left = client->due.count; left > 0; left--) {
+        if (!rmx_marks_take(&client->due, &place)) {
+            return;
+        }
+        struct rmx_stream *stream = &client->streams[place];
+        if (stream->channel == NULL || stream->broken) {
+            continue;
+        }
+        pump(client, place);
+        if (stream->awaited && (stream->out_closed || client->line.lost != 0)) {
+            show(client, job_at(client, place));
+        }
+        rmx_tend_let_go(client, place);
+    }
+}
