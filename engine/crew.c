@@ -230,11 +230,13 @@ bool rmx_crew_take_notes(struct rmx_crew *crew)
 static void watch(const struct rmx_crew *crew, struct rmx_berth *berth)
 {
     /* Relaxed, and its own word on itself: if it lies, it lies about its own jobs. */
-    uint32_t flow = atomic_load_explicit(&berth->shm->last_words.flow, memory_order_relaxed);
+    const struct rmx_last_words_shm *words = &berth->shm->last_words;
+    uint32_t flow = atomic_load_explicit(&words->flow, memory_order_relaxed);
+    uint32_t moves = atomic_load_explicit(&words->moves, memory_order_relaxed);
     uint64_t cpu_ns = rmx_watchdog_cpu_ns(berth->pid);
 
-    if (rmx_watchdog_look(
-            &berth->watchdog, flow, berth->notes, cpu_ns, crew->lane->config->silent_cpu_ns) &&
+    if (rmx_watchdog_look(&berth->watchdog, flow, berth->notes + moves, cpu_ns,
+            crew->lane->config->silent_cpu_ns) &&
         flow < berth->pairs_count && berth->pairs[flow].owner != NULL) {
         rmx_flow_stop(berth->pairs[flow].owner, RMX_STATUS_OVER_LIMIT, 0,
             "it computed for longer than silent_cpu allows without reading or writing a byte");

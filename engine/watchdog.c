@@ -6,14 +6,14 @@
 
 #include <time.h>
 
-bool rmx_watchdog_look(struct rmx_watchdog *watchdog, uint32_t flow, uint64_t notes,
+bool rmx_watchdog_look(struct rmx_watchdog *watchdog, uint32_t flow, uint64_t signs,
     uint64_t cpu_ns, uint64_t limit_ns)
 {
     bool alone = flow != RMX_WATCHDOG_NO_FLOW && flow == watchdog->flow &&
-                 notes == watchdog->notes && watchdog->cpu_ns != 0 && cpu_ns >= watchdog->cpu_ns;
+                 signs == watchdog->signs && watchdog->cpu_ns != 0 && cpu_ns >= watchdog->cpu_ns;
 
     if (!alone) {
-        *watchdog = (struct rmx_watchdog){ .flow = flow, .notes = notes, .cpu_ns = cpu_ns };
+        *watchdog = (struct rmx_watchdog){ .flow = flow, .signs = signs, .cpu_ns = cpu_ns };
         return false;
     }
     return cpu_ns - watchdog->cpu_ns > limit_ns;

@@ -17,14 +17,14 @@
 /* Of one worker; zero when it is new. */
 struct rmx_watchdog {
     uint32_t flow;   /* on the core at the last look */
-    uint64_t notes;  /* the worker had sent by then */
+    uint64_t signs;  /* of work the worker had given by then */
     uint64_t cpu_ns; /* it had used when the present stretch began */
 };
 
-/* A look at a worker: which flow it says is on its core, how many notes it has sent so far, the CPU
- * time it has used. Returns true if the same flow has been on the core without a single note for
- * more than limit_ns of CPU time. */
-bool rmx_watchdog_look(struct rmx_watchdog *watchdog, uint32_t flow, uint64_t notes,
+/* A look at a worker: which flow it says is on its core, how many signs of work (notes, chunks
+ * moved) it has given so far, the CPU time it has used. Returns true if the same flow has been on
+ * the core without a single sign for more than limit_ns of CPU time. */
+bool rmx_watchdog_look(struct rmx_watchdog *watchdog, uint32_t flow, uint64_t signs,
     uint64_t cpu_ns, uint64_t limit_ns);
 
 /* CPU time a process has used, or 0 if it cannot be asked. */

@@ -118,7 +118,8 @@ struct rmx_last_words_shm {
     _Atomic uint32_t stage;  /* free for the worker: what it was doing */
     _Atomic uint64_t jobs;   /* jobs this process has ended */
     _Atomic uint32_t signal; /* set by the handler of a fatal signal or a failed assert */
-    uint32_t zero;
+    _Atomic uint32_t moves;  /* times a job gave chunks back or offered some, modulo 2^32: those of
+                                a job whose rings are its client's send the lane no note */
     char text[RMX_LAST_WORDS_BYTES]; /* NUL-terminated by the reader, not by trust */
 };
 

@@ -126,6 +126,13 @@ void rmx_lastwords_on_core(uint32_t flow)
     atomic_store_explicit(&words->stage, stage, memory_order_relaxed);
 }
 
+void rmx_lastwords_count_move(void)
+{
+    uint32_t moves = atomic_load_explicit(&words->moves, memory_order_relaxed);
+
+    atomic_store_explicit(&words->moves, moves + 1, memory_order_relaxed);
+}
+
 void rmx_lastwords_count_job(void)
 {
     uint64_t jobs = atomic_load_explicit(&words->jobs, memory_order_relaxed);

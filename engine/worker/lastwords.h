@@ -31,6 +31,9 @@ void rmx_lastwords_on_core(uint32_t flow);
 /* One more job has ended. */
 void rmx_lastwords_count_job(void);
 
+/* A job took chunks, or offered some: it does not merely compute. */
+void rmx_lastwords_count_move(void);
+
 /* Why the process is about to end, unless it has said so before. */
 void rmx_lastwords_say(const char *text);
 

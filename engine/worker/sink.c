@@ -11,6 +11,8 @@
 #include <libavutil/error.h>
 #include <libavutil/mem.h>
 
+#include "engine/worker/lastwords.h"
+
 #if LIBAVFORMAT_VERSION_MAJOR >= 61
 typedef const uint8_t written_byte;
 #else
@@ -30,6 +32,7 @@ typedef uint8_t written_byte;
 static void tell_ready(struct rmx_sink *sink)
 {
     sink->untold = 0;
+    rmx_lastwords_count_move();
     if (rmx_ring_consumer_asked(&sink->ring.ring)) {
         sink->avio->tell(sink->avio->owner, RMX_NOTE_OUTPUT);
     }

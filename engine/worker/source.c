@@ -10,6 +10,7 @@
 #include <libavutil/error.h>
 #include <libavutil/mem.h>
 
+#include "engine/worker/lastwords.h"
 #include "engine/worker/remux.h"
 
 /* libavformat's own buffer: larger reads go around it, from the ring into the packet. */
@@ -30,6 +31,7 @@ static int corrupt(struct rmx_source *source)
 static void tell_room(struct rmx_source *source)
 {
     source->untold = 0;
+    rmx_lastwords_count_move();
     if (rmx_ring_producer_asked(&source->ring.ring)) {
         source->avio->tell(source->avio->owner, RMX_NOTE_INPUT);
     }
