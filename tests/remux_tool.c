@@ -5,10 +5,13 @@
  *
  *   remux_tool [--format F] [--input-format F] [--opt k=v]... [--map S]... [--all-streams]
  *              [--bitexact] [--allow-truncated] [--probe] [--stream-in] [--stream-out]
+ *              [--live] [--interleave-us N] [--fragment-us N|packet] [--trickle BYTES:LOG]
  *              [--repeat N] [--parts] IN OUT
  *
  * Prints the result as one JSON line and exits as `rmx` would. --repeat runs the job again and
  * again and reports the shortest time. With --parts OUT is a folder, for a muxer of several files.
+ * --trickle reads as a slow stream comes, so many bytes at a time, and logs a line before each
+ * read: bytes in, bytes out until then.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +38,9 @@ struct file {
     int fd;
     int64_t at;
     uint64_t bytes; /* moved in all */
+    int most;       /* bytes at a time */
+    FILE *log;
+    const struct file *output; /* of an input that logs */
 };
 
 struct tool {
@@ -43,6 +49,8 @@ struct tool {
     int stream_out;
     int parts;
     unsigned repeat;
+    int trickle; /* bytes at a time; 0 = all there are */
+    const char *log;
     const char *in;
     const char *out;
 };
@@ -50,6 +58,11 @@ struct tool {
 static int read_file(void *opaque, uint8_t *buffer, int size)
 {
     struct file *file = opaque;
+
+    if (file->log) {
+        fprintf(file->log, "%" PRIu64 " %" PRIu64 "\n", file->bytes, file->output->bytes);
+    }
+    size = file->most > 0 && file->most < size ? file->most : size;
     ssize_t got = pread(file->fd, buffer, (size_t)size, file->at);
 
     if (got < 0) {
@@ -140,6 +153,11 @@ static void run(struct tool *tool, struct rmx_job_result *result)
         perror(in.fd < 0 ? tool->in : tool->out);
         exit(5);
     }
+    if (tool->log) {
+        in.most = tool->trickle;
+        in.log = fopen(tool->log, "we");
+        in.output = &out;
+    }
     AVIOContext *input = open_io(&in, 0, tool->stream_in);
     AVIOContext *output = open_io(&out, 1, tool->stream_out);
     uint64_t start = now_ns();
@@ -157,6 +175,9 @@ static void run(struct tool *tool, struct rmx_job_result *result)
     result->bytes_out = out.bytes;
     close_io(input);
     close_io(output);
+    if (in.log) {
+        fclose(in.log);
+    }
     close(in.fd);
     close(out.fd);
 }
@@ -187,6 +208,25 @@ static void need(int err, const char *what)
     }
 }
 
+static uint32_t parse_us(const char *word)
+{
+    return strcmp(word, "packet") == 0 ? RMX_JOB_FRAGMENT_PACKET
+                                       : (uint32_t)strtoul(word, NULL, 10);
+}
+
+static void parse_trickle(struct tool *tool, char *word)
+{
+    char *log = strchr(word, ':');
+
+    if (!log) {
+        need(-1, word);
+    }
+    tool->trickle = (int)strtol(word, NULL, 10);
+    tool->log = log + 1;
+    tool->stream_in = 1;
+    tool->stream_out = 1;
+}
+
 static void parse_word(struct tool *tool, int option)
 {
     switch (option) {
@@ -201,6 +241,15 @@ static void parse_word(struct tool *tool, int option)
         break;
     case 'm':
         need(rmx_job_add_map(&tool->spec, optarg), optarg);
+        break;
+    case 'w':
+        tool->spec.interleave_us = parse_us(optarg);
+        break;
+    case 'c':
+        tool->spec.fragment_us = parse_us(optarg);
+        break;
+    case 't':
+        parse_trickle(tool, optarg);
         break;
     case 'r':
         tool->repeat = (unsigned)strtoul(optarg, NULL, 10);
@@ -218,6 +267,10 @@ static void parse(struct tool *tool, int count, char **words)
         { "opt", required_argument, NULL, 'o' },
         { "map", required_argument, NULL, 'm' },
         { "repeat", required_argument, NULL, 'r' },
+        { "interleave-us", required_argument, NULL, 'w' },
+        { "fragment-us", required_argument, NULL, 'c' },
+        { "trickle", required_argument, NULL, 't' },
+        { "live", no_argument, NULL, 'L' },
         { "all-streams", no_argument, NULL, 'A' },
         { "bitexact", no_argument, NULL, 'B' },
         { "allow-truncated", no_argument, NULL, 'T' },
@@ -233,11 +286,12 @@ static void parse(struct tool *tool, int count, char **words)
         tool->spec.flags |= option == 'A' ? RMX_JOB_ALL_STREAMS : 0;
         tool->spec.flags |= option == 'B' ? RMX_JOB_BITEXACT : 0;
         tool->spec.flags |= option == 'T' ? RMX_JOB_ALLOW_TRUNCATED : 0;
+        tool->spec.flags |= option == 'L' ? RMX_JOB_LIVE : 0;
         tool->spec.kind = option == 'P' ? RMX_JOB_PROBE : tool->spec.kind;
         tool->stream_in |= option == 'I';
         tool->stream_out |= option == 'O';
         tool->parts |= option == 'D';
-        if (!strchr("ABTPIOD", option)) {
+        if (!strchr("ABTPIOLD", option)) {
             parse_word(tool, option);
         }
     }

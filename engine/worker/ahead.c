@@ -32,13 +32,18 @@ static int make_room(struct rmx_ahead *ahead)
     return 0;
 }
 
+static int read(struct rmx_ahead *ahead, AVFormatContext *demuxer, AVPacket *packet)
+{
+    return ahead->split ? rmx_split_read(ahead->split, packet) : av_read_frame(demuxer, packet);
+}
+
 int rmx_ahead_read(struct rmx_ahead *ahead, AVFormatContext *demuxer, const AVPacket **packet)
 {
     AVPacket *fresh = av_packet_alloc();
     int err = fresh ? make_room(ahead) : AVERROR(ENOMEM);
 
     if (err >= 0) {
-        err = av_read_frame(demuxer, fresh);
+        err = read(ahead, demuxer, fresh);
     }
     if (err < 0) {
         av_packet_free(&fresh);
@@ -50,14 +55,25 @@ int rmx_ahead_read(struct rmx_ahead *ahead, AVFormatContext *demuxer, const AVPa
     return 0;
 }
 
-int rmx_ahead_take(struct rmx_ahead *ahead, AVPacket *packet)
+bool rmx_ahead_empty(const struct rmx_ahead *ahead)
 {
-    if (ahead->next == ahead->count) {
-        return 0;
+    return ahead->next == ahead->count;
+}
+
+int rmx_ahead_next(struct rmx_ahead *ahead, AVFormatContext *demuxer, AVPacket *packet)
+{
+    if (rmx_ahead_empty(ahead)) {
+        return read(ahead, demuxer, packet);
     }
     av_packet_move_ref(packet, ahead->packets[ahead->next]);
     av_packet_free(&ahead->packets[ahead->next++]);
-    return 1;
+    if (rmx_ahead_empty(ahead)) { /* for good: a live job need not carry it along */
+        av_freep(&ahead->packets);
+        ahead->count = 0;
+        ahead->next = 0;
+        ahead->room = 0;
+    }
+    return 0;
 }
 
 void rmx_ahead_fini(struct rmx_ahead *ahead)

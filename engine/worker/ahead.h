@@ -11,10 +11,13 @@
 
 #include <libavformat/avformat.h>
 
+#include "engine/worker/split.h"
+
 #define RMX_AHEAD_PACKETS_MAX 4096
 #define RMX_AHEAD_BYTES_MAX   (32u << 20)
 
 struct rmx_ahead {
+    struct rmx_split *split; /* a live job reads through it; else NULL */
     AVPacket **packets;
     unsigned room;
     unsigned count;
@@ -28,8 +31,11 @@ bool rmx_ahead_full(const struct rmx_ahead *ahead);
  * them. */
 int rmx_ahead_read(struct rmx_ahead *ahead, AVFormatContext *demuxer, const AVPacket **packet);
 
-/* Moves the oldest packet out. Returns 1, or 0 when there is none left. */
-int rmx_ahead_take(struct rmx_ahead *ahead, AVPacket *packet);
+/* Moves the oldest packet out, or reads one when there is none left. Returns 0 or AVERROR. */
+int rmx_ahead_next(struct rmx_ahead *ahead, AVFormatContext *demuxer, AVPacket *packet);
+
+/* Has all that was read ahead been taken? */
+bool rmx_ahead_empty(const struct rmx_ahead *ahead);
 
 void rmx_ahead_fini(struct rmx_ahead *ahead);
 

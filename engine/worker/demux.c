@@ -14,6 +14,8 @@
 #include <libavutil/intreadwrite.h>
 #include <libavutil/mem.h>
 
+#include "engine/worker/live.h"
+#include "engine/worker/magic.h"
 #include "engine/worker/shortcut.h"
 #include "engine/worker/verdict.h"
 #include "ipc/format.h"
@@ -79,6 +81,9 @@ static bool begins_as_mp4(AVIOContext *input)
 static enum rmx_status recognise(const AVInputFormat **format, int *score,
     const struct rmx_job_spec *spec, AVIOContext *input, struct rmx_words *words)
 {
+    bool quick = (spec->flags & RMX_JOB_LIVE) && !spec->input_format[0];
+    const char *magic = quick ? rmx_magic_recognise(input) : NULL;
+
     *format = NULL;
     *score = 0;
     if (spec->input_format[0]) {
@@ -89,6 +94,9 @@ static enum rmx_status recognise(const AVInputFormat **format, int *score,
         }
     } else if (begins_as_mp4(input)) {
         *format = av_find_input_format("mp4");
+        *score = AVPROBE_SCORE_MAX;
+    } else if (magic) {
+        *format = av_find_input_format(magic);
         *score = AVPROBE_SCORE_MAX;
     } else {
         int err = av_probe_input_buffer2(input, format, "", NULL, 0, 0);
@@ -134,14 +142,25 @@ static enum rmx_status open_context(AVFormatContext **context, const AVInputForm
     return RMX_STATUS_OK;
 }
 
-/* As ffmpeg, goes on when only some streams stay unknown. */
-static enum rmx_status find_streams(AVFormatContext *context, struct rmx_ahead *ahead,
-    const struct rmx_job_spec *spec, AVIOContext *input, struct rmx_words *words)
+static int look(AVFormatContext *context, struct rmx_ahead *ahead, struct rmx_live *live,
+    const struct rmx_job_spec *spec)
 {
     const struct rmx_format *format = rmx_format_find(spec->format);
-    int err = spec->kind == RMX_JOB_REMUX && format
-                  ? rmx_shortcut_find_streams(context, ahead, format->muxer)
-                  : avformat_find_stream_info(context, NULL);
+
+    if (spec->flags & RMX_JOB_LIVE) {
+        return rmx_live_find_streams(live, context, ahead, spec->interleave_us);
+    }
+    return spec->kind == RMX_JOB_REMUX && format
+               ? rmx_shortcut_find_streams(context, ahead, format->muxer)
+               : avformat_find_stream_info(context, NULL);
+}
+
+/* As ffmpeg, goes on when only some streams stay unknown. */
+static enum rmx_status find_streams(AVFormatContext *context, struct rmx_ahead *ahead,
+    struct rmx_live *live, const struct rmx_job_spec *spec, AVIOContext *input,
+    struct rmx_words *words)
+{
+    int err = look(context, ahead, live, spec);
 
     if (input->error == AVERROR_EXIT || err == AVERROR(ENOMEM) ||
         (err < 0 && context->nb_streams == 0)) {
@@ -155,7 +174,8 @@ static enum rmx_status find_streams(AVFormatContext *context, struct rmx_ahead *
 }
 
 enum rmx_status rmx_demux_open(AVFormatContext **demuxer, struct rmx_ahead *ahead,
-    const struct rmx_job_spec *spec, AVIOContext *input, struct rmx_words *words)
+    struct rmx_live *live, const struct rmx_job_spec *spec, AVIOContext *input,
+    struct rmx_words *words)
 {
     const AVInputFormat *format;
     int score;
@@ -166,13 +186,14 @@ enum rmx_status rmx_demux_open(AVFormatContext **demuxer, struct rmx_ahead *ahea
     }
     AVFormatContext *context = new_context(input, spec->flags & RMX_JOB_BITEXACT, words);
 
-    if (!context) {
+    if (!context || ((spec->flags & RMX_JOB_LIVE) && rmx_live_prepare(live, context, format) < 0)) {
+        avformat_free_context(context);
         return RMX_STATUS_OVER_LIMIT;
     }
     status = open_context(&context, format, input, words);
     if (status == RMX_STATUS_OK) {
         context->probe_score = score;
-        status = find_streams(context, ahead, spec, input, words);
+        status = find_streams(context, ahead, live, spec, input, words);
     }
     if (status != RMX_STATUS_OK) {
         avformat_close_input(&context);

@@ -9,6 +9,7 @@
 #include <libavformat/avformat.h>
 
 #include "engine/worker/ahead.h"
+#include "engine/worker/live.h"
 #include "engine/worker/words.h"
 #include "ipc/job.h"
 #include "ipc/status.h"
@@ -18,8 +19,10 @@
 /* On OK *demuxer is the caller's, to be closed with avformat_close_input(), which leaves input
  * alone. Else BAD_MEDIA, BAD_OPTION (no such input format), UNSUPPORTED (a format that is not for
  * byte streams), OVER_LIMIT, NEEDS_SEEKABLE_INPUT, CANCELLED or INPUT_IO, with the reason in
- * words. Packets that had to be read to know the streams are put ahead: they come first. */
+ * words. Packets that had to be read to know the streams are put ahead: they come first. A live job
+ * reads them, and all others, through live, which outlasts the demuxer. */
 enum rmx_status rmx_demux_open(AVFormatContext **demuxer, struct rmx_ahead *ahead,
-    const struct rmx_job_spec *spec, AVIOContext *input, struct rmx_words *words);
+    struct rmx_live *live, const struct rmx_job_spec *spec, AVIOContext *input,
+    struct rmx_words *words);
 
 #endif

@@ -20,7 +20,8 @@ struct rmx_extent {
     bool torn; /* the newest packet ended before it should */
 };
 
-/* Before anything else is read. Leaves the input where it was. */
+/* Before anything else is read. Leaves the input where it was. Not for a live input, whose first
+ * bytes may be all there is for a while. */
 void rmx_extent_begin(struct rmx_extent *extent, AVIOContext *input);
 
 /* Each packet, of any stream. */

@@ -235,6 +235,8 @@ static enum rmx_status check_output(const struct rmx_mux *mux, const struct rmx_
     return RMX_STATUS_OK;
 }
 
+/* --- opening --------------------------------------------------------------------------------- */
+
 enum rmx_status rmx_mux_open(struct rmx_mux *mux, const struct rmx_outlet *outlet,
     const struct rmx_job_spec *spec, struct rmx_words *words)
 {
@@ -248,13 +250,17 @@ enum rmx_status rmx_mux_open(struct rmx_mux *mux, const struct rmx_outlet *outle
     if (!mux->context) {
         return RMX_STATUS_OVER_LIMIT;
     }
+    mux->live = spec->flags & RMX_JOB_LIVE;
+    if (mux->live) {
+        rmx_spill_set_options(mux->context);
+    }
     enum rmx_status status = rmx_options_apply(mux->context, format->options, spec, words);
 
     return status == RMX_STATUS_OK ? check_output(mux, format, outlet, spec, words) : status;
 }
 
-int rmx_mux_add_streams(
-    struct rmx_mux *mux, const AVFormatContext *demuxer, const struct rmx_streams *streams)
+int rmx_mux_add_streams(struct rmx_mux *mux, const AVFormatContext *demuxer,
+    const struct rmx_streams *streams, const struct rmx_job_spec *spec)
 {
     int err = add_tracks(mux, demuxer, streams);
 
@@ -265,7 +271,7 @@ int rmx_mux_add_streams(
     mux->needs_pts = (mux->context->oformat->flags & AVFMT_NOFILE) ||
                      rmx_options_has_flag(mux->context, "movflags", "cmaf") ||
                      rmx_options_has_flag(mux->context, "movflags", "negative_cts_offsets");
-    return 0;
+    return mux->live ? rmx_spill_begin(&mux->spill, mux->context, spec) : 0;
 }
 
 int rmx_mux_write_header(
@@ -295,7 +301,8 @@ static int give(struct rmx_mux *mux, struct rmx_mux_track *track, AVPacket *pack
     }
     packet->stream_index = track->stream->index;
     mux->packets++;
-    return av_interleaved_write_frame(mux->context, packet);
+    return mux->live ? rmx_spill_put(&mux->spill, packet)
+                     : av_interleaved_write_frame(mux->context, packet);
 }
 
 /* Through the track's filter; packet NULL drains it. A packet the filter cannot read is left out,
@@ -365,6 +372,11 @@ int rmx_mux_write(struct rmx_mux *mux, struct rmx_timing *timing, AVPacket *pack
     return err;
 }
 
+int rmx_mux_release(struct rmx_mux *mux)
+{
+    return rmx_spill_release(&mux->spill, false);
+}
+
 int rmx_mux_finish(struct rmx_mux *mux)
 {
     int err = 0;
@@ -373,6 +385,9 @@ int rmx_mux_finish(struct rmx_mux *mux)
         if (mux->tracks[slot].filter) {
             err = give_filtered(mux, &mux->tracks[slot], NULL);
         }
+    }
+    if (err >= 0 && mux->live) {
+        err = rmx_spill_release(&mux->spill, true);
     }
     int trailer = av_write_trailer(mux->context);
 
@@ -395,6 +410,7 @@ void rmx_mux_fini(struct rmx_mux *mux)
         av_bsf_free(&mux->tracks[slot].filter);
     }
     av_freep(&mux->tracks);
+    rmx_spill_fini(&mux->spill);
     avformat_free_context(mux->context);
     mux->context = NULL;
     mux->count = 0;

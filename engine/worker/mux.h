@@ -13,6 +13,7 @@
 #include <libavformat/avformat.h>
 
 #include "engine/worker/outlet.h"
+#include "engine/worker/spill.h"
 #include "engine/worker/streams.h"
 #include "engine/worker/timing.h"
 #include "engine/worker/words.h"
@@ -36,6 +37,8 @@ struct rmx_mux {
     bool finished;
     bool needs_pts;   /* this muxer would abort the process over a packet without one */
     uint64_t packets; /* given to the muxer */
+    bool live;
+    struct rmx_spill spill; /* live */
 };
 
 /* Makes the context, for which the input need not be known; writes nothing. Returns OK, or
@@ -45,16 +48,19 @@ enum rmx_status rmx_mux_open(struct rmx_mux *mux, const struct rmx_outlet *outle
     const struct rmx_job_spec *spec, struct rmx_words *words);
 
 /* Its streams, as chosen. Returns 0 or AVERROR. */
-int rmx_mux_add_streams(
-    struct rmx_mux *mux, const AVFormatContext *demuxer, const struct rmx_streams *streams);
+int rmx_mux_add_streams(struct rmx_mux *mux, const AVFormatContext *demuxer,
+    const struct rmx_streams *streams, const struct rmx_job_spec *spec);
 
-/* Tags and chapters, then the container's header. The three below return 0 or AVERROR. */
+/* Tags and chapters, then the container's header. All below return 0 or AVERROR. */
 int rmx_mux_write_header(
     struct rmx_mux *mux, const AVFormatContext *demuxer, const struct rmx_timing *timing);
 
 /* Gives one packet, corrected and predicted, to every track of its input stream. Leaves the packet
  * empty. */
 int rmx_mux_write(struct rmx_mux *mux, struct rmx_timing *timing, AVPacket *packet);
+
+/* Live: writes the packets that need wait no longer. Until the first call all wait. */
+int rmx_mux_release(struct rmx_mux *mux);
 
 int rmx_mux_finish(struct rmx_mux *mux);
 

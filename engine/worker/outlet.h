@@ -18,6 +18,10 @@ struct rmx_outlet {
      * in it is gone. Returns 0 with *io, or AVERROR. */
     int (*open_part)(void *owner, const char *name, AVIOContext **io);
     int (*close_part)(void *owner, AVIOContext *io);
+
+    /* NULL: nobody waits for less than a full chunk. Sends out at once what was written until now:
+     * a live job calls it after each packet. */
+    void (*push)(void *owner);
     void *owner;
 };
 

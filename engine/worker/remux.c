@@ -18,6 +18,7 @@
 #include "engine/worker/charset.h"
 #include "engine/worker/demux.h"
 #include "engine/worker/extent.h"
+#include "engine/worker/live.h"
 #include "engine/worker/mux.h"
 #include "engine/worker/probe.h"
 #include "engine/worker/streams.h"
@@ -45,7 +46,9 @@ struct remux {
     struct rmx_timing timing;
     struct rmx_mux mux;
     struct rmx_ahead ahead;
+    struct rmx_live live;
     AVPacket *packet;
+    char warning[RMX_JOB_TEXT_BYTES]; /* for a job that ends OK */
 };
 
 static void breathe_not(void)
@@ -64,10 +67,30 @@ void rmx_remux_init_process(size_t alloc_max_bytes)
 
 /* --- the steps ------------------------------------------------------------------------------- */
 
+static bool is_live(const struct remux *remux)
+{
+    return remux->spec->flags & RMX_JOB_LIVE;
+}
+
 static enum rmx_status open_input(struct remux *remux)
 {
-    rmx_extent_begin(&remux->extent, remux->input);
-    return rmx_demux_open(&remux->demuxer, &remux->ahead, remux->spec, remux->input, &remux->words);
+    if (!is_live(remux)) {
+        rmx_extent_begin(&remux->extent, remux->input);
+    }
+    return rmx_demux_open(
+        &remux->demuxer, &remux->ahead, &remux->live, remux->spec, remux->input, &remux->words);
+}
+
+/* A live job does not wait for streams that were announced and then sent nothing. */
+static enum rmx_status leave_out_silent(struct remux *remux)
+{
+    unsigned chosen = remux->streams.count;
+
+    rmx_live_leave_out(&remux->streams, remux->demuxer, &remux->words);
+    if (remux->streams.count < chosen) {
+        memcpy(remux->warning, remux->words.text, sizeof(remux->warning));
+    }
+    return remux->streams.count > 0 ? RMX_STATUS_OK : RMX_STATUS_NO_STREAMS;
 }
 
 static enum rmx_status choose_streams(struct remux *remux)
@@ -75,10 +98,13 @@ static enum rmx_status choose_streams(struct remux *remux)
     enum rmx_status status = rmx_streams_choose(
         &remux->streams, remux->demuxer, remux->mux.context->oformat, remux->spec, &remux->words);
 
+    if (status == RMX_STATUS_OK && is_live(remux)) {
+        status = leave_out_silent(remux);
+    }
     if (status != RMX_STATUS_OK) {
         return status;
     }
-    int err = rmx_mux_add_streams(&remux->mux, remux->demuxer, &remux->streams);
+    int err = rmx_mux_add_streams(&remux->mux, remux->demuxer, &remux->streams, remux->spec);
 
     return err < 0 ? rmx_verdict_output(err, remux->output) : RMX_STATUS_OK;
 }
@@ -105,11 +131,8 @@ static int read_packet(struct remux *remux)
 {
     int err = AVERROR(EAGAIN);
 
-    if (rmx_ahead_take(&remux->ahead, remux->packet)) {
-        return 0;
-    }
     for (int retry = 0; err == AVERROR(EAGAIN) && retry < RETRIES_MAX; retry++) {
-        err = av_read_frame(remux->demuxer, remux->packet);
+        err = rmx_ahead_next(&remux->ahead, remux->demuxer, remux->packet);
     }
     return err;
 }
@@ -159,6 +182,20 @@ static int copy_packet(struct remux *remux)
     return rmx_mux_write(&remux->mux, &remux->timing, packet);
 }
 
+/* A live job's packets go out at once, but for those it began with: they come in the order they
+ * were sent in, and are put right first. */
+static int send_out(struct remux *remux)
+{
+    int err = rmx_ahead_empty(&remux->ahead) ? rmx_mux_release(&remux->mux) : 0;
+
+    if (remux->outlet->push) {
+        remux->outlet->push(remux->outlet->owner);
+    } else {
+        avio_flush(remux->output);
+    }
+    return err;
+}
+
 /* A muxer may refuse half a packet: then the input is at fault, not the container. */
 static enum rmx_status judge_packet(struct remux *remux, int err)
 {
@@ -183,6 +220,9 @@ static enum rmx_status copy_packets(struct remux *remux)
             return rmx_verdict_input(err, remux->input);
         }
         err = copy_packet(remux);
+        if (err >= 0 && is_live(remux)) {
+            err = send_out(remux);
+        }
         if (err < 0) {
             return judge_packet(remux, err);
         }
@@ -296,6 +336,7 @@ static void close_all(struct remux *remux)
     rmx_timing_fini(&remux->timing);
     rmx_streams_fini(&remux->streams);
     avformat_close_input(&remux->demuxer);
+    rmx_live_fini(&remux->live);
 }
 
 static int32_t cause_of(enum rmx_status status, const struct remux *remux)
@@ -316,8 +357,11 @@ static void report(struct rmx_job_result *result, enum rmx_status status, const 
     result->status = status;
     result->cause = cause_of(status, remux);
     result->packets_out = remux->mux.packets;
+    bool warned = status == RMX_STATUS_OK && remux->warning[0];
+    const char *text = warned ? remux->warning : remux->words.text;
+
     memset(result->text, 0, sizeof(result->text));
-    memcpy(result->text, remux->words.text, strlen(remux->words.text));
+    memcpy(result->text, text, strlen(text));
 }
 
 void rmx_remux_run(const struct rmx_job_spec *spec, AVIOContext *input,

@@ -126,7 +126,7 @@ static enum way choose(const AVFormatContext *demuxer, const char *muxer)
 
 /* --- what the decoders would have found ------------------------------------------------------ */
 
-static void fill_picture(AVCodecParameters *parameters, const struct rmx_sps *sps)
+void rmx_shortcut_fill_picture(AVCodecParameters *parameters, const struct rmx_sps *sps)
 {
     parameters->sample_aspect_ratio =
         (AVRational){ (int)sps->aspect_num, sps->aspect_num ? (int)sps->aspect_den : 1 };
@@ -147,7 +147,7 @@ static void fill_pictures(AVFormatContext *demuxer)
         struct rmx_sps sps;
 
         if (read_set(&sps, parameters)) {
-            fill_picture(parameters, &sps);
+            rmx_shortcut_fill_picture(parameters, &sps);
         }
     }
 }
@@ -187,7 +187,7 @@ static int read_first_packets(AVFormatContext *demuxer, struct rmx_ahead *ahead)
     return err == AVERROR(ENOMEM) ? err : 0;
 }
 
-static void note_start(AVFormatContext *demuxer)
+void rmx_shortcut_note_start(AVFormatContext *demuxer)
 {
     int64_t start = INT64_MAX;
 
@@ -209,7 +209,7 @@ int rmx_shortcut_find_streams(AVFormatContext *demuxer, struct rmx_ahead *ahead,
 
     if (way == HEADERS) {
         err = read_first_packets(demuxer, ahead);
-        note_start(demuxer);
+        rmx_shortcut_note_start(demuxer);
         fill_sound(demuxer);
     } else {
         if (way == SOUND) {

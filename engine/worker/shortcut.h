@@ -15,9 +15,16 @@
 #include <libavformat/avformat.h>
 
 #include "engine/worker/ahead.h"
+#include "engine/worker/sps.h"
 
 /* Instead of avformat_find_stream_info(), and with its return values, by the shortest way that
  * serves muxer (libavformat's name for the target). Packets read go ahead. */
 int rmx_shortcut_find_streams(AVFormatContext *demuxer, struct rmx_ahead *ahead, const char *muxer);
+
+/* Shape and colours. */
+void rmx_shortcut_fill_picture(AVCodecParameters *parameters, const struct rmx_sps *sps);
+
+/* Sets the demuxer's start from its streams' first packets, which were read. */
+void rmx_shortcut_note_start(AVFormatContext *demuxer);
 
 #endif

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The H.264 sequence parameter set inside an avcC box. Worker process, a job's fiber. Pure.
+ * The H.264 sequence parameter set. Worker process, a job's fiber. Pure.
  */
 #include "engine/worker/sps.h"
 
 #include <errno.h>
 
+#define REORDER_MAX     16
+#define BASELINE        66  /* profile_idc: has no B pictures */
 #define EXTENDED_ASPECT 255 /* aspect_ratio_idc: two 16-bit numbers follow */
 
 /* Bits of a NAL unit, without its emulation prevention bytes. Past the end it gives zeros and says
@@ -49,19 +51,24 @@ static uint32_t take(struct bits *bits, unsigned count)
     return value;
 }
 
-/* Exp-Golomb. No field of a parameter set needs more than 16 bits of it. */
-static uint32_t take_golomb(struct bits *bits)
+static uint32_t take_long_golomb(struct bits *bits, unsigned zeros_max)
 {
     unsigned zeros = 0;
 
     while (take(bits, 1) == 0) {
         zeros++;
-        if (zeros > 16 || bits->overrun) {
+        if (zeros > zeros_max || bits->overrun) {
             bits->overrun = true;
             return 0;
         }
     }
     return (1u << zeros) - 1 + take(bits, zeros);
+}
+
+/* Exp-Golomb. No field that tells of the picture needs more than 16 bits of it. */
+static uint32_t take_golomb(struct bits *bits)
+{
+    return take_long_golomb(bits, 16);
 }
 
 static bool has_chroma_format(uint32_t profile)
@@ -94,14 +101,15 @@ static int read_chroma(struct bits *bits, uint32_t profile)
     return take(bits, 1) ? -EINVAL : (int)chroma; /* a scaling matrix follows */
 }
 
-static int skip_order_count(struct bits *bits)
+static int read_order_count(struct bits *bits, struct rmx_sps *sps)
 {
     take_golomb(bits); /* log2_max_frame_num_minus4 */
     switch (take_golomb(bits)) {
     case 0:
         take_golomb(bits);
         return 0;
-    case 2:
+    case 2: /* output order is decoding order */
+        sps->has_reorder = true;
         return 0;
     default: /* type 1 lists offsets, and nobody writes it */
         return -EINVAL;
@@ -180,16 +188,70 @@ static int read_usability(struct bits *bits, struct rmx_sps *sps)
     return 0;
 }
 
+/* A hypothetical decoder's buffers. */
+static void skip_buffers(struct bits *bits)
+{
+    uint32_t count = take_golomb(bits) + 1;
+
+    take(bits, 8);
+    while (count-- > 0 && !bits->overrun) {
+        take_long_golomb(bits, 31);
+        take_long_golomb(bits, 31);
+        take(bits, 1);
+    }
+    take(bits, 20);
+}
+
+/* The end of what usability says, of which nothing else here depends on: where it makes no sense,
+ * it is as if it were not there. */
+static void read_reorder(struct bits *bits, struct rmx_sps *sps)
+{
+    if (take(bits, 1)) { /* where chroma lies */
+        take_golomb(bits);
+        take_golomb(bits);
+    }
+    if (take(bits, 1)) { /* timing */
+        take(bits, 32);
+        take(bits, 32);
+        take(bits, 1);
+    }
+    bool of_units = take(bits, 1);
+
+    if (of_units) {
+        skip_buffers(bits);
+    }
+    bool of_slices = take(bits, 1);
+
+    if (of_slices) {
+        skip_buffers(bits);
+    }
+    take(bits, of_units || of_slices ? 2 : 1);
+    if (!take(bits, 1)) {
+        return;
+    }
+    take(bits, 1);
+    for (unsigned skipped = 0; skipped < 4; skipped++) { /* limits of sizes and vectors */
+        take_golomb(bits);
+    }
+    uint32_t reorder = take_golomb(bits);
+
+    if (!bits->overrun && reorder <= REORDER_MAX) {
+        sps->has_reorder = true;
+        sps->reorder = reorder;
+    }
+}
+
 static int read_set(struct rmx_sps *sps, struct bits *bits)
 {
     take(bits, 8); /* NAL unit header */
     uint32_t profile = take(bits, 8);
 
+    sps->has_reorder = profile == BASELINE;
     take(bits, 16); /* constraints and level */
     take_golomb(bits);
     int chroma = read_chroma(bits, profile);
 
-    if (chroma < 0 || skip_order_count(bits) < 0) {
+    if (chroma < 0 || read_order_count(bits, sps) < 0) {
         return -EINVAL;
     }
     take_golomb(bits); /* reference frames */
@@ -197,16 +259,33 @@ static int read_set(struct rmx_sps *sps, struct bits *bits)
     if (read_size(bits, sps, chroma) < 0) {
         return -EINVAL;
     }
-    if (take(bits, 1) && read_usability(bits, sps) < 0) {
+    bool has_usability = take(bits, 1);
+
+    if (has_usability && read_usability(bits, sps) < 0) {
         return -EINVAL;
     }
-    return bits->overrun ? -EINVAL : 0;
+    bool whole = !bits->overrun;
+
+    if (has_usability && whole) {
+        read_reorder(bits, sps);
+    }
+    return whole ? 0 : -EINVAL;
+}
+
+int rmx_sps_read_unit(struct rmx_sps *sps, const uint8_t *unit, size_t bytes)
+{
+    struct rmx_sps read = { .aspect_den = 1 };
+    struct bits bits = { .at = unit, .end = unit + bytes };
+
+    if (read_set(&read, &bits) < 0) {
+        return -EINVAL;
+    }
+    *sps = read;
+    return 0;
 }
 
 int rmx_sps_read_avcc(struct rmx_sps *sps, const uint8_t *avcc, size_t bytes)
 {
-    struct rmx_sps read = { .aspect_den = 1 };
-
     if (bytes < 8 || avcc[0] != 1 || (avcc[5] & 31) != 1) {
         return -EINVAL;
     }
@@ -215,11 +294,5 @@ int rmx_sps_read_avcc(struct rmx_sps *sps, const uint8_t *avcc, size_t bytes)
     if (set_bytes > bytes - 8) {
         return -EINVAL;
     }
-    struct bits bits = { .at = avcc + 8, .end = avcc + 8 + set_bytes };
-
-    if (read_set(&read, &bits) < 0) {
-        return -EINVAL;
-    }
-    *sps = read;
-    return 0;
+    return rmx_sps_read_unit(sps, avcc + 8, set_bytes);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The H.264 sequence parameter set inside an avcC box: what a decoder would tell about the picture
- * without decoding one. Worker process, a job's fiber. Pure: reads hostile bytes, never past them.
+ * The H.264 sequence parameter set, by itself or inside an avcC box: what a decoder would tell
+ * about the picture without decoding one. Worker process, a job's fiber. Pure: reads hostile bytes,
+ * never past them.
  */
 #ifndef RMX_ENGINE_WORKER_SPS_H
 #define RMX_ENGINE_WORKER_SPS_H
@@ -21,10 +22,15 @@ struct rmx_sps {
     uint8_t primaries; /* the three are ITU-T H.273 code points */
     uint8_t transfer;
     uint8_t matrix;
+    bool has_reorder;
+    uint32_t reorder; /* how many pictures one can be shown behind another that comes after it */
 };
 
 /* Returns 0, or -EINVAL for everything that is not one plain progressive parameter set: several
  * sets, fields, scaling matrices, bytes that end early. The caller then asks a decoder. */
 int rmx_sps_read_avcc(struct rmx_sps *sps, const uint8_t *avcc, size_t bytes);
+
+/* The same for the unit alone, from its header byte on. */
+int rmx_sps_read_unit(struct rmx_sps *sps, const uint8_t *unit, size_t bytes);
 
 #endif
