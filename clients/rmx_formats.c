@@ -24,7 +24,7 @@ static const struct option options[] = {
 static const char *const outputs[] = {
     [RMX_PATCH_NEVER] = "anything",
     [RMX_PATCH_HELPS] = "anything; better a file",
-    [RMX_PATCH_ALWAYS] = "a file",
+    [RMX_PATCH_ALWAYS] = "a file, or --spool",
 };
 
 int rmx_formats_main(int argc, char **argv)

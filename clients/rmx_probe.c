@@ -136,6 +136,7 @@ static int show(int fd, const char *name)
 
 static void probe(struct request *request, struct rmx_client *client, struct rmx_result *result)
 {
+    struct rmx_stdio none = RMX_STDIO_NONE;
     rmx_autofd int description = memfd_create("rmx-probe", MFD_CLOEXEC);
 
     if (description < 0) {
@@ -143,7 +144,7 @@ static void probe(struct request *request, struct rmx_client *client, struct rmx
         return;
     }
     request->job.output = description;
-    rmx_run_job(client, &request->job, false, result);
+    rmx_run_job(client, &request->job, &none, false, result);
     if (result->status == RMX_OK) {
         int err = show(description, rmx_report_name(request->input, "pipe:0"));
 

@@ -21,7 +21,9 @@
 #include "clients/rmx_run.h"
 #include "clients/rmx_say.h"
 #include "clients/rmx_signal.h"
+#include "clients/rmx_stdio.h"
 #include "ipc/format.h"
+#include "ipc/job.h"
 
 #define LIST_MAX 64 /* --opt and --map; a job carries fewer maps, and says so itself */
 
@@ -56,6 +58,12 @@ static const char help[] =
     "  --all-streams        take every stream, not the best of each kind\n"
     "  --bitexact           no encoder names, dates or random numbers in OUT\n"
     "  --allow-truncated    a cut-off IN is no failure: keep what there is\n"
+    "  --spool              the daemon may use a temporary file where a pipe would have to be\n"
+    "                       read or written out of order\n"
+    "  --live               packet in, packet out: wait for nothing\n"
+    "  --interleave D       --live: but for packets of other streams, at most 200ms, 1s...\n"
+    "  --fragment F         --live, MP4: a fragment for each keyframe (default), packet, or "
+    "500ms...\n"
     "  --deadline D         give up after 500ms, 2s, 1m...\n"
     "  --class C            critical, normal or background\n"
     "  --no-clobber         fail if OUT exists\n"
@@ -68,6 +76,8 @@ static const char help[] =
     "examples:\n"
     "  rmx remux talk.mp4 talk.ts\n"
     "  rmx remux --format fmp4 talk.mkv - | player\n"
+    "  camera | rmx remux --live --format fmp4 - - | player\n"
+    "  curl -s https://example.org/talk.mp4 | rmx remux --spool - talk.ts\n"
     "  rmx remux --opt movflags=+use_metadata_tags --all-streams in.mov out.mp4\n";
 
 enum {
@@ -78,6 +88,10 @@ enum {
     OPT_ALL_STREAMS,
     OPT_BITEXACT,
     OPT_ALLOW_TRUNCATED,
+    OPT_SPOOL,
+    OPT_LIVE,
+    OPT_INTERLEAVE,
+    OPT_FRAGMENT,
     OPT_DEADLINE,
     OPT_CLASS,
     OPT_NO_CLOBBER,
@@ -98,6 +112,10 @@ static const struct option options[] = {
     { "all-streams", no_argument, NULL, OPT_ALL_STREAMS },
     { "bitexact", no_argument, NULL, OPT_BITEXACT },
     { "allow-truncated", no_argument, NULL, OPT_ALLOW_TRUNCATED },
+    { "spool", no_argument, NULL, OPT_SPOOL },
+    { "live", no_argument, NULL, OPT_LIVE },
+    { "interleave", required_argument, NULL, OPT_INTERLEAVE },
+    { "fragment", required_argument, NULL, OPT_FRAGMENT },
     { "deadline", required_argument, NULL, OPT_DEADLINE },
     { "class", required_argument, NULL, OPT_CLASS },
     { "no-clobber", no_argument, NULL, OPT_NO_CLOBBER },
@@ -145,6 +163,32 @@ static int set_deadline(struct request *request, const char *text)
     return 0;
 }
 
+/* A time that a live job may take for something, in microseconds. */
+static int set_pace(uint32_t *us, const char *name, const char *text)
+{
+    uint64_t ns = 0;
+
+    if (rmx_args_duration(text, &ns) < 0 || ns < 1000 || ns / 1000 > RMX_JOB_WAIT_US_MAX) {
+        rmx_say("remux: --%s %s: give 200ms, 1s or the like, at most 1m", name, text);
+        return RMX_ARGS_USAGE;
+    }
+    *us = (uint32_t)(ns / 1000);
+    return 0;
+}
+
+static int set_fragment(struct rmx_job *job, const char *text)
+{
+    if (strcmp(text, "keyframe") == 0) {
+        job->fragment_us = 0;
+        return 0;
+    }
+    if (strcmp(text, "packet") == 0) {
+        job->fragment_us = RMX_FRAGMENT_PACKET;
+        return 0;
+    }
+    return set_pace(&job->fragment_us, "fragment", text);
+}
+
 /* An option that says how the job is to be. Returns -1 if it is none, else 0 or RMX_ARGS_USAGE. */
 static int take_job_option(struct request *request, int option)
 {
@@ -170,6 +214,16 @@ static int take_job_option(struct request *request, int option)
     case OPT_ALLOW_TRUNCATED:
         job->flags |= RMX_ALLOW_TRUNCATED;
         return 0;
+    case OPT_SPOOL:
+        job->flags |= RMX_SPOOL;
+        return 0;
+    case OPT_LIVE:
+        job->flags |= RMX_LIVE;
+        return 0;
+    case OPT_INTERLEAVE:
+        return set_pace(&job->interleave_us, "interleave", optarg);
+    case OPT_FRAGMENT:
+        return set_fragment(job, optarg);
     case OPT_DEADLINE:
         return set_deadline(request, optarg);
     case OPT_CLASS:
@@ -263,6 +317,15 @@ static void choose_streams(struct request *request)
     }
 }
 
+static int check_pace(const struct rmx_job *job)
+{
+    if ((job->flags & RMX_LIVE) == 0 && (job->interleave_us != 0 || job->fragment_us != 0)) {
+        rmx_say("remux: --%s is for --live", job->interleave_us != 0 ? "interleave" : "fragment");
+        return RMX_ARGS_USAGE;
+    }
+    return 0;
+}
+
 /* Returns -1 when there is work to do, else what to exit with. */
 static int parse(struct request *request, int argc, char **argv)
 {
@@ -292,7 +355,10 @@ static int parse(struct request *request, int argc, char **argv)
     request->job.maps = request->maps;
     request->names.allows_truncated = (request->job.flags & RMX_ALLOW_TRUNCATED) != 0;
     choose_streams(request);
-    int status = choose_format(request);
+    int status = check_pace(&request->job);
+    if (status == 0) {
+        status = choose_format(request);
+    }
     return status == 0 ? -1 : status;
 }
 
@@ -326,12 +392,14 @@ static bool shows_progress(const struct request *request)
 static void remux(struct request *request, struct rmx_client *client, struct rmx_result *result)
 {
     struct rmx_output output;
+    struct rmx_stdio stdio;
 
     if (open_output(request, &output, result) < 0) {
         return;
     }
     request->job.output = output.fd;
-    rmx_run_job(client, &request->job, shows_progress(request), result);
+    rmx_stdio_attach(&stdio, &request->job);
+    rmx_run_job(client, &request->job, &stdio, shows_progress(request), result);
     if (result->status == RMX_OK) {
         int err = rmx_output_keep(&output);
 
@@ -362,6 +430,7 @@ int rmx_remux_main(int argc, char **argv)
     struct request request = { .connect = { .may_be_private = true }, .job = RMX_JOB_INIT };
     struct rmx_client *client = NULL;
     struct rmx_result result;
+    int input = -1;
     int status = parse(&request, argc, argv);
 
     if (status >= 0) {
@@ -375,13 +444,14 @@ int rmx_remux_main(int argc, char **argv)
         rmx_say("remux: %s", rmx_say_error(err));
         return rmx_end_exit(RMX_INTERNAL);
     }
-    if (rmx_input_open(&request.job.input, request.names.input, &result) == 0) {
+    if (rmx_input_open(&input, request.names.input, &result) == 0) {
+        request.job.input = input;
         err = rmx_connect_open(&request.connect, &client, &result);
         if (err == 0) {
             remux(&request, client, &result);
         }
     }
     rmx_close(&client);
-    rmx_input_close(&request.job.input);
+    rmx_input_close(&input);
     return report(&request, &result);
 }

@@ -21,6 +21,7 @@
 
 struct run {
     struct rmx_client *client;
+    struct rmx_stdio *stdio;
     uint64_t id; /* 0 = not submitted yet */
     uint64_t give_up_ns;
     int give_up_err; /* -ETIME: the job's deadline and the patience after it are over */
@@ -37,16 +38,25 @@ void rmx_run_failed(struct rmx_result *result, uint32_t status, int cause, const
     va_end(arguments);
 }
 
-/* Sleeps until the client or a signal has something to say, or it is time to draw. */
-static void rest(const struct run *run)
+/* Sleeps until the client, a stream or a signal has something to say, or it is time to draw. */
+static void rest(struct run *run)
 {
     struct pollfd watched[] = {
         { .fd = rmx_fd(run->client), .events = POLLIN },
         { .fd = rmx_signal_seen() == 0 ? rmx_signal_fd() : -1, .events = POLLIN },
+        { .fd = -1 },
+        { .fd = -1 },
     };
+    struct pollfd *ends = &watched[2];
     bool has_timer = run->line.is_wanted || run->give_up_ns != RMX_CLOCK_NEVER;
 
-    poll(watched, 2, has_timer ? DRAW_MS : -1); /* EINTR: the signal is seen on the way round */
+    if (run->id != 0) {
+        rmx_stdio_watch(run->stdio, ends);
+    }
+    int ready = poll(watched, 2 + RMX_STDIO_ENDS, has_timer ? DRAW_MS : -1);
+    if (ready > 0 && run->id != 0) { /* EINTR: the signal is seen on the way round */
+        rmx_stdio_heed(run->stdio, ends, run->client, run->id);
+    }
 }
 
 static void draw(struct run *run)
@@ -62,6 +72,9 @@ static void heed_signal(struct run *run)
 {
     if (rmx_signal_seen() == 0 || run->give_up_err == -ECANCELED) {
         return;
+    }
+    if (run->id != 0) {
+        rmx_stdio_stop(run->stdio, -ECANCELED, run->client, run->id);
     }
     if (run->id == 0 || rmx_cancel(run->client, run->id) == 0) {
         run->give_up_err = -ECANCELED;
@@ -79,7 +92,7 @@ static int step(struct run *run, const struct rmx_job *job, struct rmx_result *r
             return err;
         }
     }
-    int count = rmx_wait(run->client, result, 1, 0);
+    int count = rmx_wait(run->client, result, 1, 0); /* and moves what there is to move */
     if (count != 0 && count != -EINTR) {
         return count;
     }
@@ -92,7 +105,8 @@ static int step(struct run *run, const struct rmx_job *job, struct rmx_result *r
     return 0;
 }
 
-static void explain(const struct rmx_job *job, int err, struct rmx_result *result)
+static void explain(
+    const struct run *run, const struct rmx_job *job, int err, struct rmx_result *result)
 {
     const char *why = "";
 
@@ -103,17 +117,17 @@ static void explain(const struct rmx_job *job, int err, struct rmx_result *resul
     } else if (err == -ECANCELED) {
         rmx_run_failed(result, RMX_CANCELLED, 0, "interrupted");
     } else if (err == -ETIME) {
-        rmx_run_failed(
-            result, RMX_DEADLINE, 0, "the deadline passed, and the daemon does not answer");
+        rmx_run_failed(result, RMX_DEADLINE, 0, "the deadline passed, and %s",
+            run->stdio->wants_room ? "nobody reads the output" : "the daemon does not answer");
     } else {
         rmx_connect_failed(result, err);
     }
 }
 
-void rmx_run_job(struct rmx_client *client, const struct rmx_job *job, bool show_progress,
-    struct rmx_result *result)
+void rmx_run_job(struct rmx_client *client, const struct rmx_job *job, struct rmx_stdio *stdio,
+    bool show_progress, struct rmx_result *result)
 {
-    struct run run = { .client = client, .give_up_ns = RMX_CLOCK_NEVER };
+    struct run run = { .client = client, .stdio = stdio, .give_up_ns = RMX_CLOCK_NEVER };
     int done = 0;
 
     if (job->deadline_ns != 0) { /* the daemon keeps it; this is for one that is wedged */
@@ -127,6 +141,7 @@ void rmx_run_job(struct rmx_client *client, const struct rmx_job *job, bool show
     }
     rmx_progress_wipe(&run.line);
     if (done < 0) {
-        explain(job, done, result);
+        explain(&run, job, done, result);
     }
+    rmx_stdio_settle(stdio, result);
 }

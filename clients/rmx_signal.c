@@ -49,6 +49,13 @@ int rmx_signal_watch(void)
     return 0;
 }
 
+void rmx_signal_ignore_pipe(void)
+{
+    const struct sigaction ignored = { .sa_handler = SIG_IGN };
+
+    sigaction(SIGPIPE, &ignored, NULL);
+}
+
 int rmx_signal_fd(void)
 {
     rmx_assert(noted >= 0);

@@ -10,6 +10,9 @@
  * 0 or -errno. */
 int rmx_signal_watch(void);
 
+/* From here on a write that nobody will read fails with EPIPE and does not kill. */
+void rmx_signal_ignore_pipe(void);
+
 /* Readable once a signal came. */
 int rmx_signal_fd(void);
 
