@@ -24,8 +24,9 @@ static struct rmx_inflight_job *job_at(struct rmx_client *client, uint32_t place
 static void amend(const struct rmx_stream *stream, struct rmx_job_result *result)
 {
     const char *text = NULL;
+    bool ends_short = stream->cut && result->status == RMX_OK;
 
-    if (stream->broken || stream->cut) {
+    if (stream->broken || ends_short) {
         result->status = RMX_PEER_CORRUPT;
         result->cause = 0;
         text = stream->broken ? "the worker broke the job's ring"
