@@ -130,6 +130,19 @@ class BadSample(unittest.TestCase):
     def test_same_name_twice(self):
         self.expect("engine/a.c", HEAD, "names are unique")
 
+    def test_example_that_drifted(self):
+        cmake = GOOD["CMakeLists.txt"] + "add_executable(clients/examples/x.c)\n"
+        body = "int f(void)\n{\n    return 1;\n}\n"
+        tree = {"CMakeLists.txt": cmake, "clients/examples/x.c": HEAD + body,
+                "README.md": "Text.\n\n```c\n" + body + "```\n"}
+        self.assertEqual(findings(files=tree), [])
+        tree["README.md"] += "\n```c\n" + body.replace("1", "2") + "```\n"
+        self.assertEqual(findings(files=tree),
+                         ["README.md:10: not word for word in a file of clients/examples"])
+        tree["README.md"] = "Text.\n"
+        self.assertEqual(findings(files=tree),
+                         ["clients/examples/x.c: README.md shows nothing of it"])
+
     def test_file_not_built(self):
         self.assertIn("ring/lost.c: not in CMakeLists.txt",
                       findings(files={"ring/lost.c": HEAD}))
