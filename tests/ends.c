@@ -34,7 +34,9 @@ static void feed_one(void)
         .flags = bytes == left && !ends.endless ? RMX_CHUNK_END : 0,
     };
 
-    memcpy(rmx_chunk_payload(&far.feed, 0), far.bytes + far.at, bytes);
+    if (bytes > 0) {
+        memcpy(rmx_chunk_payload(&far.feed, 0), far.bytes + far.at, bytes);
+    }
     rmx_chunk_fill(&far.feed, 0, &chunk);
     rmx_ring_publish(&far.feed.ring, 1);
     far.at += bytes;
@@ -79,7 +81,9 @@ static void keep(const struct rmx_chunk *chunk, const unsigned char *payload)
         rmx_assert(part->bytes != NULL);
         part->size = end;
     }
-    memcpy(part->bytes + chunk->offset, payload, chunk->bytes);
+    if (chunk->bytes > 0) {
+        memcpy(part->bytes + chunk->offset, payload, chunk->bytes);
+    }
     ends.in_order = ends.in_order && (chunk->offset == far.next || chunk->bytes == 0);
     far.next = end;
 }
