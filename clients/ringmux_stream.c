@@ -273,6 +273,7 @@ static int close_output(struct rmx_client *client, uint64_t id, int why)
     struct rmx_stream *stream = rmx_handle_stream(client, id);
 
     stream->out_closed = true;
+    stream->out_why = why;
     stream->out.holding = false;
     rmx_tend_let_go(client, rmx_inflight_place(id));
     return why;
@@ -309,7 +310,7 @@ static int peek(
             return close_output(client, id, -EBADMSG);
         }
         if (stream->out_closed) {
-            return stream->out.failed ? -ECANCELED : stream->out.ended ? 0 : -ENOENT;
+            return stream->out_why;
         }
         bool over = stream->over; /* the ring is looked at after that */
         int found = rmx_stream_peek(&stream->out, piece);
@@ -401,19 +402,29 @@ static ptrdiff_t read_piece(
     return err < 0 ? err : (ptrdiff_t)bytes;
 }
 
+/* Is there another piece already? What there is, is enough for rmx_read(). */
+static bool has_more(struct rmx_client *client, uint64_t id)
+{
+    struct rmx_outlet *out = &rmx_handle_stream(client, id)->out;
+
+    return out->holding || (!out->ended && rmx_ring_peek_one(&out->ring.ring) == 1);
+}
+
 ptrdiff_t rmx_read(struct rmx_client *client, uint64_t id, void *to, size_t bytes, int timeout_ms)
 {
     struct rmx_patience patience = rmx_patience_of(timeout_ms);
     size_t done = 0;
-    ptrdiff_t some = 1;
+    ptrdiff_t some = 0;
 
+    if (bytes == 0) {
+        return 0;
+    }
     bytes = bytes < PTRDIFF_MAX ? bytes : PTRDIFF_MAX;
     rmx_handle_enter(client);
-    while (done < bytes && some > 0) {
+    do {
         some = read_piece(client, id, (unsigned char *)to + done, bytes - done, &patience);
         done += some > 0 ? (size_t)some : 0;
-        patience.timeout_ms = done > 0 ? 0 : patience.timeout_ms; /* what there is, is enough */
-    }
+    } while (some > 0 && done < bytes && has_more(client, id));
     rmx_handle_leave(client);
     return done > 0 ? (ptrdiff_t)done : some;
 }
@@ -428,7 +439,7 @@ int rmx_drop(struct rmx_client *client, uint64_t id)
         if (!stream->out.ended) {
             rmx_tend_cancel(client, rmx_inflight_place(id));
         }
-        (void)close_output(client, id, 0);
+        (void)close_output(client, id, -ENOENT);
     }
     rmx_handle_leave(client);
     return err;

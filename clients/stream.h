@@ -54,6 +54,7 @@ struct rmx_stream {
     struct rmx_outlet out;
     bool in_closed;  /* the caller finished or aborted it */
     bool out_closed; /* read to its end, or dropped: the ring is not looked at any more */
+    int out_why;     /* what calls on it return then */
     bool over;       /* the job has ended: the worker does nothing more */
     bool broken;     /* the worker broke a ring: the job was cancelled */
     bool cut;        /* a job that ended well left its output without an end */

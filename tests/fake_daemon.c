@@ -49,11 +49,18 @@ static void *run(void *argument)
 
 void fake_daemon_start(struct fake_daemon *daemon, void (*script)(struct fake_daemon *daemon))
 {
+    fake_daemon_start_with(daemon, script, NULL);
+}
+
+void fake_daemon_start_with(
+    struct fake_daemon *daemon, void (*script)(struct fake_daemon *daemon), void *user)
+{
     static int count;
 
     memset(daemon, 0, sizeof(*daemon));
     daemon->fd = -1;
     daemon->script = script;
+    daemon->user = user;
     snprintf(daemon->path, sizeof(daemon->path), "@rmx-fake-%d-%d", getpid(), count++);
     daemon->listener = rmx_sock_listen(daemon->path, 0600);
     rmx_assert(daemon->listener >= 0);
@@ -116,6 +123,17 @@ uint32_t fake_daemon_hear(struct fake_daemon *daemon, uint16_t type)
     memcpy(&head, daemon->message, sizeof(head));
     rmx_assert(head.type == type && head.bytes == (uint32_t)bytes);
     return head.count;
+}
+
+uint16_t fake_daemon_hear_any(struct fake_daemon *daemon)
+{
+    struct rmx_msg_head head;
+
+    if (receive(daemon) <= 0) {
+        return 0;
+    }
+    memcpy(&head, daemon->message, sizeof(head));
+    return head.type;
 }
 
 void fake_daemon_hear_end(struct fake_daemon *daemon)

@@ -32,6 +32,10 @@ struct fake_daemon {
 /* Listens, and runs the script for the first client that comes. */
 void fake_daemon_start(struct fake_daemon *daemon, void (*script)(struct fake_daemon *daemon));
 
+/* The same, with daemon->user set before. */
+void fake_daemon_start_with(
+    struct fake_daemon *daemon, void (*script)(struct fake_daemon *daemon), void *user);
+
 /* Waits until the script is through; its session is closed then. */
 void fake_daemon_stop(struct fake_daemon *daemon);
 
@@ -44,6 +48,9 @@ void fake_daemon_arrived(struct fake_daemon *daemon); /* script: lets the test's
 /* For scripts. Hears one message, which must be of that type; its descriptors stay in daemon->fds
  * until the next one. Returns its head.count. */
 uint32_t fake_daemon_hear(struct fake_daemon *daemon, uint16_t type);
+
+/* Hears any message. Returns its type, 0 when the client is gone. */
+uint16_t fake_daemon_hear_any(struct fake_daemon *daemon);
 
 /* Is the client gone? Waits for it. */
 void fake_daemon_hear_end(struct fake_daemon *daemon);
