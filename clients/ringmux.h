@@ -29,7 +29,7 @@
  * each end of a job's stream (what writes its input; what reads its output) belongs to one thread
  * at a time, and rmx_close() comes when no other call is under way. Different clients share
  * nothing. rmx_end_*(), rmx_check(), rmx_deadline_in() and rmx_version() may be called from
- * anywhere.
+ * anywhere. Of several threads that wait only one learns of signals (-EINTR).
  *
  * The library never logs, installs no signal handler, raises no SIGPIPE and starts no thread; only
  * rmx_open_private() starts a process. All its descriptors are close-on-exec. A client does not
@@ -188,13 +188,21 @@ int rmx_check(const struct rmx_job *job, const char **why);
  * which is not moved; a pipe's reader sees the end once you closed yours too. An output is never
  * truncated: a file that was longer keeps its tail, unless you open it with O_TRUNC.
  *
- * Never blocks. If not even one job was taken, returns
+ * Never blocks, but to open a channel for jobs with rings, see rmx_memory(). If not even one job
+ * was taken, returns
  *   -EAGAIN     no credit is left, or the daemon has not read what was sent: wait until rmx_fd() is
- *               readable, call rmx_wait(), then submit again
+ *               readable, call rmx_wait(), then submit again; or no ring memory is left: first
+ *               collect jobs that have ended, and read or drop their output
  *   -EINVAL     the first job makes no sense: rmx_check() says why
  *   -EBADF      a descriptor among the first 16 jobs is not open
  *   -ESHUTDOWN  the daemon is shutting down: jobs in flight go on, new ones need another daemon
- *   -ETOOMANYREFS, -ENOMEM  the system has no room for the message */
+ *   -ETOOMANYREFS, -ENOMEM  the system has no room for the message
+ * and for a first job with a ring
+ *   -EBUSY      no worker has room for another channel: try later
+ *   -E2BIG      the daemon does not allow as much as rmx_memory() asks for
+ *   -ENOBUFS    this job's rings are larger than a channel: rmx_memory()
+ *   -EOPNOTSUPP the daemon does not take this system's shared memory
+ *   -ETIMEDOUT, -EINTR  as for rmx_open() */
 int rmx_submit(struct rmx_client *client, const struct rmx_job *jobs, size_t count, uint64_t *ids);
 
 #define RMX_RESULT_TEXT_BYTES 192
@@ -225,10 +233,10 @@ struct rmx_result {
  * after the last of them returns -ECONNRESET. */
 int rmx_wait(struct rmx_client *client, struct rmx_result *results, size_t max, int timeout_ms);
 
-/* The descriptor to poll for reading (poll, epoll, libuv, Go's netpoller): when it is readable,
- * rmx_wait(..., 0) has something to do. Before you poll, call rmx_wait(..., 0) until it returns
- * less than max: what it has read already is not on the descriptor any more. It is the library's:
- * do not read or close it. */
+/* The descriptor to poll for reading (poll, epoll, edge-triggered too, libuv, Go's netpoller): an
+ * epoll descriptor, readable when rmx_wait() or rmx_events() has something to do. Before you poll,
+ * call those you use with timeout 0 until they return less than max; with jobs that have rings, use
+ * rmx_events(). It is the library's: do not read, change or close it. */
 int rmx_fd(const struct rmx_client *client);
 
 /* Asks for an early end of a job; its result (CANCELLED, or whatever it became first) still comes.
@@ -251,22 +259,23 @@ int rmx_progress(const struct rmx_client *client, uint64_t id, struct rmx_progre
 
 /* A job whose input or output is RMX_RING has a ring there, in memory that this process and one
  * worker share: what you write, the worker reads in place. The daemon is not between. Rings are
- * taken from the client's ring memory at submit, and given back when the job's result was collected
- * and its output was read to the end or dropped.
+ * taken from the client's ring memory at submit. They are given back when the job's result was
+ * collected, rmx_peek() or rmx_read() said that there is no more output (0 or -ECANCELED) or it was
+ * dropped, and no reserved room is in hand.
  *
  * Waiting.  timeout_ms is -1 for ever, 0 not at all. A call that would have to wait longer returns
  * -EAGAIN, and rmx_events() tells when to try again. All these calls may return, besides what is
  * listed with them,
- *   -ENOENT   no such job, it has no ring at that end, or you have closed that end
+ *   -ENOENT   no such job, its rings were given back, or that end is no ring or closed
  *   -EBUSY    a source or sink serves this end
  *   -EINTR    a signal handler ran
- *   -EBADMSG  the worker broke the ring; the job is being cancelled */
+ *   -EBADMSG  the worker broke the ring: the job is being cancelled, and ends PEER_CORRUPT */
 
 /* Sets how much ring memory a channel of this client has: 1 MiB to 4 GiB, as far as the daemon
- * allows (its setting channel_bytes); 8 MiB unless called. Before the first job with a ring.
- * A channel leads to one worker; the library opens more as jobs come, up to one for each worker.
- * The memory is this process's own, and is touched as it is made: 8 MiB take some 5 ms, once.
- * Returns 0, -EINVAL, or -EALREADY: there is a channel. */
+ * allows (its setting channel_bytes); unless called, 8 MiB or what it allows. Before the first job
+ * with a ring. A channel leads to one worker; rmx_submit() opens the first when it is needed, and
+ * more as jobs come, up to one for each worker. The memory is this process's own, and is touched as
+ * it is made: 8 MiB take some 5 ms, once. Returns 0, -EINVAL, or -EALREADY: there is a channel. */
 int rmx_memory(struct rmx_client *client, size_t channel_bytes);
 
 /* Sets how long a call that waits polls before it sleeps, in nanoseconds; 0, the default, is not at
@@ -279,7 +288,7 @@ void rmx_spin(struct rmx_client *client, uint64_t ns);
 int rmx_reserve(struct rmx_client *client, uint64_t id, void **to, size_t *bytes, int timeout_ms);
 
 /* Hands the first `bytes` bytes of the room to the worker. Each commit takes a chunk of the ring,
- * so many small ones fill it early. Returns 0, or
+ * so many small ones fill it early. Returns 0, -EPIPE as rmx_reserve(), or
  *   -EINVAL  more than the room, 0, or nothing was reserved */
 int rmx_commit(struct rmx_client *client, uint64_t id, size_t bytes);
 
@@ -288,7 +297,8 @@ int rmx_commit(struct rmx_client *client, uint64_t id, size_t bytes);
 ptrdiff_t rmx_write(
     struct rmx_client *client, uint64_t id, const void *from, size_t bytes, int timeout_ms);
 
-/* The input is complete. Returns 0, or -EAGAIN: the mark found no room in time. */
+/* The input is complete; room in hand goes back unused. Returns 0, also if the job has ended
+ * already; or -EAGAIN: the mark found no room in time. */
 int rmx_finish(struct rmx_client *client, uint64_t id, int timeout_ms);
 
 /* The input broke: error, -4095 to -1, says why. What was committed is still used; the job ends
@@ -316,7 +326,8 @@ struct rmx_piece {
 
 /* The next piece of a job's output; the same again until rmx_release(). Returns 1; 0 after the last
  * one was released; or
- *   -ECANCELED  the job ended early, and there is no more: its result says why */
+ *   -ECANCELED  the job ended early, and there is no more
+ * Either closes this end. Whether the job went well, its result says. */
 int rmx_peek(struct rmx_client *client, uint64_t id, struct rmx_piece *piece, int timeout_ms);
 
 /* Gives the piece back to the worker. Returns 0, or -EINVAL: there is none. */
@@ -326,7 +337,8 @@ int rmx_release(struct rmx_client *client, uint64_t id);
  *   -ESPIPE  the next piece lies elsewhere (RMX_POSITIONAL, RMX_PARTS): use rmx_peek() */
 ptrdiff_t rmx_read(struct rmx_client *client, uint64_t id, void *to, size_t bytes, int timeout_ms);
 
-/* The rest of the output is not wanted. A job that still runs is cancelled. Returns 0. */
+/* The rest of the output is not wanted, nor the piece in hand. A job that still runs is cancelled.
+ * Returns 0. */
 int rmx_drop(struct rmx_client *client, uint64_t id);
 
 enum rmx_event_kind {
@@ -351,8 +363,9 @@ int rmx_events(struct rmx_client *client, struct rmx_event *events, size_t max, 
 
 /* --- sources and sinks: the library moves the bytes ------------------------------------------- */
 
-/* They are called by rmx_wait(), rmx_events(), rmx_run() and no other call, on that thread, and may
- * call back into the library only for other jobs. */
+/* They are called by rmx_wait(), rmx_events(), rmx_run() and no other call, on that thread, one at
+ * a time for each job, and may call back into the library only for other jobs. A job's result comes
+ * when its sink has all of the output. */
 
 #define RMX_SIZE_UNKNOWN UINT64_MAX
 
@@ -370,7 +383,7 @@ struct rmx_source {
 
 struct rmx_sink {
     /* Takes the piece. Returns 0; -EAGAIN: not now, call rmx_ready() when it can; any other
-     * negative errno value: the job is cancelled. */
+     * negative errno value: the job is cancelled, and ends OUTPUT_IO or OUTPUT_FULL. */
     int (*write)(void *user, const struct rmx_piece *piece);
     void *user;
 };
@@ -398,8 +411,9 @@ void rmx_buffer_sink(struct rmx_buffer *buffer, struct rmx_sink *sink);
 void rmx_buffer_free(struct rmx_buffer *buffer);
 
 /* One job from its submit to its result, bytes moved: all a caller needs who wants to replace a
- * process. Results of other jobs stay for rmx_wait(). Returns 0 with *result filled, or as
- * rmx_submit() and rmx_wait(), or -EAGAIN: timeout_ms passed, and the job was cancelled. */
+ * process. A ring needs a source or sink. Waits for a credit, too. Results of other jobs stay for
+ * rmx_wait(). Returns 0 with *result filled, or as rmx_submit() and rmx_wait(), or -EAGAIN:
+ * timeout_ms passed. Whatever the error, the job is cancelled and its source and sink are free. */
 int rmx_run(struct rmx_client *client, const struct rmx_job *job, struct rmx_result *result,
     int timeout_ms);
 
