@@ -27,6 +27,11 @@ static const char *const outputs[] = {
     [RMX_PATCH_ALWAYS] = "a file, or --spool",
 };
 
+static const char *output_of(const struct rmx_format *format)
+{
+    return *format->index ? "several files: a ring of the library" : outputs[format->patch];
+}
+
 int rmx_formats_main(int argc, char **argv)
 {
     const struct rmx_format *format;
@@ -44,7 +49,7 @@ int rmx_formats_main(int argc, char **argv)
     }
     printf("%-10s %-18s %s\n", "FORMAT", "EXTENSIONS", "OUTPUT");
     for (size_t i = 0; (format = rmx_format_at(i)) != NULL; i++) {
-        printf("%-10s %-18s %s\n", format->name, format->extensions, outputs[format->patch]);
+        printf("%-10s %-18s %s\n", format->name, format->extensions, output_of(format));
     }
     return 0;
 }

@@ -140,7 +140,22 @@ Test(remux, a_header_that_must_be_patched_needs_an_output_that_seeks)
 
     assert_status(&result, RMX_STATUS_NEEDS_SEEKABLE_OUTPUT);
     cr_assert_not_null(strstr(result.text, "fmp4"), "the text names another way");
+    cr_assert_not_null(strstr(result.text, "--spool"), "and a third");
     cr_assert_eq(output.size, 0);
+    cr_assert_eq(input.at, 0, "nothing was read");
+}
+
+Test(remux, an_index_in_front_needs_a_spool)
+{
+    struct rmx_job_spec spec = media_job("mp4");
+
+    media_make_mp4(&input, NULL);
+    cr_assert_eq(rmx_job_add_option(&spec, "movflags=+faststart"), 0);
+    struct rmx_job_result result = media_run(&spec, &input, &output);
+
+    assert_status(&result, RMX_STATUS_NEEDS_SEEKABLE_OUTPUT);
+    cr_assert_not_null(strstr(result.text, "--spool"), "the text names the way");
+    cr_assert_eq(input.at, 0, "nothing was read");
 }
 
 Test(remux, an_index_at_the_end_needs_an_input_that_seeks)

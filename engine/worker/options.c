@@ -13,6 +13,8 @@
 #include <libavutil/avstring.h>
 #include <libavutil/opt.h>
 
+#include "ipc/format.h"
+
 #define NAME_BYTES 64  /* of an option; what is longer is no option */
 #define PAIR_BYTES 128 /* of a container's own, in ipc/format.def */
 
@@ -243,13 +245,13 @@ enum rmx_status rmx_options_apply(AVFormatContext *muxer, const char *of_contain
     const struct rmx_job_spec *spec, struct rmx_words *words)
 {
     enum rmx_status status = apply_container(muxer, of_container, words);
-    bool faststart = rmx_job_wants_faststart(spec);
+    bool delivered = rmx_format_find(spec->format)->patch == RMX_PATCH_ALWAYS;
     char kept[RMX_JOB_OPTIONS_BYTES];
     const char *pair;
     size_t cursor = 0;
 
     while (status == RMX_STATUS_OK && rmx_job_next_option(spec, &cursor, &pair)) {
-        if (!faststart || strncmp(pair, "movflags=", strlen("movflags=")) != 0) {
+        if (!delivered || strncmp(pair, "movflags=", strlen("movflags=")) != 0) {
             status = apply(muxer, pair, words);
         } else if (drop_faststart(pair, &kept)) {
             status = apply(muxer, kept, words);

@@ -15,9 +15,9 @@
 #include "ipc/status.h"
 
 /* Sets the container's own options ("key=value", one space between, or "" for none) and then the
- * job's, so that movflags=+x adds to the container's flags. Where the job wants faststart, that
- * flag is left out: who delivers the output sees to it. Returns OK or BAD_OPTION with the reason in
- * words. */
+ * job's, so that movflags=+x adds to the container's flags. faststart is left out where it has a
+ * meaning: who delivers the output sees to it. Returns OK or BAD_OPTION with the reason in words.
+ */
 enum rmx_status rmx_options_apply(AVFormatContext *muxer, const char *of_container,
     const struct rmx_job_spec *spec, struct rmx_words *words);
 

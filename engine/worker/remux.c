@@ -270,8 +270,8 @@ static enum rmx_status judge_end(struct remux *remux, enum rmx_status status)
         return allowed && remux->mux.header_written ? RMX_STATUS_OK : RMX_STATUS_TRUNCATED;
     }
     if (needed_to_go_back(remux, status)) {
-        rmx_words_say(&remux->words, "the index follows the samples it names: give a file, or an "
-                                     "input that can seek");
+        rmx_words_say(&remux->words, "the index follows the samples it names: give a file, an input "
+                                     "that can seek, or allow a spool");
         return RMX_STATUS_NEEDS_SEEKABLE_INPUT;
     }
     return status;
