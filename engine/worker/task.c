@@ -33,7 +33,8 @@ struct task {
     struct rmx_source source;
     struct rmx_sink sink;
     struct rmx_parts parts;
-    bool prompt; /* the input comes when it comes, and so shall the output */
+    bool prompt;    /* the input comes when it comes, and so shall the output */
+    bool looked_on; /* who waited knows that the job is over */
 };
 
 static uint64_t now_ns(void)
@@ -68,10 +69,14 @@ static void sleep_for_note(void *owner)
 {
     struct task *task = owner;
 
-    if (!channel_is_over(task)) {
-        task->host->sleep(task->host->owner);
-        (void)channel_is_over(task);
+    /* What is waited for may never come now, so once there is no sleep, and who waits looks again.
+     * It may be the end of an output that the lane takes: that will go on. */
+    if ((channel_is_over(task) || task->avio.status != RMX_STATUS_OK) && !task->looked_on) {
+        task->looked_on = true;
+        return;
     }
+    task->host->sleep(task->host->owner);
+    (void)channel_is_over(task);
 }
 
 /* Whoever is at the other end of that ring. */
@@ -181,10 +186,16 @@ static bool must_go_back(struct task *task)
     }
     task->result.status = RMX_STATUS_NEEDS_SEEKABLE_INPUT;
     (void)snprintf(task->result.text, sizeof(task->result.text),
-        "the index of this MP4 follows its samples: allow a spool (rmx --spool, RMX_SPOOL), or "
-        "give "
-        "a file or a source that seeks");
+        "the index of this MP4 follows its samples: allow a spool (rmx --spool, RMX_SPOOL), "
+        "or give a file or a source that seeks");
     return true;
+}
+
+static void push_packet(void *owner)
+{
+    struct rmx_parts *parts = owner;
+
+    rmx_sink_push(parts->sink);
 }
 
 static void run_stage(struct task *task, uint32_t stage)
@@ -195,6 +206,7 @@ static void run_stage(struct task *task, uint32_t stage)
         .spooled = (task->port & RMX_PORT_SPOOLED_OUT) != 0,
         .open_part = takes_parts ? rmx_parts_open : NULL,
         .close_part = takes_parts ? rmx_parts_close : NULL,
+        .push = (task->spec.flags & RMX_JOB_LIVE) != 0 ? push_packet : NULL,
         .owner = &task->parts,
     };
 
