@@ -281,6 +281,9 @@ static void check_together(struct load *load)
     if (config->workers && config->lanes > config->workers) {
         complain(load, "workers=%u must be at least lanes=%u", config->workers, config->lanes);
     }
+    if (config->spool_bytes > config->spool_total_bytes) {
+        complain(load, "spool_total_bytes must be at least spool_bytes");
+    }
     if (config->alloc_max_bytes > config->worker_memory_bytes) {
         complain(load, "alloc_max_bytes must be at most worker_memory_bytes");
     }
@@ -354,7 +357,9 @@ void rmx_config_budget(const struct rmx_config *config, uint32_t workers, uint32
             config->flows_ring * sizeof(struct rmx_flow_shm),
         .session_arena_bytes = RMX_CREDITS_MAX * sizeof(struct rmx_progress_shm),
         .jobs_bytes = jobs * job_bytes,
-        .descriptors = jobs * RMX_JOB_DESCRIPTORS + sessions * RMX_SESSION_DESCRIPTORS +
+        .descriptors = jobs * RMX_JOB_DESCRIPTORS +
+                       workers * (config->flows_small + config->flows_bulk) * RMX_FLOW_SPOOLS +
+                       sessions * RMX_SESSION_DESCRIPTORS +
                        (workers + 1ull) * RMX_WORKER_DESCRIPTORS +
                        (uint64_t)lanes * RMX_LANE_DESCRIPTORS + RMX_DAEMON_DESCRIPTORS,
     };

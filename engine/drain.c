@@ -110,7 +110,9 @@ static bool advance(struct rmx_drain *drain, uint32_t written)
     drain->offset += written;
     drain->position += written;
     drain->bytes += written;
-    rmx_stats_add(drain->stats, RMX_STATS_BYTES_OUT, written);
+    if (!drain->file->spool) {
+        rmx_stats_add(drain->stats, RMX_STATS_BYTES_OUT, written);
+    }
     while (drain->iovec_first < drain->iovecs) {
         struct iovec *iovec = &drain->iovec[drain->iovec_first];
 
@@ -211,6 +213,9 @@ static bool start_write(struct rmx_drain *drain)
         (bytes > 0 && !by_offset(drain) && drain->offset != drain->position && !drain->error)) {
         drain->corrupt = true; /* a stream goes forward only, and the worker was told */
         return false;
+    }
+    if (bytes > 0 && drain->may_grow != NULL && drain->error == 0) {
+        drain->error = drain->may_grow(drain, drain->offset + bytes);
     }
     if (bytes == 0 || drain->error < 0) {
         give_back(drain);

@@ -32,6 +32,8 @@ struct rmx_drain {
     const struct rmx_file *file;
     struct rmx_chunk_ring ring;
     void (*moved)(struct rmx_drain *drain); /* from a completion: it released, ended or broke */
+    int (*may_grow)(struct rmx_drain *drain, uint64_t end); /* asked before a write that ends there:
+                                                               0 or a -errno; NULL = it may */
     void *owner;
     uint32_t coalesce_bytes; /* no write is larger, but for a single chunk */
     uint32_t chunks;         /* chunks the write in flight takes; 0 = none */

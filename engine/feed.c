@@ -107,7 +107,9 @@ static void publish(struct rmx_feed *feed, const struct rmx_read *read)
         feed->at = read->offset + read->got;
     }
     feed->bytes += read->got;
-    rmx_stats_add(feed->stats, RMX_STATS_BYTES_IN, read->got);
+    if (!feed->file->spool) {
+        rmx_stats_add(feed->stats, RMX_STATS_BYTES_IN, read->got);
+    }
     rmx_stats_add(feed->stats, RMX_STATS_CHUNKS_IN, chunks);
     if (last) {
         feed->ended = true;

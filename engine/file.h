@@ -21,6 +21,7 @@ struct rmx_file {
     bool slow; /* a call on it may wait where others return: terminals, network and user-space file
                   systems; so it is never made on the lane's thread */
     bool lingers;  /* its close may wait: a socket */
+    bool spool;    /* a temporary file of ours: what moves is no job's input or output */
     uint64_t base; /* where the job's byte 0 lies: the descriptor's position when it came */
     uint64_t size; /* bytes from base to the end when it came; UINT64_MAX = unknown */
 };

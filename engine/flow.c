@@ -11,6 +11,7 @@
 
 #include "engine/client.h"
 #include "engine/clock.h"
+#include "engine/course.h"
 #include "engine/lane.h"
 #include "engine/outcome.h"
 #include "engine/pass.h"
@@ -21,7 +22,7 @@ static const unsigned next_of[RMX_FLOW_STATES] = {
     [RMX_FLOW_FREE] = TO(RMX_FLOW_ADMITTED) | TO(RMX_FLOW_ENDED),
     [RMX_FLOW_ADMITTED] = TO(RMX_FLOW_RUNNING) | TO(RMX_FLOW_ENDED),
     [RMX_FLOW_RUNNING] = TO(RMX_FLOW_DRAINING),
-    [RMX_FLOW_DRAINING] = TO(RMX_FLOW_ENDED),
+    [RMX_FLOW_DRAINING] = TO(RMX_FLOW_RUNNING) | TO(RMX_FLOW_ENDED),
     [RMX_FLOW_ENDED] = TO(RMX_FLOW_FREE),
 };
 
@@ -75,13 +76,15 @@ static void close_aside(struct rmx_flow *flow, struct rmx_op *op, struct rmx_fil
  * that has to be before the job ends. */
 static bool is_closed(struct rmx_flow *flow)
 {
+    bool spools = rmx_course_is_closed(flow);
+
     if (flow->input.slow || flow->input.lingers) {
         close_aside(flow, &flow->close_ops[0], &flow->input);
     }
     if (flow->output.slow || flow->output.lingers) {
         close_aside(flow, &flow->close_ops[1], &flow->output);
     }
-    return !flow->close_ops[0].busy && !flow->close_ops[1].busy;
+    return spools && !flow->close_ops[0].busy && !flow->close_ops[1].busy;
 }
 
 void rmx_flow_settle(struct rmx_flow *flow)
@@ -92,7 +95,13 @@ void rmx_flow_settle(struct rmx_flow *flow)
     if (flow->state != RMX_FLOW_DRAINING) {
         return;
     }
-    if (rmx_pass_is_over(flow) && is_closed(flow)) {
+    if (!rmx_pass_is_over(flow)) {
+        return;
+    }
+    if (rmx_course_goes_on(flow)) {
+        enter(flow, RMX_FLOW_RUNNING);
+        rmx_course_move_on(flow);
+    } else if (is_closed(flow)) {
         end(flow);
     }
 }
@@ -209,6 +218,15 @@ static uint32_t take_rings(struct rmx_flow *flow)
     return status;
 }
 
+static uint32_t plan(struct rmx_flow *flow)
+{
+    const char *why = "";
+    uint32_t status = rmx_course_plan(flow, &why);
+
+    rmx_outcome_text(flow->text, why);
+    return status;
+}
+
 uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
     const struct rmx_job_spec *spec, uint32_t progress_slot, int *input_fd, int *output_fd)
 {
@@ -219,6 +237,7 @@ uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
     enter(flow, RMX_FLOW_ADMITTED);
     status = take_files(flow, input_fd, output_fd);
     status = status != 0 ? status : take_rings(flow);
+    status = status != 0 ? status : plan(flow);
     rmx_base_close(input_fd);
     rmx_base_close(output_fd);
     if (status != 0) {
@@ -243,7 +262,8 @@ enum rmx_pair_size rmx_flow_wants(const struct rmx_flow *flow)
 {
     uint64_t small_bytes = 2 * flow->lane->config->ring_small_bytes;
 
-    if (flow->spec.input_port == RMX_JOB_RING && flow->spec.output_port == RMX_JOB_RING) {
+    if (flow->spec.input_port == RMX_JOB_RING && flow->spec.output_port == RMX_JOB_RING &&
+        !rmx_course_has_spools(flow)) {
         return RMX_PAIR_BARE;
     }
     return flow->spec.inputs == 0 || input_bytes(flow) <= small_bytes ? RMX_PAIR_SMALL
@@ -257,7 +277,7 @@ void rmx_flow_start(struct rmx_flow *flow, struct rmx_berth *berth, struct rmx_p
     enter(flow, RMX_FLOW_RUNNING);
     flow->berth = berth;
     flow->pair = pair;
-    rmx_pass_start(flow);
+    rmx_course_begin(flow);
 }
 
 bool rmx_flow_has_pair(const struct rmx_flow *flow)
@@ -316,7 +336,7 @@ uint64_t rmx_flow_check_time(struct rmx_flow *flow, uint64_t now)
 void rmx_flow_lose(struct rmx_flow *flow, const char *last_words)
 {
     rmx_assert(rmx_flow_has_pair(flow));
-    if (flow->answered && !flow->drain.corrupt) {
+    if (flow->answered && !flow->drain.corrupt && !rmx_course_goes_on(flow)) {
         return; /* it was done: all that is left to do is ours */
     }
     flow->lost = true;

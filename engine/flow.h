@@ -2,16 +2,18 @@
  *
  * One job, from its admission to its end; owns all it holds meanwhile: the two files, the ring
  * pair, its rings' place in a channel, the feed and the drain. An entry of the lane's job table,
- * made at start. How its bytes move is engine/pass.c's. Runs on the lane's thread.
+ * made at start. Which passes it makes is engine/course.c's, and how its bytes move in one
+ * engine/pass.c's. Runs on the lane's thread.
  *
- *     FREE -> ADMITTED -> RUNNING -> DRAINING -> ENDED -> FREE
+ *     FREE -> ADMITTED -> RUNNING <-> DRAINING -> ENDED -> FREE
  *                  \          \______________________/^
  *                   \________________________________/     any job may end early
  *
  * ADMITTED  waits for the first word of a stream, then for a ring pair; holds its descriptors only
  * RUNNING   has a pair: bytes move; the worker is told once the first chunk is there, or at once if
  *           the input is the client's ring
- * DRAINING  the worker is done, or the job is to stop: what is in flight comes to an end
+ * DRAINING  the worker is done, or the job is to stop: what is in flight comes to an end. A job
+ *           that makes another pass (engine/course.h) then is RUNNING again
  * ENDED     holds nothing but its result, until the client has been told
  */
 #ifndef RMX_ENGINE_FLOW_H
@@ -24,7 +26,9 @@
 #include "engine/drain.h"
 #include "engine/feed.h"
 #include "engine/file.h"
+#include "engine/limits.h"
 #include "engine/share.h"
+#include "engine/spool.h"
 #include "ipc/status.h"
 
 struct rmx_lane;
@@ -57,10 +61,16 @@ struct rmx_flow {
     struct rmx_op wait_op; /* ADMITTED: for a stream's first word */
     struct rmx_op wait_cancel_op;
     struct rmx_op close_ops[2]; /* of files that are slow to close, before the job ends */
-    bool told;                  /* the worker has the job */
-    bool answered;              /* the worker posted DONE; result is its word, checked */
-    bool broken;                /* the worker lied, and is being ended for it */
-    bool again;                 /* in the lane's list of those to be called again */
+    uint32_t stage;             /* enum rmx_flow_stage: of the present pass */
+    bool delivered;             /* its output is spooled, and a DELIVER pass follows */
+    bool spooled;               /* its input was */
+    struct rmx_spool spools[RMX_FLOW_SPOOLS];
+    struct rmx_job_result sum; /* of the passes before the present one */
+    bool begun;                /* the present pass is laid out in the pair */
+    bool told;                 /* the worker has the job */
+    bool answered;             /* the worker posted DONE; result is its word, checked */
+    bool broken;               /* the worker lied, and is being ended for it */
+    bool again;                /* in the lane's list of those to be called again */
     struct rmx_flow *next_again;
     bool lost;              /* the worker died */
     uint32_t stop;          /* enum rmx_status to end with; 0 = let it run */

@@ -188,7 +188,9 @@ void rmx_lane_refresh_stats(struct rmx_lane *lane)
     }
     rmx_stats_set(stats, RMX_STATS_JOBS_IN_FLIGHT, lane->jobs);
     rmx_stats_set(stats, RMX_STATS_JOBS_QUEUED, lane->queue.count);
-    rmx_stats_set(stats, RMX_STATS_FDS_OPEN, descriptors);
+    rmx_stats_set(stats, RMX_STATS_FDS_OPEN, descriptors + lane->spools.open);
+    rmx_stats_set(stats, RMX_STATS_SPOOLS_OPEN, lane->spools.open);
+    rmx_stats_set(stats, RMX_STATS_SPOOL_BYTES, lane->spools.bytes);
     rmx_stats_set(stats, RMX_STATS_PAIRS_SMALL_USED, used[RMX_PAIR_SMALL]);
     rmx_stats_set(stats, RMX_STATS_PAIRS_BULK_USED, used[RMX_PAIR_BULK]);
     rmx_stats_set(stats, RMX_STATS_PAIRS_BARE_USED, used[RMX_PAIR_BARE]);
@@ -280,6 +282,22 @@ static int make_tables(struct rmx_lane *lane)
     return 0;
 }
 
+/* A daemon without a place for spools serves all jobs that need none. */
+static void open_spools(struct rmx_lane *lane)
+{
+    const struct rmx_config *config = lane->config;
+    int error = rmx_spool_dir_init(&lane->spools, &lane->loop, config->spool_dir);
+
+    lane->spools.job_bytes_max = config->spool_bytes;
+    lane->spools.bytes_max = config->spool_total_bytes / lane->lanes_count;
+    if (error < 0 && lane->index == 0) {
+        rmx_log(RMX_LOG_WARN, "no_spool_dir", RMX_LOG_STR("dir", config->spool_dir),
+            RMX_LOG_ERRNO("why", error),
+            RMX_LOG_STR("remedy", "name a directory we may write to with spool_dir; jobs that may "
+                                  "be spooled end INTERNAL until then"));
+    }
+}
+
 static int open_up(struct rmx_lane *lane)
 {
     const char *remedy = "";
@@ -288,6 +306,7 @@ static int open_up(struct rmx_lane *lane)
     if (error < 0) {
         return fail(lane, error, remedy);
     }
+    open_spools(lane);
     lane->check_time_ns = UINT64_MAX;
     lane->pace.coalesce_bytes = (uint32_t)lane->config->write_coalesce_bytes;
     lane->control_op = (struct rmx_op){ .done = order_came, .owner = lane };

@@ -53,6 +53,7 @@ struct rmx_lane {
     struct rmx_loop loop;
     struct rmx_stats stats;
     struct rmx_drain_pace pace;
+    struct rmx_spool_dir spools;
     struct rmx_gate gate;
     struct rmx_crew crew;
     struct rmx_flow *flows; /* jobs_max of them */

@@ -25,6 +25,7 @@
 
 #define RMX_FLOW_RINGS      2u /* a flow has an input and an output ring */
 #define RMX_JOB_DESCRIPTORS 2u /* a job has an input and an output descriptor */
+#define RMX_FLOW_SPOOLS     2u /* a running one may keep its input and its output in a file */
 
 /* Descriptors besides the jobs': see rmx_config_budget(). */
 #define RMX_SESSION_DESCRIPTORS 4u  /* socket, arena, bells of a channel it has not taken yet */

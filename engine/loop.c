@@ -5,6 +5,7 @@
 #include "engine/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/eventfd.h>
 
 #include "ring/base.h"
@@ -96,6 +97,9 @@ static void prepare(struct io_uring_sqe *sqe, struct rmx_op *op)
         } else {
             io_uring_prep_poll_add(sqe, op->fd, op->length);
         }
+        break;
+    case IORING_OP_OPENAT:
+        io_uring_prep_openat(sqe, op->fd, address.in, (int)op->offset, op->length);
         break;
     case IORING_OP_CLOSE:
         io_uring_prep_close(sqe, op->fd);
@@ -191,6 +195,14 @@ void rmx_loop_poll_always(struct rmx_loop *loop, struct rmx_op *op, int fd, uint
 {
     set(op, IORING_OP_POLL_ADD, fd, NULL, events, 0);
     op->multishot = true;
+    start(loop, op);
+}
+
+void rmx_loop_open(
+    struct rmx_loop *loop, struct rmx_op *op, const char *path, int flags, uint32_t mode)
+{
+    set(op, IORING_OP_OPENAT, AT_FDCWD, path, mode, (uint64_t)(uint32_t)flags);
+    op->aside = true;
     start(loop, op);
 }
 

@@ -53,6 +53,10 @@ void rmx_loop_writev(struct rmx_loop *loop, struct rmx_op *op, int fd, const str
 void rmx_loop_poll(struct rmx_loop *loop, struct rmx_op *op, int fd, uint32_t events);
 void rmx_loop_poll_always(struct rmx_loop *loop, struct rmx_op *op, int fd, uint32_t events);
 
+/* Opens a file. path must live until done. */
+void rmx_loop_open(
+    struct rmx_loop *loop, struct rmx_op *op, const char *path, int flags, uint32_t mode);
+
 /* Closes fd, which may wait (SO_LINGER, a network file system's flush). */
 void rmx_loop_close(struct rmx_loop *loop, struct rmx_op *op, int fd);
 

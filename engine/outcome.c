@@ -4,11 +4,15 @@
  */
 #include "engine/outcome.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "engine/client.h"
 #include "engine/clock.h"
+#include "engine/course.h"
 #include "engine/log.h"
+
+#define ERRNO_MAX 4095 /* the kernel's own bound for a -errno */
 
 void rmx_outcome_text(char to[RMX_JOB_TEXT_BYTES], const char *from)
 {
@@ -20,10 +24,26 @@ void rmx_outcome_text(char to[RMX_JOB_TEXT_BYTES], const char *from)
     memset(to + i, 0, RMX_JOB_TEXT_BYTES - i);
 }
 
+enum rmx_status rmx_outcome_of_write(int error)
+{
+    switch (error) {
+    case -ENOSPC:
+    case -EDQUOT:
+    case -EFBIG:
+        return RMX_STATUS_OUTPUT_FULL;
+    case -EPIPE:
+    case -ECONNRESET:
+        return RMX_STATUS_OUTPUT_CLOSED;
+    default:
+        return RMX_STATUS_OUTPUT_IO;
+    }
+}
+
 void rmx_outcome_conclude(struct rmx_flow *flow)
 {
     struct rmx_job_result *result = &flow->result;
     uint64_t now = rmx_clock_ns();
+    bool started = flow->started_ns != 0;
 
     result->job = flow->spec.job;
     if (flow->stop != 0) {
@@ -44,9 +64,10 @@ void rmx_outcome_conclude(struct rmx_flow *flow)
     if (flow->spec.output_port == RMX_JOB_DESCRIPTOR) { /* else the worker's word is all there is */
         result->bytes_out = flow->drain.bytes;
     }
+    rmx_course_sum(flow);
     result->total_ns = now - flow->submitted_ns;
-    result->queued_ns = (flow->told ? flow->started_ns : now) - flow->submitted_ns;
-    result->run_ns = flow->told ? (flow->answered ? flow->answered_ns : now) - flow->started_ns : 0;
+    result->queued_ns = (started ? flow->started_ns : now) - flow->submitted_ns;
+    result->run_ns = started ? (flow->answered ? flow->answered_ns : now) - flow->started_ns : 0;
 }
 
 void rmx_outcome_log(const struct rmx_flow *flow)
@@ -66,6 +87,17 @@ void rmx_outcome_log(const struct rmx_flow *flow)
     }
 }
 
+/* Why the input broke: our own word, or the client's, which only the worker saw. */
+static int input_error(const struct rmx_flow *flow)
+{
+    int said = flow->result.cause;
+
+    if (flow->spec.input_port == RMX_JOB_DESCRIPTOR) {
+        return flow->feed.error;
+    }
+    return said < 0 && said >= -ERRNO_MAX ? said : 0;
+}
+
 void rmx_outcome_take(struct rmx_flow *flow)
 {
     const struct rmx_flow_shm *shm = rmx_berth_flow(flow->berth, flow->pair);
@@ -80,5 +112,5 @@ void rmx_outcome_take(struct rmx_flow *flow)
     if (!rmx_status_known(flow->result.status)) {
         flow->result.status = RMX_STATUS_INTERNAL;
     }
-    flow->result.cause = flow->result.status == RMX_STATUS_INPUT_IO ? flow->feed.error : 0;
+    flow->result.cause = flow->result.status == RMX_STATUS_INPUT_IO ? input_error(flow) : 0;
 }

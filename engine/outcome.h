@@ -11,6 +11,9 @@
 /* Copies words of anybody's into a result's text: printable, NUL-terminated, zero behind. */
 void rmx_outcome_text(char to[RMX_JOB_TEXT_BYTES], const char *from);
 
+/* What a write to a job's output that failed with this -errno makes of the job. */
+enum rmx_status rmx_outcome_of_write(int error);
+
 /* Takes the worker's result over into private memory, once, and believes only what can be. */
 void rmx_outcome_take(struct rmx_flow *flow);
 

@@ -8,6 +8,7 @@
 
 #include "engine/client.h"
 #include "engine/clock.h"
+#include "engine/course.h"
 #include "engine/lane.h"
 #include "engine/outcome.h"
 
@@ -27,15 +28,19 @@ static void show_progress(struct rmx_flow *flow)
     struct rmx_progress_shm *shown = rmx_client_progress(flow);
 
     if (shown != NULL) { /* relaxed: numbers for a person, each true on its own */
-        atomic_store_explicit(&shown->bytes_in, flow->feed.bytes, memory_order_relaxed);
-        atomic_store_explicit(&shown->bytes_out, flow->drain.bytes, memory_order_relaxed);
+        if (flow->feed.file == &flow->input) { /* and no spool, nor a ring of the client's */
+            atomic_store_explicit(&shown->bytes_in, flow->feed.bytes, memory_order_relaxed);
+        }
+        if (flow->drain.file == &flow->output) {
+            atomic_store_explicit(&shown->bytes_out, flow->drain.bytes, memory_order_relaxed);
+        }
     }
 }
 
 static void tell_worker(struct rmx_flow *flow)
 {
     flow->told = true;
-    flow->started_ns = rmx_clock_ns();
+    flow->started_ns = flow->started_ns != 0 ? flow->started_ns : rmx_clock_ns();
     post(flow, RMX_NOTE_RUN);
 }
 
@@ -63,7 +68,7 @@ static void after_feed(struct rmx_flow *flow)
         break_off(flow, "it broke an input ring");
         return;
     }
-    if (flow->state == RMX_FLOW_RUNNING) {
+    if (flow->state == RMX_FLOW_RUNNING && flow->begun) {
         show_progress(flow);
         if (!flow->told && (flow->feed.bytes > 0 || flow->feed.ended)) {
             tell_worker(flow);
@@ -74,19 +79,13 @@ static void after_feed(struct rmx_flow *flow)
     rmx_flow_settle(flow);
 }
 
-static enum rmx_status status_of_write(int error)
+static void stop_for_write(struct rmx_flow *flow)
 {
-    switch (error) {
-    case -ENOSPC:
-    case -EDQUOT:
-    case -EFBIG:
-        return RMX_STATUS_OUTPUT_FULL;
-    case -EPIPE:
-    case -ECONNRESET:
-        return RMX_STATUS_OUTPUT_CLOSED;
-    default:
-        return RMX_STATUS_OUTPUT_IO;
-    }
+    const char *why = "";
+    uint32_t status = rmx_course_status(flow, flow->drain.error, &why);
+    bool of_output = flow->drain.file == &flow->output;
+
+    rmx_flow_stop(flow, status, of_output ? flow->drain.error : 0, why);
 }
 
 static void after_drain(struct rmx_flow *flow)
@@ -97,18 +96,18 @@ static void after_drain(struct rmx_flow *flow)
         return;
     }
     if (flow->drain.error < 0 && flow->stop == 0) {
-        rmx_flow_stop(flow, status_of_write(flow->drain.error), flow->drain.error, "");
+        stop_for_write(flow);
         return;
     }
     if (flow->answered && flow->stop == 0 && !flow->drain.ended && !flow->drain.op.busy &&
-        !flow->drain.more) {
+        !flow->drain.more && !rmx_course_skips(flow)) {
         if (flow->result.status == RMX_STATUS_OK) {
             break_off(flow, "it answered without ending its output");
             return;
         }
         rmx_drain_stop(&flow->drain); /* it gave up: there is no end to wait for */
     }
-    if (flow->state == RMX_FLOW_RUNNING) {
+    if (flow->state == RMX_FLOW_RUNNING && flow->begun) {
         show_progress(flow);
         if (rmx_ring_producer_asked(&flow->drain.ring.ring)) {
             post(flow, RMX_NOTE_OUTPUT);
@@ -130,19 +129,30 @@ static void drain_moved(struct rmx_drain *drain)
 /* --- its beginning -----------------------------------------------------------------------------
  */
 
-static uint32_t input_port(const struct rmx_flow *flow)
+static uint32_t input_port(struct rmx_flow *flow)
 {
-    if (flow->spec.input_port == RMX_JOB_DESCRIPTOR) {
-        return flow->input.kind != RMX_FILE_STREAM ? RMX_PORT_SEEKABLE_IN : 0;
+    const struct rmx_file *file = rmx_course_input(flow);
+
+    if (file != NULL) {
+        return file->kind != RMX_FILE_STREAM ? RMX_PORT_SEEKABLE_IN : 0;
+    }
+    if (flow->spec.input_port != RMX_JOB_RING) {
+        return 0;
     }
     return RMX_PORT_CHANNEL_IN |
            (flow->spec.flags & RMX_JOB_SEEKABLE_INPUT ? RMX_PORT_SEEKABLE_IN : 0u);
 }
 
-static uint32_t output_port(const struct rmx_flow *flow)
+static uint32_t output_port(struct rmx_flow *flow)
 {
-    if (flow->spec.output_port == RMX_JOB_DESCRIPTOR) {
-        return flow->output.kind != RMX_FILE_STREAM ? RMX_PORT_SEEKABLE_OUT : 0;
+    const struct rmx_file *file = rmx_course_output(flow);
+
+    if (file != NULL) {
+        return (file->kind != RMX_FILE_STREAM ? RMX_PORT_SEEKABLE_OUT : 0u) |
+               (file->spool && flow->stage == RMX_STAGE_JOB ? RMX_PORT_SPOOLED_OUT : 0u);
+    }
+    if (flow->spec.output_port != RMX_JOB_RING) {
+        return 0;
     }
     return RMX_PORT_CHANNEL_OUT |
            (flow->spec.flags & RMX_JOB_POSITIONAL ? RMX_PORT_SEEKABLE_OUT : 0u);
@@ -150,28 +160,33 @@ static uint32_t output_port(const struct rmx_flow *flow)
 
 static void lay_out(struct rmx_flow *flow)
 {
-    bool ring = flow->spec.input_port == RMX_JOB_RING;
+    const struct rmx_file *input = rmx_course_input(flow);
     const struct rmx_berth_run run = {
-        .input_bytes = ring ? flow->spec.input_bytes : flow->input.size,
+        .input_bytes = input != NULL ? input->size : flow->spec.input_bytes,
         .port = input_port(flow) | output_port(flow),
+        .stage = flow->stage,
         .channel = flow->share != NULL ? flow->share->place : 0,
     };
 
     rmx_berth_lay_out(flow->berth, flow->pair, &flow->spec, &run);
+    flow->begun = true;
 }
 
-static void start_drain(struct rmx_flow *flow)
+static void start_drain(
+    struct rmx_flow *flow, int (*may_grow)(struct rmx_drain *drain, uint64_t end))
 {
     struct rmx_lane *lane = flow->lane;
+    const struct rmx_file *file = rmx_course_output(flow);
     struct rmx_chunk_ring ring;
 
-    if (flow->output.fd < 0) { /* nothing to wait for here */
+    if (file == NULL) { /* nothing to wait for here */
         flow->drain = (struct rmx_drain){ .stopped = true, .ended = true };
         return;
     }
     rmx_berth_attach(flow->berth, flow->pair->output_at, flow->pair, &ring);
-    rmx_drain_init(&flow->drain, &lane->loop, &lane->stats, &lane->pace, &flow->output, &ring);
+    rmx_drain_init(&flow->drain, &lane->loop, &lane->stats, &lane->pace, file, &ring);
     flow->drain.moved = drain_moved;
+    flow->drain.may_grow = may_grow;
     flow->drain.owner = flow;
     rmx_drain_pump(&flow->drain); /* asks for a wake */
 }
@@ -179,26 +194,29 @@ static void start_drain(struct rmx_flow *flow)
 static void start_feed(struct rmx_flow *flow)
 {
     struct rmx_lane *lane = flow->lane;
+    const struct rmx_file *file = rmx_course_input(flow);
     struct rmx_chunk_ring ring;
 
-    if (flow->input.fd < 0) { /* the worker finds its bytes itself, if it needs any */
+    if (file == NULL) { /* the worker finds its bytes itself, if it needs any */
         flow->feed = (struct rmx_feed){ .stopped = true };
         tell_worker(flow);
         return;
     }
-    rmx_berth_attach(flow->berth, flow->pair->input_at, flow->pair, &ring);
-    rmx_feed_init(
-        &flow->feed, &lane->loop, &lane->stats, &flow->input, &ring, lane->config->read_depth);
-    flow->feed.moved = feed_moved;
-    flow->feed.owner = flow;
-    rmx_feed_pump(&flow->feed);
+    if (flow->feed.file != file || flow->feed.stopped) { /* else it goes on where it is */
+        rmx_berth_attach(flow->berth, flow->pair->input_at, flow->pair, &ring);
+        rmx_feed_init(
+            &flow->feed, &lane->loop, &lane->stats, file, &ring, lane->config->read_depth);
+        flow->feed.moved = feed_moved;
+        flow->feed.owner = flow;
+        rmx_feed_pump(&flow->feed);
+    }
     after_feed(flow);
 }
 
-void rmx_pass_start(struct rmx_flow *flow)
+void rmx_pass_start(struct rmx_flow *flow, int (*may_grow)(struct rmx_drain *drain, uint64_t end))
 {
     lay_out(flow);
-    start_drain(flow);
+    start_drain(flow, may_grow);
     start_feed(flow);
 }
 
@@ -288,10 +306,14 @@ bool rmx_pass_is_through(const struct rmx_flow *flow)
 
 bool rmx_pass_is_over(struct rmx_flow *flow)
 {
-    rmx_feed_stop(&flow->feed);
-    if (flow->stop != 0 || flow->lost || flow->drain.ended) {
+    bool skips = rmx_course_skips(flow);
+
+    if (!skips) {
+        rmx_feed_stop(&flow->feed);
+    }
+    if (flow->stop != 0 || flow->lost || flow->drain.ended || skips) {
         rmx_drain_stop(&flow->drain);
     }
-    return rmx_pass_is_through(flow) && flow->drain.stopped && rmx_feed_idle(&flow->feed) &&
-           rmx_drain_idle(&flow->drain);
+    return rmx_pass_is_through(flow) && flow->drain.stopped &&
+           (skips || rmx_feed_idle(&flow->feed)) && rmx_drain_idle(&flow->drain);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A job's run on its worker: what the worker is told, the feed and the drain that move bytes
- * between the job's descriptors and its ring pair meanwhile, and the worker's notes about it. A
+ * One run of a worker over a job: what the worker is told, the feed and the drain that move bytes
+ * between descriptors and the job's ring pair meanwhile, and the worker's notes about it. A
  * side that is a ring in the client's channel has no feed, or no drain: those bytes never pass
  * here. Works on a struct rmx_flow, whose life is engine/flow.c's. Runs on the lane's thread.
  */
@@ -13,8 +13,9 @@
 
 #include "engine/flow.h"
 
-/* Lays the job out in its pair and lets the bytes move. */
-void rmx_pass_start(struct rmx_flow *flow);
+/* Lays the job's present pass out in its pair and lets the bytes move. may_grow: see struct
+ * rmx_drain. */
+void rmx_pass_start(struct rmx_flow *flow, int (*may_grow)(struct rmx_drain *drain, uint64_t end));
 
 /* The worker posted a note about it. */
 void rmx_pass_note(struct rmx_flow *flow, uint32_t kind);
@@ -28,7 +29,8 @@ void rmx_pass_cancel(struct rmx_flow *flow);
 /* Is the worker through with the pair? Until then its fiber may still touch it. */
 bool rmx_pass_is_through(const struct rmx_flow *flow);
 
-/* The job is DRAINING: starts what ends its run. True: nobody touches pair and files any more. */
+/* The job is DRAINING: starts what ends its run. True: nobody touches pair and files any more, but
+ * for a feed that goes on in the next. */
 bool rmx_pass_is_over(struct rmx_flow *flow);
 
 #endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The course of a job. See course.h.
+ */
+#include "engine/course.h"
+
+#include <errno.h>
+
+#include "engine/lane.h"
+#include "engine/log.h"
+#include "engine/outcome.h"
+#include "engine/pass.h"
+#include "ipc/format.h"
+
+/* --- what it will need ------------------------------------------------------------------------ */
+
+static bool input_goes_back(const struct rmx_flow *flow)
+{
+    return flow->spec.input_port == RMX_JOB_RING ? flow->spec.flags & RMX_JOB_SEEKABLE_INPUT
+                                                 : flow->input.kind != RMX_FILE_STREAM;
+}
+
+static bool output_goes_back(const struct rmx_flow *flow)
+{
+    return flow->spec.output_port == RMX_JOB_RING ? flow->spec.flags & RMX_JOB_POSITIONAL
+                                                  : flow->output.kind != RMX_FILE_STREAM;
+}
+
+static bool is_delivered(const struct rmx_flow *flow)
+{
+    const struct rmx_format *format = rmx_format_find(flow->spec.format);
+
+    return format != NULL && format->patch == RMX_PATCH_ALWAYS &&
+           (flow->spec.flags & RMX_JOB_PARTS) == 0 &&
+           (!output_goes_back(flow) || rmx_job_wants_faststart(&flow->spec));
+}
+
+static void spool_opened(struct rmx_spool *spool, int error);
+static void spool_closed(struct rmx_spool *spool);
+
+uint32_t rmx_course_plan(struct rmx_flow *flow, const char **why)
+{
+    bool spools = (flow->spec.flags & RMX_JOB_SPOOL) != 0 && flow->spec.inputs > 0;
+
+    flow->stage = spools && !input_goes_back(flow) ? RMX_STAGE_SPOOL : RMX_STAGE_JOB;
+    flow->delivered = spools && is_delivered(flow);
+    if (rmx_course_has_spools(flow) && flow->lane->spools.path == NULL) {
+        *why = "the daemon has no directory for spools: see its setting spool_dir";
+        return RMX_STATUS_INTERNAL;
+    }
+    for (uint32_t i = 0; i < RMX_FLOW_SPOOLS; i++) {
+        flow->spools[i] = (struct rmx_spool){
+            .file = RMX_FILE_INIT,
+            .owner = flow,
+            .opened = spool_opened,
+            .closed = spool_closed,
+        };
+    }
+    return 0;
+}
+
+bool rmx_course_has_spools(const struct rmx_flow *flow)
+{
+    return flow->stage == RMX_STAGE_SPOOL || flow->delivered;
+}
+
+/* --- the present pass ------------------------------------------------------------------------- */
+
+/* The spool the present pass writes; NULL: it writes the output. */
+static struct rmx_spool *spool_of(struct rmx_flow *flow)
+{
+    if (flow->stage == RMX_STAGE_SPOOL) {
+        return &flow->spools[0];
+    }
+    return flow->stage == RMX_STAGE_JOB && flow->delivered ? &flow->spools[1] : NULL;
+}
+
+static struct rmx_file *of_job(struct rmx_file *file)
+{
+    return file->fd >= 0 ? file : NULL;
+}
+
+struct rmx_file *rmx_course_input(struct rmx_flow *flow)
+{
+    if (flow->stage == RMX_STAGE_DELIVER) {
+        return &flow->spools[1].file;
+    }
+    return flow->stage == RMX_STAGE_JOB && flow->spooled ? &flow->spools[0].file
+                                                         : of_job(&flow->input);
+}
+
+struct rmx_file *rmx_course_output(struct rmx_flow *flow)
+{
+    struct rmx_spool *spool = spool_of(flow);
+
+    return spool != NULL ? &spool->file : of_job(&flow->output);
+}
+
+/* What the drain asks before a write. */
+static int may_grow(struct rmx_drain *drain, uint64_t end)
+{
+    struct rmx_flow *flow = drain->owner;
+    struct rmx_spool *spool = spool_of(flow);
+    uint64_t others = flow->spools[0].bytes + flow->spools[1].bytes - spool->bytes;
+
+    return rmx_spool_grow(spool, end, others);
+}
+
+static void start_pass(struct rmx_flow *flow)
+{
+    rmx_pass_start(flow, spool_of(flow) != NULL ? may_grow : NULL);
+}
+
+static void spool_opened(struct rmx_spool *spool, int error)
+{
+    struct rmx_flow *flow = spool->owner;
+    const char *why = "";
+    uint32_t status;
+
+    if (flow->state != RMX_FLOW_RUNNING) { /* it is to end, and waited for us */
+        rmx_flow_settle(flow);
+    } else if (error == 0) {
+        start_pass(flow);
+    } else {
+        rmx_log(RMX_LOG_WARN, "spool_not_opened", RMX_LOG_STR("dir", flow->lane->spools.path),
+            RMX_LOG_ERRNO("why", error));
+        status = rmx_course_status(flow, error, &why);
+        rmx_flow_stop(flow, status, 0, why);
+    }
+}
+
+void rmx_course_begin(struct rmx_flow *flow)
+{
+    struct rmx_spool *spool = spool_of(flow);
+
+    if (spool != NULL) {
+        rmx_spool_open(spool, &flow->lane->spools);
+    } else {
+        start_pass(flow);
+    }
+}
+
+uint32_t rmx_course_status(struct rmx_flow *flow, int error, const char **why)
+{
+    if (spool_of(flow) == NULL) {
+        return rmx_outcome_of_write(error);
+    }
+    switch (error) {
+    case -E2BIG:
+        *why = "its spools would be larger than the daemon's setting spool_bytes allows";
+        return RMX_STATUS_OVER_LIMIT;
+    case -EOVERFLOW:
+        *why = "all spools together would be larger than the daemon's setting spool_total_bytes "
+               "allows";
+        return RMX_STATUS_OVER_LIMIT;
+    case -ENOSPC:
+    case -EDQUOT:
+    case -EFBIG:
+        *why = "the file system of the daemon's spool_dir is full";
+        return RMX_STATUS_OVER_LIMIT;
+    default:
+        *why = "a file in the daemon's spool_dir cannot be made or written";
+        return RMX_STATUS_INTERNAL;
+    }
+}
+
+/* --- from pass to pass ------------------------------------------------------------------------ */
+
+bool rmx_course_skips(const struct rmx_flow *flow)
+{
+    return flow->stage == RMX_STAGE_SPOOL && flow->answered && flow->stop == 0 && !flow->lost &&
+           flow->result.status == RMX_STATUS_OK && flow->result.bytes_in == 0;
+}
+
+bool rmx_course_goes_on(const struct rmx_flow *flow)
+{
+    bool more = flow->stage == RMX_STAGE_SPOOL || (flow->stage == RMX_STAGE_JOB && flow->delivered);
+
+    return more && flow->answered && flow->stop == 0 && !flow->lost &&
+           flow->result.status == RMX_STATUS_OK;
+}
+
+void rmx_course_move_on(struct rmx_flow *flow)
+{
+    rmx_assert(rmx_course_goes_on(flow));
+    if (flow->stage == RMX_STAGE_SPOOL) {
+        flow->spooled = !rmx_course_skips(flow);
+        flow->sum.bytes_in = flow->result.bytes_in;
+        rmx_spool_rewind(&flow->spools[0]);
+    } else {
+        flow->result.bytes_in = flow->spooled ? flow->sum.bytes_in : flow->result.bytes_in;
+        flow->sum = flow->result;
+        rmx_spool_rewind(&flow->spools[1]);
+    }
+    if (flow->stage == RMX_STAGE_JOB ? flow->spooled : !flow->spooled) {
+        rmx_spool_close(&flow->spools[0]); /* nobody reads it any more */
+    }
+    flow->stage = flow->stage == RMX_STAGE_SPOOL ? RMX_STAGE_JOB : RMX_STAGE_DELIVER;
+    flow->begun = false;
+    flow->told = false;
+    flow->answered = false;
+    rmx_course_begin(flow);
+}
+
+void rmx_course_sum(struct rmx_flow *flow)
+{
+    struct rmx_job_result *result = &flow->result;
+
+    if (flow->stage == RMX_STAGE_DELIVER) {
+        result->packets_in = flow->sum.packets_in;
+        result->packets_out = flow->sum.packets_out;
+        result->bytes_expected = flow->sum.bytes_expected;
+    }
+    if (result->status == RMX_STATUS_INPUT_IO && rmx_course_input(flow) != of_job(&flow->input)) {
+        result->status = RMX_STATUS_INTERNAL; /* not of the job's input */
+        result->cause = 0;
+        rmx_outcome_text(result->text, "a file in the daemon's spool_dir cannot be read");
+    }
+    if (flow->stage == RMX_STAGE_DELIVER || flow->spooled) {
+        result->bytes_in = flow->sum.bytes_in;
+    }
+    if (spool_of(flow) != NULL) {
+        result->bytes_out = 0; /* nothing came as far as the output */
+    }
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static void spool_closed(struct rmx_spool *spool)
+{
+    rmx_flow_settle(spool->owner);
+}
+
+bool rmx_course_is_closed(struct rmx_flow *flow)
+{
+    bool gone = true;
+
+    for (uint32_t i = 0; i < RMX_FLOW_SPOOLS; i++) {
+        struct rmx_spool *spool = &flow->spools[i];
+
+        if (spool->file.fd >= 0 && !rmx_spool_is_gone(spool)) {
+            rmx_spool_close(spool);
+        }
+        gone = gone && rmx_spool_is_gone(spool);
+    }
+    return gone;
+}
