@@ -22,6 +22,8 @@ def make_media(folder):
     recipes = {
         "av.mp4": video + audio + ["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"],
         "av.ts": video + audio + ["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"],
+        "live.ts": video + audio + ["-c:v", "libx264", "-preset", "ultrafast", "-g", "10",
+                                    "-c:a", "aac"],
         "vp.webm": video + audio + ["-c:v", "libvpx", "-c:a", "libvorbis"],
         "a.mp3": audio + ["-c:a", "libmp3lame"],
         "a.flac": audio + ["-c:a", "flac"],
