@@ -192,6 +192,7 @@ void rmx_course_move_on(struct rmx_flow *flow)
         flow->sum = flow->result;
         rmx_spool_rewind(&flow->spools[1]);
     }
+    flow->result = (struct rmx_job_result){ .job = flow->spec.job };
     if (flow->stage == RMX_STAGE_JOB ? flow->spooled : !flow->spooled) {
         rmx_spool_close(&flow->spools[0]); /* nobody reads it any more */
     }
