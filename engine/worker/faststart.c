@@ -37,29 +37,16 @@ struct range {
     uint64_t shift;
 };
 
-static int shift_short(unsigned char *position, const struct range *range)
+/* Returns 0, or -EOVERFLOW: the position would be beyond `most`. */
+static int shift_position(uint64_t *position, uint64_t most, const struct range *range)
 {
-    uint64_t value = AV_RB32(position);
-
-    if (value >= range->from && value < range->to) {
-        if (range->shift > UINT32_MAX - value) {
-            return -EOVERFLOW;
-        }
-        AV_WB32(position, (uint32_t)(value + range->shift));
+    if (*position < range->from || *position >= range->to) {
+        return 0;
     }
-    return 0;
-}
-
-static int shift_long(unsigned char *position, const struct range *range)
-{
-    uint64_t value = AV_RB64(position);
-
-    if (value >= range->from && value < range->to) {
-        if (range->shift > UINT64_MAX - value) {
-            return -EOVERFLOW;
-        }
-        AV_WB64(position, value + range->shift);
+    if (range->shift > most - *position) {
+        return -EOVERFLOW;
     }
+    *position += range->shift;
     return 0;
 }
 
@@ -80,9 +67,15 @@ static int shift_table(unsigned char *moov, const struct rmx_box *box, const str
         return -EBADMSG;
     }
     for (uint64_t i = 0; i < count && error == 0; i++) {
-        unsigned char *position = table + 8 + i * position_bytes;
+        unsigned char *at = table + 8 + i * position_bytes;
+        uint64_t position = position_bytes == 8 ? AV_RB64(at) : AV_RB32(at);
 
-        error = position_bytes == 8 ? shift_long(position, range) : shift_short(position, range);
+        error = shift_position(&position, position_bytes == 8 ? UINT64_MAX : UINT32_MAX, range);
+        if (position_bytes == 8) {
+            AV_WB64(at, position);
+        } else {
+            AV_WB32(at, (uint32_t)position);
+        }
     }
     return error;
 }
