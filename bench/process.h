@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What /proc says of a process: whose worker it is, the core it is bound to, the time and memory it
+ * took. And ffmpeg run to its end. For benchmarks: a failure ends the program with a line on
+ * stderr.
+ */
+#ifndef RMX_BENCH_PROCESS_H
+#define RMX_BENCH_PROCESS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Ends the program with "what: why". */
+_Noreturn void rmx_process_die(const char *what, const char *why);
+
+/* The worker of a daemon with one worker, the spare aside: it alone is bound to one core, and has
+ * run before. */
+pid_t rmx_process_worker(pid_t daemon);
+
+/* The only core a process may run on; -1 if there are several. */
+int rmx_process_core(pid_t pid);
+
+/* Binds a process, 0 = the calling thread, to a core. */
+void rmx_process_bind(pid_t pid, int core);
+
+/* CPU time all of its threads have used. */
+uint64_t rmx_process_cpu_ns(pid_t pid);
+
+/* Anonymous memory it has now. */
+uint64_t rmx_process_anon_bytes(pid_t pid);
+
+/* Runs ffmpeg with these arguments (NULL-ended, at most 40); it must succeed. */
+void rmx_process_ffmpeg(const char *const *arguments);
+
+/* A whole file; free() it. */
+unsigned char *rmx_process_slurp(const char *path, size_t *bytes);
+
+#endif
