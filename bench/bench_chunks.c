@@ -404,7 +404,7 @@ int main(int argc, char **argv)
     bench.slow_bytes_per_ms = (uint64_t)value[4] * 1000;
     pin(0);
     memset(source, 1, sizeof(source));
-    for (size_t i = 0; i < LOADS * KINDS * SIZES; i++) {
+    for (size_t i = 0; i < (size_t)LOADS * KINDS * SIZES; i++) {
         (&cells[0][0][0])[i].mb_s = (struct rmx_samples){ .name = "throughput", .unit = "MB/s" };
     }
     make_bench(&bench);
