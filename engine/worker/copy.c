@@ -6,14 +6,12 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include <libavutil/error.h>
 
 #include "engine/worker/faststart.h"
 #include "engine/worker/index.h"
 #include "engine/worker/remux.h"
-#include "ipc/format.h"
 
 /* Copies from where the source is up to `end`, or to the end of the stream. Returns 0 or an AVERROR
  * of one of the two. */
@@ -53,14 +51,6 @@ void rmx_copy_spool(struct rmx_source *source, struct rmx_sink *sink, struct rmx
 }
 
 /* --- delivery -------------------------------------------------------------------------------- */
-
-static bool has_index(const struct rmx_job_spec *spec)
-{
-    const struct rmx_format *format = rmx_format_find(spec->format);
-
-    return format != NULL && format->patch == RMX_PATCH_ALWAYS &&
-           (strcmp(format->muxer, "mp4") == 0 || strcmp(format->muxer, "mov") == 0);
-}
 
 static void say(struct rmx_job_result *result, enum rmx_status status, const char *sentence)
 {
@@ -120,7 +110,7 @@ void rmx_copy_deliver(const struct rmx_job_spec *spec, struct rmx_source *source
     struct rmx_faststart plan = { 0 };
     int error = 1;
 
-    if (rmx_job_wants_faststart(spec) && has_index(spec)) {
+    if (rmx_job_wants_faststart(spec)) {
         if (source->context->seek == NULL || source->size > INT64_MAX) { /* a spool is neither */
             (void)rmx_avio_end(source->avio, RMX_STATUS_PEER_CORRUPT, 0);
             return;
