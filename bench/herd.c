@@ -211,14 +211,15 @@ static void take_turn(struct rmx_herd *herd, struct rmx_herd_job *job, uint64_t 
 
 bool rmx_herd_run(struct rmx_herd *herd, uint64_t ns)
 {
+    size_t jobs = herd->jobs;
     uint64_t gap;
     uint64_t due = rmx_samples_now_ns();
     uint64_t end = due + ns;
 
-    rmx_assert(herd->jobs > 0);
-    gap = herd->frame_ns / herd->jobs;
+    rmx_assert(jobs > 0);
+    gap = herd->frame_ns / jobs;
     for (; due < end; due += gap) {
-        struct rmx_herd_job *job = &herd->job[herd->turns++ % herd->jobs];
+        struct rmx_herd_job *job = &herd->job[herd->turns++ % jobs];
 
         if (job->write + 1 >= herd->plan->writes) {
             return false;
