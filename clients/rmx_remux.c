@@ -270,26 +270,32 @@ static void list_formats(char *list, size_t bytes)
     size_t used = 0;
 
     for (size_t i = 0; (format = rmx_format_at(i)) != NULL && used < bytes; i++) {
-        used += (size_t)snprintf(list + used, bytes - used, " %s", format->name);
+        if (*format->index == '\0') {
+            used += (size_t)snprintf(list + used, bytes - used, " %s", format->name);
+        }
     }
 }
 
 static int choose_format(struct request *request)
 {
     const char *output = request->names.output;
+    const char *name = request->job.format;
+    const struct rmx_format *format =
+        name != NULL ? rmx_format_find(name) : rmx_format_guess(output);
     char list[512] = "";
 
-    if (request->job.format == NULL) {
-        const struct rmx_format *guess = rmx_format_guess(output);
-
-        request->job.format = guess != NULL ? guess->name : NULL;
+    if (format != NULL && *format->index != '\0') {
+        rmx_say("remux: %s is several files, and rmx writes one: see RMX_PARTS in ringmux.h",
+            format->name);
+        return rmx_end_exit(RMX_UNSUPPORTED);
     }
-    if (request->job.format != NULL && rmx_format_find(request->job.format) != NULL) {
+    if (format != NULL) {
+        request->job.format = format->name;
         return 0;
     }
     list_formats(list, sizeof(list));
-    if (request->job.format != NULL) {
-        rmx_say("remux: no format '%s': give one of%s", request->job.format, list);
+    if (name != NULL) {
+        rmx_say("remux: no format '%s': give one of%s", name, list);
     } else {
         rmx_say("remux: %s does not tell the container: give --format, one of%s",
             rmx_report_name(output, "standard output"), list);

@@ -106,6 +106,12 @@ class Streams(Case):
                 self.assertEqual((piped.returncode, piped.stderr), (0, b""))
                 self.assertEqual(piped.stdout, whole)
 
+    def test_spool_puts_the_index_in_front(self):
+        options = ["--spool", "--format", "mp4", "--opt", "movflags=+faststart"]
+        piped = self.piped(*options, source=clip("av.mp4"))
+        self.assertEqual((piped.returncode, piped.stderr), (0, b""))
+        self.assertLess(piped.stdout.index(b"moov"), piped.stdout.index(b"mdat"))
+
     def test_spool_where_none_is_needed(self):
         whole = self.remuxed("--spool", "--format", "mpegts", source=clip("av.ts"), out="out")
         piped = self.piped("--spool", "--format", "mpegts", source=clip("av.ts"))
@@ -334,6 +340,13 @@ class Usage(Case):
                 result = self.rmx("remux", *args)
                 self.assertEqual(result.returncode, 2)
                 self.assert_one_line(result, words)
+
+    def test_several_files_are_not_one(self):
+        for target in "hls", "hls-fmp4", "dash":
+            result = self.rmx("remux", "--format", target, clip("av.mp4"), "out")
+            self.assertEqual(result.returncode, 4)
+            self.assert_one_line(result, target, "RMX_PARTS")
+            self.assert_only()
 
 
 del Streams  # not a test by itself
