@@ -20,7 +20,7 @@
 
 /* So many rings more that woke no job than rings that did, and the bell is muted. An honest client
  * rings after it posted, when we said we sleep: now and then we find the note before the ring. */
-#define FALSE_ALARMS_MAX 32u
+#define FALSE_ALARMS_MAX 16u
 #define MUTED_NS         UINT64_C(10000000)
 #define NS_PER_MS        1000000u
 
