@@ -402,12 +402,13 @@ static ptrdiff_t read_piece(
     return err < 0 ? err : (ptrdiff_t)bytes;
 }
 
-/* Is there another piece already? What there is, is enough for rmx_read(). */
+/* Are there more bytes already? What there is, is enough for rmx_read(); an end is for the next
+ * call to say. */
 static bool has_more(struct rmx_client *client, uint64_t id)
 {
-    struct rmx_outlet *out = &rmx_handle_stream(client, id)->out;
+    struct rmx_piece piece;
 
-    return out->holding || (!out->ended && rmx_ring_peek_one(&out->ring.ring) == 1);
+    return rmx_stream_peek(&rmx_handle_stream(client, id)->out, &piece) == 1 && piece.size > 0;
 }
 
 ptrdiff_t rmx_read(struct rmx_client *client, uint64_t id, void *to, size_t bytes, int timeout_ms)

@@ -121,6 +121,15 @@ static void take_jobs(struct fake_worker *worker)
     worker->count += head.count;
 }
 
+static void answer_ping(struct fake_daemon *daemon)
+{
+    struct rmx_msg_ping ping;
+
+    memcpy(&ping, daemon->message, sizeof(ping));
+    ping.head.type = RMX_MSG_PONG;
+    fake_daemon_say(daemon, &ping, sizeof(ping));
+}
+
 static void serve(struct fake_daemon *daemon)
 {
     struct fake_worker *worker = daemon->user;
@@ -137,6 +146,9 @@ static void serve(struct fake_daemon *daemon)
             break;
         case RMX_MSG_CANCEL:
             atomic_fetch_add(&worker->cancels, 1);
+            break;
+        case RMX_MSG_PING:
+            answer_ping(daemon);
             break;
         default:
             rmx_assert(type == RMX_MSG_GOODBYE);

@@ -242,10 +242,11 @@ Test(stream, read_copies_across_pieces)
     cr_assert_eq(piece.size, 4);
     cr_assert_arr_eq(piece.bytes, "efgh", 4);
     cr_assert_eq(rmx_read(client, id, to, sizeof(to), -1), 4, "what there is, is enough");
+    fake_worker_put(job, "i", 1, 0);
     fake_worker_put(job, NULL, 0, RMX_CHUNK_END);
-    cr_assert_eq(rmx_read(client, id, to, sizeof(to), 1000), 0);
-    cr_assert_eq(rmx_read(client, id, to, sizeof(to), 1000), 0);
     end_with(RMX_OK);
+    cr_assert_eq(rmx_read(client, id, to, sizeof(to), 1000), 1);
+    cr_assert_eq(rmx_read(client, id, to, sizeof(to), 1000), 0, "the end is told by itself");
     close_all();
 }
 
