@@ -142,13 +142,13 @@ static enum rmx_status open_context(AVFormatContext **context, const AVInputForm
     return RMX_STATUS_OK;
 }
 
-static int look(AVFormatContext *context, struct rmx_ahead *ahead, struct rmx_live *live,
+static int look(AVFormatContext *context, struct rmx_ahead *ahead, struct rmx_split *split,
     const struct rmx_job_spec *spec)
 {
     const struct rmx_format *format = rmx_format_find(spec->format);
 
     if (spec->flags & RMX_JOB_LIVE) {
-        return rmx_live_find_streams(live, context, ahead, spec->interleave_us);
+        return rmx_live_find_streams(context, ahead, split, spec->interleave_us);
     }
     return spec->kind == RMX_JOB_REMUX && format
                ? rmx_shortcut_find_streams(context, ahead, format->muxer)
@@ -157,10 +157,10 @@ static int look(AVFormatContext *context, struct rmx_ahead *ahead, struct rmx_li
 
 /* As ffmpeg, goes on when only some streams stay unknown. */
 static enum rmx_status find_streams(AVFormatContext *context, struct rmx_ahead *ahead,
-    struct rmx_live *live, const struct rmx_job_spec *spec, AVIOContext *input,
+    struct rmx_split *split, const struct rmx_job_spec *spec, AVIOContext *input,
     struct rmx_words *words)
 {
-    int err = look(context, ahead, live, spec);
+    int err = look(context, ahead, split, spec);
 
     if (input->error == AVERROR_EXIT || err == AVERROR(ENOMEM) ||
         (err < 0 && context->nb_streams == 0)) {
@@ -174,9 +174,10 @@ static enum rmx_status find_streams(AVFormatContext *context, struct rmx_ahead *
 }
 
 enum rmx_status rmx_demux_open(AVFormatContext **demuxer, struct rmx_ahead *ahead,
-    struct rmx_live *live, const struct rmx_job_spec *spec, AVIOContext *input,
-    struct rmx_words *words)
+    struct rmx_split *split, const struct rmx_job_spec *spec, struct rmx_tap *tap,
+    AVIOContext *input, struct rmx_words *words)
 {
+    bool live = spec->flags & RMX_JOB_LIVE;
     const AVInputFormat *format;
     int score;
     enum rmx_status status = recognise(&format, &score, spec, input, words);
@@ -186,14 +187,22 @@ enum rmx_status rmx_demux_open(AVFormatContext **demuxer, struct rmx_ahead *ahea
     }
     AVFormatContext *context = new_context(input, spec->flags & RMX_JOB_BITEXACT, words);
 
-    if (!context || ((spec->flags & RMX_JOB_LIVE) && rmx_live_prepare(live, context, format) < 0)) {
-        avformat_free_context(context);
+    if (!context) {
         return RMX_STATUS_OVER_LIMIT;
     }
+    if (live) {
+        rmx_live_prepare(context);
+    }
+    if (live && tap && strcmp(format->name, "mpegts") == 0) {
+        rmx_tap_watch(tap);
+    }
     status = open_context(&context, format, input, words);
+    if (tap) { /* headers are read with little steps back */
+        rmx_tap_forget(tap);
+    }
     if (status == RMX_STATUS_OK) {
         context->probe_score = score;
-        status = find_streams(context, ahead, live, spec, input, words);
+        status = find_streams(context, ahead, split, spec, input, words);
     }
     if (status != RMX_STATUS_OK) {
         avformat_close_input(&context);

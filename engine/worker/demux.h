@@ -9,7 +9,8 @@
 #include <libavformat/avformat.h>
 
 #include "engine/worker/ahead.h"
-#include "engine/worker/live.h"
+#include "engine/worker/split.h"
+#include "engine/worker/tap.h"
 #include "engine/worker/words.h"
 #include "ipc/job.h"
 #include "ipc/status.h"
@@ -20,9 +21,9 @@
  * alone. Else BAD_MEDIA, BAD_OPTION (no such input format), UNSUPPORTED (a format that is not for
  * byte streams), OVER_LIMIT, NEEDS_SEEKABLE_INPUT, CANCELLED or INPUT_IO, with the reason in
  * words. Packets that had to be read to know the streams are put ahead: they come first. A live job
- * reads them, and all others, through live, which outlasts the demuxer. */
+ * reads them, and all others, through split. tap is what input reads, or NULL where input seeks. */
 enum rmx_status rmx_demux_open(AVFormatContext **demuxer, struct rmx_ahead *ahead,
-    struct rmx_live *live, const struct rmx_job_spec *spec, AVIOContext *input,
-    struct rmx_words *words);
+    struct rmx_split *split, const struct rmx_job_spec *spec, struct rmx_tap *tap,
+    AVIOContext *input, struct rmx_words *words);
 
 #endif

@@ -174,33 +174,19 @@ static bool order_pictures(AVFormatContext *demuxer, struct rmx_split *split)
 
 /* --- together -------------------------------------------------------------------------------- */
 
-/* The demuxer keeps so much, to go back to the start when it has found the streams. Twice a second
- * is how often a stream must say what it is made of, and twenty megabits are a lot. */
+/* MPEG-TS's demuxer keeps so much, to go back to the start when it has found the streams. Twice a
+ * second is how often a stream must say what it is made of, and twenty megabits are a lot. */
 #define KEPT_BYTES 262144
 
-int rmx_live_prepare(struct rmx_live *live, AVFormatContext *demuxer, const AVInputFormat *format)
+void rmx_live_prepare(AVFormatContext *demuxer)
 {
-    if (!av_match_name("mpegts", format->name)) {
-        return 0;
-    }
-    if (rmx_tap_init(&live->tap, demuxer->pb) < 0) {
-        return AVERROR(ENOMEM);
-    }
-    demuxer->pb = live->tap.context;
     demuxer->probesize = KEPT_BYTES;
-    return 0;
-}
-
-void rmx_live_fini(struct rmx_live *live)
-{
-    rmx_split_fini(&live->split);
-    rmx_tap_fini(&live->tap);
+    demuxer->max_probe_packets = 1; /* MPEG-TS doubts its own word for AAC, for three frames */
 }
 
 int rmx_live_find_streams(
-    struct rmx_live *live, AVFormatContext *demuxer, struct rmx_ahead *ahead, uint32_t silent_us)
+    AVFormatContext *demuxer, struct rmx_ahead *ahead, struct rmx_split *split, uint32_t silent_us)
 {
-    struct rmx_split *split = &live->split;
     struct look look = {
         .demuxer = demuxer,
         .silent_us = FFMAX(silent_us, RMX_LIVE_SILENT_US),

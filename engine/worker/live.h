@@ -17,7 +17,6 @@
 #include "engine/worker/ahead.h"
 #include "engine/worker/split.h"
 #include "engine/worker/streams.h"
-#include "engine/worker/tap.h"
 #include "engine/worker/words.h"
 
 /* No packet for so long, while others have some: silent. By the clock, since a fragment of an MP4
@@ -28,23 +27,14 @@
 /* Packets for so long, by clock or media, but none that says what they are. */
 #define RMX_LIVE_PATIENCE_US 15000000
 
-/* What stands between a live input and who reads its packets. */
-struct rmx_live {
-    struct rmx_tap tap;     /* MPEG-TS */
-    struct rmx_split split; /* all */
-};
-
-/* Between the making of the demuxer's context and its opening: sets what it reads from, and how
- * much of it at most before it must know its streams. Returns 0 or AVERROR(ENOMEM). */
-int rmx_live_prepare(struct rmx_live *live, AVFormatContext *demuxer, const AVInputFormat *format);
+/* Between the making of the demuxer's context and its opening: how much it may read before it must
+ * know its streams. */
+void rmx_live_prepare(AVFormatContext *demuxer);
 
 /* Instead of avformat_find_stream_info(), and with its return values. silent_us: at least how long
  * to wait for a silent stream. Packets read go ahead. */
 int rmx_live_find_streams(
-    struct rmx_live *live, AVFormatContext *demuxer, struct rmx_ahead *ahead, uint32_t silent_us);
-
-/* Call when the demuxer is closed. Accepts one that was zeroed. */
-void rmx_live_fini(struct rmx_live *live);
+    AVFormatContext *demuxer, struct rmx_ahead *ahead, struct rmx_split *split, uint32_t silent_us);
 
 /* Takes streams nothing is known of out of those chosen, and says so. */
 void rmx_live_leave_out(

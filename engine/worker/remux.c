@@ -46,7 +46,8 @@ struct remux {
     struct rmx_timing timing;
     struct rmx_mux mux;
     struct rmx_ahead ahead;
-    struct rmx_live live;
+    struct rmx_tap tap; /* a live job's, or one's whose input cannot seek */
+    struct rmx_split split;
     AVPacket *packet;
     char warning[RMX_JOB_TEXT_BYTES]; /* for a job that ends OK */
 };
@@ -74,11 +75,18 @@ static bool is_live(const struct remux *remux)
 
 static enum rmx_status open_input(struct remux *remux)
 {
-    if (!is_live(remux)) {
-        rmx_extent_begin(&remux->extent, remux->input);
+    bool tapped = is_live(remux) || !(remux->input->seekable & AVIO_SEEKABLE_NORMAL);
+
+    if (tapped && rmx_tap_init(&remux->tap, remux->input) < 0) {
+        return RMX_STATUS_OVER_LIMIT;
     }
-    return rmx_demux_open(
-        &remux->demuxer, &remux->ahead, &remux->live, remux->spec, remux->input, &remux->words);
+    AVIOContext *input = tapped ? remux->tap.context : remux->input;
+
+    if (!is_live(remux)) {
+        rmx_extent_begin(&remux->extent, input);
+    }
+    return rmx_demux_open(&remux->demuxer, &remux->ahead, &remux->split, remux->spec,
+        tapped ? &remux->tap : NULL, input, &remux->words);
 }
 
 /* A live job does not wait for streams that were announced and then sent nothing. */
@@ -270,8 +278,9 @@ static enum rmx_status judge_end(struct remux *remux, enum rmx_status status)
         return allowed && remux->mux.header_written ? RMX_STATUS_OK : RMX_STATUS_TRUNCATED;
     }
     if (needed_to_go_back(remux, status)) {
-        rmx_words_say(&remux->words, "the index follows the samples it names: give a file, an input "
-                                     "that can seek, or allow a spool");
+        rmx_words_say(&remux->words,
+            "the index follows the samples it names: give a file, an input "
+            "that can seek, or allow a spool");
         return RMX_STATUS_NEEDS_SEEKABLE_INPUT;
     }
     return status;
@@ -335,8 +344,9 @@ static void close_all(struct remux *remux)
     rmx_mux_fini(&remux->mux);
     rmx_timing_fini(&remux->timing);
     rmx_streams_fini(&remux->streams);
+    rmx_split_fini(&remux->split);
     avformat_close_input(&remux->demuxer);
-    rmx_live_fini(&remux->live);
+    rmx_tap_fini(&remux->tap);
 }
 
 static int32_t cause_of(enum rmx_status status, const struct remux *remux)

@@ -52,7 +52,7 @@ int rmx_spill_begin(
         .context = context,
         .packet = av_packet_alloc(),
         .each = (context->oformat->flags & AVFMT_ALLOW_FLUSH) && (!fragments || by_packet),
-        .keeps_sound = av_match_name("matroska,webm", context->oformat->name),
+        .keeps_sound = av_match_name(context->oformat->name, "matroska,webm"),
         .cut_us = fragments && !by_packet ? spec->fragment_us : 0,
         .begun_us = AV_NOPTS_VALUE,
     };

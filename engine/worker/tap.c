@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * An MPEG-TS on its way to the demuxer. Worker process, a job's fiber.
+ * A stream on its way to the demuxer. Worker process, a job's fiber.
  */
 #include "engine/worker/tap.h"
 
@@ -12,7 +12,8 @@
 #include <libavutil/intreadwrite.h>
 #include <libavutil/mem.h>
 
-#define BUFFER_BYTES 16384
+#define BUFFER_BYTES 4096 /* larger reads go around it, into the packet */
+#define HEAD_BYTES   16384
 #define SYNC_BYTE    0x47
 #define HABIT        24 /* pictures: about a second */
 
@@ -26,6 +27,8 @@ enum {
     HAS_SPLICE = 0x04,
     HAS_MORE = 0x03, /* private data, extension: never seen with pictures, and not looked into */
 };
+
+/* --- where pictures end ---------------------------------------------------------------------- */
 
 /* Is there an adaptation field that has more room than content? */
 static bool is_filled_up(const uint8_t *packet)
@@ -102,7 +105,7 @@ static void note_picture(struct rmx_tap_pid *state, const uint8_t *packet, bool 
 static void look_at(struct rmx_tap *tap, const uint8_t *packet)
 {
     if (packet[0] != SYNC_BYTE) {
-        tap->off = true;
+        tap->is_ts = false;
         return;
     }
     if (!(packet[3] & HAS_PAYLOAD)) {
@@ -122,7 +125,7 @@ static void look_at(struct rmx_tap *tap, const uint8_t *packet)
 
 static void pass(struct rmx_tap *tap, const uint8_t *bytes, unsigned count)
 {
-    while (count > 0 && !tap->off) {
+    while (count > 0 && tap->is_ts) {
         unsigned missing = FFMIN(RMX_TAP_TS_BYTES - tap->partial_bytes, count);
 
         if (missing == RMX_TAP_TS_BYTES) {
@@ -155,34 +158,100 @@ static int say_ended(struct rmx_tap_pid *state, uint8_t *packet)
     return RMX_TAP_TS_BYTES;
 }
 
+/* --- reading --------------------------------------------------------------------------------- */
+
+/* The input's state is kept as if it had been read through its buffer. Returns bytes or AVERROR. */
+static int read_input(AVIOContext *input, uint8_t *buffer, int wanted)
+{
+    int got = input->read_packet(input->opaque, buffer, wanted);
+
+    if (got > 0) {
+        input->pos += got;
+    } else if (got == 0 || got == AVERROR_EOF) {
+        input->eof_reached = 1;
+        got = AVERROR_EOF;
+    } else {
+        input->error = got;
+    }
+    return got;
+}
+
+/* What was read before, or is read now to be kept. Returns 0 when that is over. */
+static int read_head(struct rmx_tap *tap, uint8_t *buffer, int wanted)
+{
+    if (tap->keeping && tap->head_at == tap->head_bytes && tap->head_bytes < HEAD_BYTES) {
+        int got = read_input(
+            tap->input, tap->head + tap->head_bytes, (int)(HEAD_BYTES - tap->head_bytes));
+
+        if (got < 0) {
+            return got;
+        }
+        tap->head_bytes += (size_t)got;
+    }
+    size_t bytes = FFMIN((size_t)wanted, tap->head_bytes - tap->head_at);
+
+    memcpy(buffer, tap->head + tap->head_at, bytes);
+    tap->head_at += bytes;
+    return (int)bytes;
+}
+
 static int read_bytes(void *opaque, uint8_t *buffer, int wanted)
 {
     struct rmx_tap *tap = opaque;
+    int got = 0;
 
-    for (unsigned slot = 0; slot < tap->count && !tap->off && tap->partial_bytes == 0; slot++) {
+    for (unsigned slot = 0; slot < tap->count && tap->is_ts && tap->partial_bytes == 0; slot++) {
         if (tap->pids[slot].ended && wanted >= RMX_TAP_TS_BYTES) {
             return say_ended(&tap->pids[slot], buffer);
         }
     }
-    int got = avio_read_partial(tap->input, buffer, wanted);
-
+    if (tap->head) {
+        got = read_head(tap, buffer, wanted);
+    }
+    if (got == 0) {
+        av_freep(&tap->head); /* as far as it went */
+        tap->keeping = false;
+        got = read_input(tap->input, buffer, wanted);
+    }
     if (got > 0) {
         pass(tap, buffer, (unsigned)got);
     }
-    return got == 0 ? AVERROR_EOF : got;
+    return got;
+}
+
+static int64_t seek(void *opaque, int64_t offset, int whence)
+{
+    struct rmx_tap *tap = opaque;
+
+    if (whence != SEEK_SET || !tap->keeping || offset < 0 || (size_t)offset > tap->head_bytes) {
+        return AVERROR(EPIPE);
+    }
+    tap->head_at = (size_t)offset;
+    return offset;
+}
+
+void rmx_tap_forget(struct rmx_tap *tap)
+{
+    tap->keeping = false;
+}
+
+void rmx_tap_watch(struct rmx_tap *tap)
+{
+    rmx_tap_forget(tap);
+    tap->is_ts = true;
 }
 
 int rmx_tap_init(struct rmx_tap *tap, AVIOContext *input)
 {
     unsigned char *buffer = av_malloc(BUFFER_BYTES);
 
-    *tap = (struct rmx_tap){ .input = input };
-    if (!buffer) {
-        return -ENOMEM;
+    *tap = (struct rmx_tap){ .input = input, .head = av_malloc(HEAD_BYTES), .keeping = true };
+    if (buffer && tap->head) {
+        tap->context = avio_alloc_context(buffer, BUFFER_BYTES, 0, tap, read_bytes, NULL, seek);
     }
-    tap->context = avio_alloc_context(buffer, BUFFER_BYTES, 0, tap, read_bytes, NULL, NULL);
     if (!tap->context) {
         av_free(buffer);
+        av_freep(&tap->head);
         return -ENOMEM;
     }
     tap->context->seekable = 0;
@@ -195,4 +264,5 @@ void rmx_tap_fini(struct rmx_tap *tap)
         av_freep((void *)&tap->context->buffer);
         avio_context_free(&tap->context);
     }
+    av_freep(&tap->head);
 }

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * An MPEG-TS on its way from the input to libavformat's demuxer, with a word added where a picture
- * ends. Most multiplexers do not say how long a picture's PES packet is; it ends where the next one
- * begins, a whole frame's time later. But the last TS packet of each is filled up to 188 bytes, and
- * no other is. Where a stream has kept to that for a while, a picture that was filled up is taken
- * to be whole: an empty PES packet follows it, which nothing comes of but that the demuxer lets the
- * picture go. Worker process, a job's fiber.
+ * A stream on its way from the input to libavformat's demuxer. Its first bytes are kept until it is
+ * known what they are: libavformat's own buffer forgets what it held when it is filled again, and a
+ * stream may come in small pieces.
+ *
+ * A live MPEG-TS has a word added where a picture ends. Most multiplexers do not say how long a
+ * picture's PES packet is; it ends where the next one begins, a whole frame's time later. But the
+ * last TS packet of each is filled up to 188 bytes, and no other is. Where a stream has kept to
+ * that for a while, a picture that was filled up is taken to be whole: an empty PES packet follows
+ * it, which nothing comes of but that the demuxer lets the picture go. Worker process, a job's
+ * fiber.
  *
  * A stream that breaks its habit costs one picture, and is not believed again.
  */
@@ -33,17 +37,28 @@ struct rmx_tap_pid {
 };
 
 struct rmx_tap {
-    AVIOContext *input;
+    AVIOContext *input;   /* read past its own buffer, which stays empty */
     AVIOContext *context; /* what the demuxer reads */
+    uint8_t *head;        /* the first bytes; NULL when they were read for good */
+    size_t head_bytes;
+    size_t head_at; /* the next one to be read */
+    bool keeping;   /* more of them */
+    bool is_ts;     /* see above; the packet that is next begins there */
     struct rmx_tap_pid pids[RMX_TAP_PIDS_MAX];
     unsigned count;
     uint8_t partial[RMX_TAP_TS_BYTES]; /* the first bytes of a packet */
     unsigned partial_bytes;
-    bool off; /* not packets of 188 bytes, or no longer */
 };
 
-/* Call at a packet's first byte. tap may not move. Returns 0 or -ENOMEM. */
+/* Call before anything is read. tap may not move. context can seek among the first 16 KB, until
+ * told to forget. Returns 0 or -ENOMEM. */
 int rmx_tap_init(struct rmx_tap *tap, AVIOContext *input);
+
+/* What comes next are live MPEG-TS packets of 188 bytes. There is no going back from here. */
+void rmx_tap_watch(struct rmx_tap *tap);
+
+/* There is no going back any more. */
+void rmx_tap_forget(struct rmx_tap *tap);
 
 /* Accepts one that was zeroed. */
 void rmx_tap_fini(struct rmx_tap *tap);
