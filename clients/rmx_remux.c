@@ -404,7 +404,7 @@ static void remux(struct request *request, struct rmx_client *client, struct rmx
         return;
     }
     request->job.output = output.fd;
-    rmx_stdio_attach(&stdio, &request->job);
+    rmx_stdio_attach(&stdio, client, &request->job);
     rmx_run_job(client, &request->job, &stdio, shows_progress(request), result);
     if (result->status == RMX_OK) {
         int err = rmx_output_keep(&output);

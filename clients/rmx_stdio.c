@@ -14,6 +14,8 @@
 #include "clients/rmx_signal.h"
 #include "ring/base.h"
 
+#define CHANNEL_BYTES (1 << 20) /* two rings of the usual size; more would take time to make */
+
 static bool is_regular(int fd)
 {
     struct stat st;
@@ -88,7 +90,7 @@ static int give(void *user, const struct rmx_piece *piece)
     return stdio->output_failed;
 }
 
-void rmx_stdio_attach(struct rmx_stdio *stdio, struct rmx_job *job)
+void rmx_stdio_attach(struct rmx_stdio *stdio, struct rmx_client *client, struct rmx_job *job)
 {
     *stdio = (struct rmx_stdio){
         .source = { .read = take, .size = RMX_SIZE_UNKNOWN, .user = stdio },
@@ -107,6 +109,7 @@ void rmx_stdio_attach(struct rmx_stdio *stdio, struct rmx_job *job)
         job->sink = &stdio->sink;
         rmx_signal_ignore_pipe();
     }
+    rmx_memory(client, CHANNEL_BYTES);
 }
 
 void rmx_stdio_watch(const struct rmx_stdio *stdio, struct pollfd watched[RMX_STDIO_ENDS])
