@@ -150,6 +150,7 @@ static void begin(struct job *job, uint32_t flow)
     uint64_t in_at = RMX_CHANNEL_RINGS_AT + flow * 2 * ring_bytes;
     uint64_t out_at = in_at + ring_bytes;
 
+    check(arena.base != NULL);
     *job = (struct job){ .flow = flow };
     check(rmx_chunk_ring_init(&channel, in_at, SLOTS, CHUNK_BYTES, 0) == 0);
     check(rmx_chunk_ring_init(&channel, out_at, SLOTS, CHUNK_BYTES, 0) == 0);

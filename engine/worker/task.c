@@ -241,6 +241,9 @@ static void finish_output(struct task *task)
  * made of it. */
 static void settle(struct task *task)
 {
+    if (task->channel != NULL && task->avio.status == RMX_STATUS_PEER_CORRUPT) {
+        forsake(task, RMX_STATUS_PEER_CORRUPT); /* nor is it waited for, to take what was made */
+    }
     if (!rmx_avio_stopped(&task->avio)) {
         finish_output(task);
     }
