@@ -20,6 +20,7 @@
 
 #define NS_PER_S   UINT64_C(1000000000)
 #define EVENTS_MAX 16
+#define PAUSES     16 /* between looks at the mail */
 
 enum watched { /* what an event of sleep_fd is about */
     SOCKET,
@@ -249,6 +250,39 @@ void rmx_handle_hear(struct rmx_client *client)
         hush_bells(client); /* before the mail: what comes later rings again */
         take_mail(client);
     }
+}
+
+static bool has_mail(const struct rmx_client *client)
+{
+    for (uint32_t i = 0; i < RMX_CHANNELS_MAX; i++) {
+        struct rmx_conduit *channel = client->channels[i];
+
+        if (channel != NULL && !channel->dead && rmx_ring_peek_one(&channel->to_client.ring) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool rmx_handle_poll(struct rmx_client *client)
+{
+    uint64_t until_ns = client->spin_ns > 0 ? rmx_clock_in(client->spin_ns) : 0;
+
+    while (client->spin_ns > 0 && client->streams != NULL) {
+        if (has_mail(client)) {
+            take_mail(client);
+            return true;
+        }
+        if (rmx_clock_ns() >= until_ns) {
+            break;
+        }
+        pthread_mutex_unlock(&client->lock);
+        for (int i = 0; i < PAUSES; i++) {
+            rmx_handle_pause();
+        }
+        pthread_mutex_lock(&client->lock);
+    }
+    return false;
 }
 
 /* --- waiting ------------------------------------------------------------------------------- */

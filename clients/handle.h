@@ -75,6 +75,20 @@ void rmx_handle_hear(struct rmx_client *client);
 /* Takes in what a call other than hearing left: jobs that ended with the line. Under the lock. */
 void rmx_handle_digest(struct rmx_client *client);
 
+/* Polls the channels for mail as long as rmx_spin() allows, and takes it in. Returns true if there
+ * was some. The lock is let go of now and then. */
+bool rmx_handle_poll(struct rmx_client *client);
+
+/* One step of a loop that polls shared memory. */
+static inline void rmx_handle_pause(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 #define RMX_HANDLE_ANYTHING UINT32_MAX
 
 /* Sleeps until rmx_handle_wake() names this job's place and one of the kinds (or ANYTHING), having

@@ -25,15 +25,6 @@ static bool has_news(struct rmx_stream *stream, uint32_t kind)
                                  : rmx_ring_peek_one(&stream->out.ring.ring) != 0;
 }
 
-static void relax(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 /* Polls the ring for a while, without the lock; what is reserved stays mapped. */
 static void spin(struct rmx_client *client, struct rmx_stream *stream, uint32_t kind)
 {
@@ -44,7 +35,7 @@ static void spin(struct rmx_client *client, struct rmx_stream *stream, uint32_t 
     pthread_mutex_unlock(&client->lock);
     while (!has_news(stream, kind) && rmx_clock_ns() < until_ns) {
         for (int i = 0; i < SPINS_A_LOOK && !has_news(stream, kind); i++) {
-            relax();
+            rmx_handle_pause();
         }
     }
     pthread_mutex_lock(&client->lock);

@@ -125,7 +125,7 @@ static int plan_arguments(
 {
     /* For one client: ready in a third of the time a whole host's daemon takes. */
     static const char *const defaults[] = { "--log-level=error", "--workers=1", "--pin=off",
-        "--flows-small=8", "--flows-bulk=2", NULL };
+        "--flows-small=8", "--flows-bulk=2", "--flows-ring=64", NULL };
     size_t count = 0;
 
     if (settings == NULL) {
