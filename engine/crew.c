@@ -347,7 +347,7 @@ static void report_huge_pages(const struct rmx_lane *lane, const struct rmx_bert
 static void give_claims(struct rmx_crew *crew, struct rmx_berth *berth)
 {
     size_t words = rmx_share_claims(crew->lane->config->channel_bytes);
-    uint64_t *claims = crew->claims + berth->index * RMX_WORKER_CHANNELS_MAX * words;
+    uint64_t *claims = crew->claims + words * RMX_WORKER_CHANNELS_MAX * berth->index;
 
     for (uint32_t i = 0; i < RMX_WORKER_CHANNELS_MAX; i++) {
         berth->shares[i].claims = claims + i * words;
@@ -397,7 +397,7 @@ static int make_berths(struct rmx_crew *crew)
 
     crew->berths = calloc(workers, sizeof(*crew->berths));
     crew->claims =
-        calloc(workers * RMX_WORKER_CHANNELS_MAX * rmx_share_claims(config->channel_bytes),
+        calloc(rmx_share_claims(config->channel_bytes) * RMX_WORKER_CHANNELS_MAX * workers,
             sizeof(*crew->claims));
     if (crew->berths == NULL || crew->claims == NULL) {
         return -ENOMEM;

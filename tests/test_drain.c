@@ -258,6 +258,33 @@ Test(drain, file_size_limit_is_EFBIG_with_what_was_written_counted)
     cr_assert_eq(drain.bytes, 2 * CHUNK + 100);
 }
 
+static int up_to_two_chunks(struct rmx_drain *d, uint64_t end)
+{
+    (void)d;
+    return end <= 2 * CHUNK ? 0 : -E2BIG;
+}
+
+Test(drain, output_that_may_not_grow_is_not_written_beyond_and_ends)
+{
+    start(temporary());
+    drain.may_grow = up_to_two_chunks;
+    give(0, CHUNK, 0);
+    turn();
+    give(CHUNK, CHUNK, 0);
+    turn();
+    give(0, 100, 0); /* a patch */
+    turn();
+    give(2 * CHUNK, 1, 0);
+    give(2 * CHUNK + 1, 1, RMX_CHUNK_END);
+    for (int i = 0; i < TURNS_MAX && !drain.ended; i++) {
+        turn();
+    }
+
+    cr_assert(drain.ended, "so that the worker is not held up");
+    cr_assert_eq(drain.error, -E2BIG);
+    cr_assert_eq(lseek(file.fd, 0, SEEK_END), 2 * CHUNK);
+}
+
 Test(drain, stop_cancels_a_write_that_would_wait_for_ever)
 {
     int ends[2];
@@ -293,6 +320,15 @@ Test(drain, worker_that_lies_about_a_length_is_found_out)
     struct rmx_chunk_shm *shared = rmx_ring_entry(&producer.ring, 0);
     shared->bytes = CHUNK + 1;
     rmx_ring_publish(&producer.ring, 1);
+    rmx_drain_pump(&drain);
+
+    cr_assert(drain.corrupt);
+}
+
+Test(drain, worker_that_begins_a_second_file_is_found_out)
+{
+    start(temporary());
+    give(0, 4, RMX_CHUNK_NAME);
     rmx_drain_pump(&drain);
 
     cr_assert(drain.corrupt);
