@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * A channel: memory that one client and one worker share, so that a job's bytes go from the one to
- * the other without the daemon. The client makes the arena (so its memory is the client's own),
- * puts its jobs' rings where it likes, and says where in each job's spec; the daemon checks and
- * hands the arena to one worker, but never maps it. Both ends distrust every word in it.
+ * the other without the daemon. The client makes the arena (so its memory is the client's own, but
+ * for pages that it gives back and the worker then touches: at most the arena), puts its jobs'
+ * rings where it likes, and says where in each job's spec; the daemon checks and hands the arena to
+ * one worker, but never maps it. Both ends distrust every word in it.
  *
  *   client --CHANNEL(arena)--> daemon --SHARE(arena, bells)--> worker
  *   client <--CHANNEL_OPENED(bells)-- daemon
@@ -12,7 +13,8 @@
  * edges and never reads, since the client could empty it or make it block. The worker wakes the
  * client by writing another, which the client does not hold: it gets an epoll descriptor with that
  * eventfd in it, so it cannot fill it and make the worker wait. An epoll_wait() on that descriptor
- * is how the client hears the bell.
+ * is how the client hears the bell. What the client still has in hand is how many wait for it: the
+ * kernel goes through them all with each ring, some 40 ns for each.
  *
  * Notes are those of enum rmx_note_kind that concern rings; flow is the job's channel_flow:
  *   client -> worker  INPUT: chunks came   OUTPUT: room came
