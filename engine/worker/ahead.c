@@ -5,10 +5,12 @@
 #include "engine/worker/ahead.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include <libavutil/mem.h>
 
 #define ROOM_AT_FIRST 16
+#define ROOMY         4 /* a buffer so many times its content */
 
 bool rmx_ahead_full(const struct rmx_ahead *ahead)
 {
@@ -37,6 +39,25 @@ static int read(struct rmx_ahead *ahead, AVFormatContext *demuxer, AVPacket *pac
     return ahead->split ? rmx_split_read(ahead->split, packet) : av_read_frame(demuxer, packet);
 }
 
+/* MPEG-TS's demuxer reads each packet into 200 KB and keeps as many of these as were ever in use:
+ * what waits here gets a buffer of its own size. */
+static int compact(AVPacket *packet)
+{
+    if (!packet->buf || packet->buf->size / ROOMY <= (size_t)packet->size) {
+        return 0;
+    }
+    AVBufferRef *buffer = av_buffer_allocz((size_t)packet->size + AV_INPUT_BUFFER_PADDING_SIZE);
+
+    if (!buffer) {
+        return AVERROR(ENOMEM);
+    }
+    memcpy(buffer->data, packet->data, (size_t)packet->size);
+    av_buffer_unref(&packet->buf);
+    packet->buf = buffer;
+    packet->data = buffer->data;
+    return 0;
+}
+
 int rmx_ahead_read(struct rmx_ahead *ahead, AVFormatContext *demuxer, const AVPacket **packet)
 {
     AVPacket *fresh = av_packet_alloc();
@@ -44,6 +65,9 @@ int rmx_ahead_read(struct rmx_ahead *ahead, AVFormatContext *demuxer, const AVPa
 
     if (err >= 0) {
         err = read(ahead, demuxer, fresh);
+    }
+    if (err >= 0) {
+        err = compact(fresh);
     }
     if (err < 0) {
         av_packet_free(&fresh);

@@ -6,6 +6,10 @@
 
 #include <string.h>
 
+#define IDR_SLICE      5 /* types of units */
+#define SEI            6
+#define RECOVERY_POINT 6 /* a type of SEI message */
+
 /* Where the next unit begins, after 00 00 01; end if there is none. */
 static const uint8_t *next_unit(const uint8_t *at, const uint8_t *end)
 {
@@ -30,7 +34,7 @@ static unsigned unit_type(enum AVCodecID codec, uint8_t first)
 
 static bool is_slice(enum AVCodecID codec, unsigned type)
 {
-    return codec == AV_CODEC_ID_HEVC ? type < 32 : type == 1 || type == 2 || type == 5;
+    return codec == AV_CODEC_ID_HEVC ? type < 32 : type == 1 || type == 2 || type == IDR_SLICE;
 }
 
 /* A slice says in its first bit whether it is its picture's first. */
@@ -56,6 +60,47 @@ bool rmx_nal_is_one_picture(enum AVCodecID codec, const uint8_t *at, size_t byte
         }
     }
     return pictures == 1;
+}
+
+/* One after another: type and size, each in bytes that go on while they are 255, then the rest. */
+static bool has_recovery_point(const uint8_t *at, const uint8_t *end)
+{
+    while (end - at > 2) {
+        unsigned words[2] = { 0, 0 };
+
+        for (unsigned word = 0; word < 2; word++) {
+            while (at < end && *at == 255) {
+                words[word] += *at++;
+            }
+            words[word] += at < end ? *at++ : 0;
+        }
+        if (words[0] == RECOVERY_POINT) {
+            return true;
+        }
+        if (words[1] >= (size_t)(end - at)) {
+            return false;
+        }
+        at += words[1];
+    }
+    return false;
+}
+
+bool rmx_nal_is_h264_key(const uint8_t *at, size_t bytes)
+{
+    const uint8_t *end = at + bytes;
+    bool recovers = false;
+
+    for (const uint8_t *unit = next_unit(at, end); unit < end; unit = next_unit(unit, end)) {
+        unsigned type = unit_type(AV_CODEC_ID_H264, *unit);
+
+        if (is_slice(AV_CODEC_ID_H264, type)) {
+            return recovers || type == IDR_SLICE;
+        }
+        if (type == SEI) {
+            recovers |= has_recovery_point(unit + 1, next_unit(unit, end));
+        }
+    }
+    return false;
 }
 
 const uint8_t *rmx_nal_find(

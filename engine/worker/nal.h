@@ -15,6 +15,10 @@
 /* Is there exactly one picture in it, and does it begin there? */
 bool rmx_nal_is_one_picture(enum AVCodecID codec, const uint8_t *at, size_t bytes);
 
+/* Can H.264 be begun with this picture: is it an IDR, or said to be a recovery point? Looks no
+ * further than the first slice. */
+bool rmx_nal_is_h264_key(const uint8_t *at, size_t bytes);
+
 /* Finds the first unit of this type. Returns its first byte with *length, or NULL. */
 const uint8_t *rmx_nal_find(
     enum AVCodecID codec, unsigned type, const uint8_t *at, size_t bytes, size_t *length);

@@ -14,7 +14,7 @@
 #include "engine/worker/aac.h"
 #include "engine/worker/nal.h"
 
-#define CHECKED_MAX 64 /* a multiplexer that put 64 pictures into a PES packet each goes on so */
+#define CHECKED_MAX 64 /* an encoder and a multiplexer that did one thing 64 times go on so */
 
 static void fini_stream(struct rmx_split_stream *stream)
 {
@@ -144,7 +144,7 @@ static void mark_key(AVPacket *packet, const AVCodecParserContext *parser)
 /* H.264 and MPEG-2 count in fields, and their parsers say how many more than one a picture shows.
  */
 static int64_t picture_duration(
-    struct rmx_split_stream *state, const AVPacket *packet, AVRational base)
+    struct rmx_split_stream *state, const AVPacket *packet, int repeats, AVRational base)
 {
     AVRational rate = state->codec->framerate;
     int64_t since = packet->dts == AV_NOPTS_VALUE || state->last_ts == AV_NOPTS_VALUE
@@ -158,7 +158,7 @@ static int64_t picture_duration(
     if (state->codec->codec_id == AV_CODEC_ID_H264 ||
         state->codec->codec_id == AV_CODEC_ID_MPEG2VIDEO) {
         rate.num *= 2;
-        rate.den *= 1 + state->parser->repeat_pict;
+        rate.den *= 1 + repeats;
     }
     return av_rescale_q_rnd(1, av_inv_q(rate), base, AV_ROUND_DOWN);
 }
@@ -167,7 +167,7 @@ static void time_picture(struct rmx_split_stream *state, AVPacket *packet, AVRat
 {
     packet->pts = state->parser->pts;
     packet->dts = state->parser->dts;
-    packet->duration = picture_duration(state, packet, base);
+    packet->duration = picture_duration(state, packet, state->parser->repeat_pict, base);
 }
 
 /* In seconds; 0 if nobody knows. The parser of AAC leaves it to its caller to read the header; the
@@ -232,6 +232,34 @@ static void check_picture(struct rmx_split_stream *state, const AVPacket *raw)
     }
 }
 
+/* The parser of H.264 is 300 KB, and makes half of them anew for each keyframe: it goes when it has
+ * said the same thing for long enough. */
+static void dismiss_parser(struct rmx_split_stream *state)
+{
+    int repeats = state->parser->repeat_pict;
+
+    state->repeats = state->checked == 1 || state->repeats == repeats ? repeats : -1;
+    state->plain = state->codec->codec_id == AV_CODEC_ID_H264 && state->checked == CHECKED_MAX &&
+                   (state->parser->flags & PARSER_FLAG_COMPLETE_FRAMES) && state->repeats >= 0;
+    if (state->plain) {
+        av_parser_close(state->parser);
+        state->parser = NULL;
+    }
+}
+
+/* A PES packet that is a picture, as it is. */
+static void pass_on(struct rmx_split *split, struct rmx_split_stream *state, AVPacket *packet)
+{
+    const AVStream *stream = split->demuxer->streams[split->raw->stream_index];
+
+    av_packet_move_ref(packet, split->raw);
+    packet->flags &= AV_PKT_FLAG_DISCARD | AV_PKT_FLAG_CORRUPT;
+    if (rmx_nal_is_h264_key(packet->data, (size_t)packet->size)) {
+        packet->flags |= AV_PKT_FLAG_KEY;
+    }
+    packet->duration = picture_duration(state, packet, state->repeats, stream->time_base);
+}
+
 /* Takes the next frame out of the raw packet, or at the end of the input (empty) out of the parser.
  * Returns 1, 0 when the raw packet has no more, or AVERROR. */
 static int next_frame(struct rmx_split *split, unsigned slot, AVPacket *packet)
@@ -265,6 +293,7 @@ static int next_frame(struct rmx_split *split, unsigned slot, AVPacket *packet)
         time_sound(state, packet, stream);
     } else {
         time_picture(state, packet, stream->time_base);
+        dismiss_parser(state);
     }
     return 1;
 }
@@ -361,6 +390,10 @@ int rmx_split_read(struct rmx_split *split, AVPacket *packet)
         }
         struct rmx_split_stream *state = &split->streams[split->raw->stream_index];
 
+        if (state->plain) {
+            pass_on(split, state, packet);
+            return 0;
+        }
         if (!state->parser) {
             av_packet_move_ref(packet, split->raw);
             if (state->order) {

@@ -17,11 +17,13 @@
 #define RMX_SPLIT_REORDER_MAX 16 /* H.264's and H.265's own limit */
 
 struct rmx_split_stream {
-    AVCodecParserContext *parser;           /* NULL: packets go on as they are */
-    AVCodecContext *codec;                  /* what the parser finds out */
-    unsigned checked;                       /* pictures that were looked at as a whole */
-    int64_t last_ts;                        /* dts of the packet before */
-    AVRational lasts;                       /* of sound: that packet, in seconds; 0 = not known */
+    AVCodecParserContext *parser; /* NULL: packets go on as they are */
+    AVCodecContext *codec;        /* what the parser finds out */
+    unsigned checked;             /* pictures that were looked at as a whole */
+    int repeats;                  /* what the parser said of them all; -1 = not always the same */
+    bool plain;                   /* H.264 that needs no parser any more */
+    int64_t last_ts;              /* dts of the packet before */
+    AVRational lasts;             /* of sound: that packet, in seconds; 0 = not known */
     int64_t pts[RMX_SPLIT_REORDER_MAX + 1]; /* the newest ones, least first: see order */
     unsigned reorder;                       /* how many a picture can be behind */
     bool order;                             /* dts is made here */
