@@ -34,6 +34,11 @@ static uint32_t count_alive(const struct rmx_client *client)
     return alive;
 }
 
+bool rmx_fleet_is_there(const struct rmx_client *client)
+{
+    return client->opening || count_alive(client) > 0;
+}
+
 /* Asks the daemon once. Returns the status of its answer, or -errno. */
 static int ask_daemon(struct rmx_client *client, struct rmx_conduit *channel)
 {

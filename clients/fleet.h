@@ -6,9 +6,13 @@
 #ifndef RMX_CLIENTS_FLEET_H
 #define RMX_CLIENTS_FLEET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "clients/handle.h"
+
+/* Is there a channel, or one in the making? */
+bool rmx_fleet_is_there(const struct rmx_client *client);
 
 /* Sees that there is a channel for a job with rings, and one more if all have plenty of jobs.
  * Returns 0, or what rmx_submit() returns. */

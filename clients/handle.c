@@ -401,8 +401,9 @@ int rmx_handle_wait(struct rmx_client *client, uint32_t place, uint32_t kinds, u
     if (client->leader == NULL && client->waiters != NULL) { /* one of them takes over */
         pthread_cond_signal(&client->waiters->cond);
     }
-    if (me.woken || client->line.lost != 0) {
+    if (client->line.lost != 0) {
+        rmx_handle_digest(client); /* so that whoever waits for a job finds its end */
         return 1;
     }
-    return err;
+    return me.woken ? 1 : err;
 }

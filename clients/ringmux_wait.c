@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "clients/clock.h"
+#include "clients/fleet.h"
 #include "clients/handle.h"
 #include "clients/submit.h"
 #include "clients/tend.h"
@@ -263,7 +264,7 @@ int rmx_memory(struct rmx_client *client, size_t channel_bytes)
         return -EINVAL;
     }
     rmx_handle_enter(client);
-    if (client->streams != NULL) {
+    if (rmx_fleet_is_there(client)) {
         err = -EALREADY;
     } else {
         client->channel_bytes = (channel_bytes + page - 1) / page * page;

@@ -138,7 +138,7 @@ static int gather(
     int room = may_submit(&client->line, count);
 
     if (room > 0 && has_rings(&jobs[0])) {
-        if (rmx_check(&jobs[0], &why) != 0) {
+        if (client->streams == NULL && rmx_check(&jobs[0], &why) != 0) {
             return -EINVAL; /* no channel for a job that is none */
         }
         int err = rmx_fleet_ready(client);

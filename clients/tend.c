@@ -67,6 +67,7 @@ void rmx_tend_ended(struct rmx_client *client, struct rmx_inflight_job *job)
 {
     uint32_t place = rmx_inflight_place(job->id);
 
+    rmx_marks_clear(&client->cancels, place);
     if (job->kept) {
         struct rmx_stream *stream = &client->streams[place];
 
