@@ -9,6 +9,8 @@
 
 #include "ipc/status.h"
 
+#define ROUNDS_MAX 10000 /* of a millisecond or more */
+
 const struct rmx_job_ring channel_jobs_small = { .slots = 2, .chunk_bytes = 512 };
 const struct rmx_job_ring channel_jobs_middling = { .slots = 16, .chunk_bytes = 4096 };
 const struct rmx_job_ring channel_jobs_large = { .slots = 64, .chunk_bytes = 16384 };
@@ -18,6 +20,26 @@ void channel_jobs_start(struct tiny_lane *lane, uint32_t slots, uint32_t chunk_b
     tiny_lane_start(lane, slots, chunk_bytes);
     tiny_lane_fork(lane);
     tiny_lane_adopt(lane);
+}
+
+void channel_jobs_starve(struct tiny_lane *lane, const struct tiny_job *job)
+{
+    const struct rmx_ring_shm *input = job->input_ring.ring.shm;
+
+    for (int round = 0; atomic_load(&input->consumer_asks) == 0; round++) {
+        cr_assert_lt(round, ROUNDS_MAX, "the job does not ask for input");
+        tiny_lane_serve(lane, 1);
+    }
+}
+
+void channel_jobs_fill(struct tiny_lane *lane, const struct tiny_job *job)
+{
+    const struct rmx_ring_shm *output = job->output_ring.ring.shm;
+
+    for (int round = 0; atomic_load(&output->producer_asks) == 0; round++) {
+        cr_assert_lt(round, ROUNDS_MAX, "the job does not fill its output");
+        tiny_lane_serve(lane, 1);
+    }
 }
 
 struct rmx_job_spec channel_jobs_spec(const char *format)

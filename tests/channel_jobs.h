@@ -30,4 +30,9 @@ void channel_jobs_expect_same(const struct media *got, const struct media *wante
 void channel_jobs_expect(struct tiny_lane *lane, struct tiny_channel *channel, struct media *input,
     const char *format, uint32_t port, const struct rmx_job_ring *shape);
 
+/* Serves until the job, which is not fed, waits for input; until it has filled its output ring,
+ * which is not drained. */
+void channel_jobs_starve(struct tiny_lane *lane, const struct tiny_job *job);
+void channel_jobs_fill(struct tiny_lane *lane, const struct tiny_job *job);
+
 #endif

@@ -159,7 +159,7 @@ Test(worker_channel, two_jobs_of_one_number_are_one_too_many)
     channel = tiny_lane_share(&lane, 0, CHANNEL_JOBS_ARENA_BYTES);
     jobs[0] = tiny_lane_begin_in(&lane, channel, &spec, &input, &got[0], port, &channel_jobs_small);
     jobs[0]->starve = true;
-    tiny_lane_serve(&lane, 20);
+    channel_jobs_starve(&lane, jobs[0]);
     channel->flows = jobs[0]->channel_flow;
     jobs[1] = tiny_lane_begin_in(&lane, channel, &spec, &input, &got[1], port, &channel_jobs_small);
     cr_assert_eq(tiny_lane_finish(&lane, jobs[1]).status, RMX_STATUS_PEER_CORRUPT);
@@ -206,14 +206,15 @@ Test(worker_channel, channel_with_a_job_cannot_be_taken_back)
     struct media input = { 0 };
     struct media got = { 0 };
     struct tiny_channel *channel;
+    struct tiny_job *job;
 
     media_make_mp4(&input, NULL);
     channel_jobs_start(&lane, 4, 4096);
     channel = tiny_lane_share(&lane, 0, CHANNEL_JOBS_ARENA_BYTES);
-    tiny_lane_begin_in(
-        &lane, channel, &spec, &input, &got, CHANNEL_JOBS_SEEKING, &channel_jobs_small)
-        ->starve = true;
-    tiny_lane_serve(&lane, 20);
+    job = tiny_lane_begin_in(
+        &lane, channel, &spec, &input, &got, CHANNEL_JOBS_SEEKING, &channel_jobs_small);
+    job->starve = true;
+    channel_jobs_starve(&lane, job);
     struct rmx_lane_msg unshare = { .type = RMX_LANE_UNSHARE, .version = RMX_LANE_WIRE_VERSION };
 
     cr_assert_eq(send(lane.worker_ctl, &unshare, sizeof(unshare), 0), (ssize_t)sizeof(unshare));

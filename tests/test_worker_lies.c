@@ -39,8 +39,7 @@ static struct tiny_job *begin_victim(struct tiny_channel *channel, uint32_t port
     job = tiny_lane_begin_in(
         &lane, channel, &spec, input, got, port | RMX_PORT_SEEKABLE_IN, &channel_jobs_small);
     job->starve = true;
-    tiny_lane_serve(&lane, 20);
-    cr_assert_not(job->done);
+    channel_jobs_starve(&lane, job);
     return job;
 }
 
@@ -147,7 +146,7 @@ Test(worker_lies, lie_in_a_ring_ends_the_job)
         } else {
             job->stalled = true;
             job->starve = false;
-            tiny_lane_serve(&lane, 20); /* its ring is full now */
+            channel_jobs_fill(&lane, job);
             atomic_store(&job->output_ring.ring.shm->released, 1000);
         }
         tiny_channel_post(channel, RMX_NOTE_INPUT, job->channel_flow);
@@ -173,7 +172,7 @@ Test(worker_lies, job_of_a_corrupt_channel_waits_for_the_lane_in_peace)
     job = begin_victim(channel, RMX_PORT_CHANNEL_IN, &input, &got, "mpegts");
     job->stalled = true;
     job->starve = false;
-    tiny_lane_serve(&lane, 50); /* its output ring is full now */
+    channel_jobs_fill(&lane, job);
     cr_assert_not(job->done);
     atomic_store(&channel->to_worker.ring.shm->published, UINT64_MAX / 2);
     wake_worker();
