@@ -173,6 +173,14 @@ static enum rmx_status find_streams(AVFormatContext *context, struct rmx_ahead *
     return RMX_STATUS_OK;
 }
 
+/* Of a file, libavformat goes back to the beginning after its look and reads these anew, now
+ * knowing how long a sound packet is: some timestamps become others by a tick. A stream's must not
+ * differ from a file's. */
+static bool is_rewound(const AVInputFormat *format)
+{
+    return strcmp(format->name, "mpegts") == 0 || strcmp(format->name, "mpeg") == 0;
+}
+
 enum rmx_status rmx_demux_open(AVFormatContext **demuxer, struct rmx_ahead *ahead,
     struct rmx_split *split, const struct rmx_job_spec *spec, struct rmx_tap *tap,
     AVIOContext *input, struct rmx_words *words)
@@ -196,13 +204,22 @@ enum rmx_status rmx_demux_open(AVFormatContext **demuxer, struct rmx_ahead *ahea
     if (live && tap && strcmp(format->name, "mpegts") == 0) {
         rmx_tap_watch(tap);
     }
+    bool rewinds = !live && tap && is_rewound(format);
+
+    if (rewinds) {
+        rmx_tap_keep_all(tap);
+        context->skip_estimate_duration_from_pts = 1; /* which would read its end */
+    }
     status = open_context(&context, format, input, words);
-    if (tap) { /* headers are read with little steps back */
+    if (tap && !rewinds) { /* headers are read with little steps back */
         rmx_tap_forget(tap);
     }
     if (status == RMX_STATUS_OK) {
         context->probe_score = score;
         status = find_streams(context, ahead, split, spec, input, words);
+    }
+    if (rewinds) {
+        rmx_tap_forget(tap);
     }
     if (status != RMX_STATUS_OK) {
         avformat_close_input(&context);

@@ -176,12 +176,27 @@ static int read_input(AVIOContext *input, uint8_t *buffer, int wanted)
     return got;
 }
 
+/* Is there room to keep more? Makes it, up to the limit, where everything is kept. */
+static bool has_room(struct rmx_tap *tap)
+{
+    if (tap->head_bytes == tap->head_room && tap->context->seekable != 0 &&
+        tap->head_room < RMX_TAP_HEAD_MAX) {
+        uint8_t *head = av_realloc(tap->head, tap->head_room * 2);
+
+        if (head) {
+            tap->head = head;
+            tap->head_room *= 2;
+        }
+    }
+    return tap->head_bytes < tap->head_room;
+}
+
 /* What was read before, or is read now to be kept. Returns 0 when that is over. */
 static int read_head(struct rmx_tap *tap, uint8_t *buffer, int wanted)
 {
-    if (tap->keeping && tap->head_at == tap->head_bytes && tap->head_bytes < HEAD_BYTES) {
+    if (tap->keeping && tap->head_at == tap->head_bytes && has_room(tap)) {
         int got = read_input(
-            tap->input, tap->head + tap->head_bytes, (int)(HEAD_BYTES - tap->head_bytes));
+            tap->input, tap->head + tap->head_bytes, (int)(tap->head_room - tap->head_bytes));
 
         if (got < 0) {
             return got;
@@ -210,7 +225,7 @@ static int read_bytes(void *opaque, uint8_t *buffer, int wanted)
     }
     if (got == 0) {
         av_freep(&tap->head); /* as far as it went */
-        tap->keeping = false;
+        rmx_tap_forget(tap);
         got = read_input(tap->input, buffer, wanted);
     }
     if (got > 0) {
@@ -223,6 +238,9 @@ static int64_t seek(void *opaque, int64_t offset, int whence)
 {
     struct rmx_tap *tap = opaque;
 
+    if (whence == AVSEEK_SIZE && tap->context->seekable != 0) {
+        return (int64_t)tap->head_bytes; /* there is at least that much */
+    }
     if (whence != SEEK_SET || !tap->keeping || offset < 0 || (size_t)offset > tap->head_bytes) {
         return AVERROR(EPIPE);
     }
@@ -230,9 +248,17 @@ static int64_t seek(void *opaque, int64_t offset, int whence)
     return offset;
 }
 
+void rmx_tap_keep_all(struct rmx_tap *tap)
+{
+    if (tap->keeping) {
+        tap->context->seekable = AVIO_SEEKABLE_NORMAL;
+    }
+}
+
 void rmx_tap_forget(struct rmx_tap *tap)
 {
     tap->keeping = false;
+    tap->context->seekable = 0;
 }
 
 void rmx_tap_watch(struct rmx_tap *tap)
@@ -245,7 +271,9 @@ int rmx_tap_init(struct rmx_tap *tap, AVIOContext *input)
 {
     unsigned char *buffer = av_malloc(BUFFER_BYTES);
 
-    *tap = (struct rmx_tap){ .input = input, .head = av_malloc(HEAD_BYTES), .keeping = true };
+    *tap = (struct rmx_tap){
+        .input = input, .head = av_malloc(HEAD_BYTES), .head_room = HEAD_BYTES, .keeping = true
+    };
     if (buffer && tap->head) {
         tap->context = avio_alloc_context(buffer, BUFFER_BYTES, 0, tap, read_bytes, NULL, seek);
     }

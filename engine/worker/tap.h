@@ -21,8 +21,9 @@
 
 #include <libavformat/avio.h>
 
-#define RMX_TAP_PIDS_MAX 8   /* of pictures; more than that go on as they come */
-#define RMX_TAP_TS_BYTES 188 /* of a packet */
+#define RMX_TAP_PIDS_MAX 8          /* of pictures; more than that go on as they come */
+#define RMX_TAP_TS_BYTES 188        /* of a packet */
+#define RMX_TAP_HEAD_MAX (8u << 20) /* a demuxer looks at 5 MB, not counting what it skips */
 
 /* One PID with pictures. */
 struct rmx_tap_pid {
@@ -40,6 +41,7 @@ struct rmx_tap {
     AVIOContext *input;   /* read past its own buffer, which stays empty */
     AVIOContext *context; /* what the demuxer reads */
     uint8_t *head;        /* the first bytes; NULL when they were read for good */
+    size_t head_room;
     size_t head_bytes;
     size_t head_at; /* the next one to be read */
     bool keeping;   /* more of them */
@@ -56,6 +58,11 @@ int rmx_tap_init(struct rmx_tap *tap, AVIOContext *input);
 
 /* What comes next are live MPEG-TS packets of 188 bytes. There is no going back from here. */
 void rmx_tap_watch(struct rmx_tap *tap);
+
+/* Until told to forget, context can seek among all that was read since the beginning, and says so:
+ * as a file is looked at. Where that becomes more than RMX_TAP_HEAD_MAX, it cannot any more, and
+ * says that. */
+void rmx_tap_keep_all(struct rmx_tap *tap);
 
 /* There is no going back any more. */
 void rmx_tap_forget(struct rmx_tap *tap);
