@@ -14,15 +14,15 @@
 #include "clients/rmx_progress.h"
 #include "clients/rmx_signal.h"
 
-#define DRAW_MS 200 /* five times a second */
-#define CANCEL_NS                                                                                  \
-    UINT64_C(2000000000) /* a cancelled or late job that takes longer is left alone                \
-                          */
+#define DRAW_MS   200                   /* five times a second */
+#define CANCEL_NS UINT64_C(2000000000)  /* one that takes longer to be cancelled is left alone */
+#define BUSY_NS   UINT64_C(10000000000) /* a worker that starts has room within that, if ever */
 
 struct run {
     struct rmx_client *client;
     struct rmx_stdio *stdio;
     uint64_t id; /* 0 = not submitted yet */
+    uint64_t busy_until_ns;
     uint64_t give_up_ns;
     int give_up_err; /* -ETIME: the job's deadline and the patience after it are over */
     struct rmx_progress_line line;
@@ -48,7 +48,7 @@ static void rest(struct run *run)
         { .fd = -1 },
     };
     struct pollfd *ends = &watched[2];
-    bool has_timer = run->line.is_wanted || run->give_up_ns != RMX_CLOCK_NEVER;
+    bool has_timer = run->id == 0 || run->line.is_wanted || run->give_up_ns != RMX_CLOCK_NEVER;
 
     if (run->id != 0) {
         rmx_stdio_watch(run->stdio, ends);
@@ -82,15 +82,21 @@ static void heed_signal(struct run *run)
     }
 }
 
+/* Sends the job, if the daemon has room for it. Returns 0 or -errno. */
+static int submit(struct run *run, const struct rmx_job *job)
+{
+    int err = rmx_submit(run->client, job, 1, &run->id);
+    bool is_for_later = err == -EAGAIN || (err == -EBUSY && rmx_clock_ns() < run->busy_until_ns);
+
+    return err < 0 && !is_for_later ? err : 0;
+}
+
 /* One turn of the loop. Returns 1 when *result is there, 0 to go on, or -errno. */
 static int step(struct run *run, const struct rmx_job *job, struct rmx_result *result)
 {
-    if (run->id == 0) {
-        int err = rmx_submit(run->client, job, 1, &run->id);
-
-        if (err < 0 && err != -EAGAIN) {
-            return err;
-        }
+    int err = run->id == 0 ? submit(run, job) : 0;
+    if (err < 0) {
+        return err;
     }
     int count = rmx_wait(run->client, result, 1, 0); /* and moves what there is to move */
     if (count != 0 && count != -EINTR) {
@@ -114,6 +120,8 @@ static void explain(
         int status = rmx_check(job, &why);
 
         rmx_run_failed(result, (uint32_t)status, 0, "%s", why);
+    } else if (err == -EBUSY) {
+        rmx_run_failed(result, RMX_BUSY, 0, "no worker has room for another stream: try again");
     } else if (err == -ECANCELED) {
         rmx_run_failed(result, RMX_CANCELLED, 0, "interrupted");
     } else if (err == -ETIME) {
@@ -127,7 +135,12 @@ static void explain(
 void rmx_run_job(struct rmx_client *client, const struct rmx_job *job, struct rmx_stdio *stdio,
     bool show_progress, struct rmx_result *result)
 {
-    struct run run = { .client = client, .stdio = stdio, .give_up_ns = RMX_CLOCK_NEVER };
+    struct run run = {
+        .client = client,
+        .stdio = stdio,
+        .busy_until_ns = rmx_clock_in(BUSY_NS),
+        .give_up_ns = RMX_CLOCK_NEVER,
+    };
     int done = 0;
 
     if (job->deadline_ns != 0) { /* the daemon keeps it; this is for one that is wedged */
