@@ -157,7 +157,7 @@ static struct field fields[] = {
     FIELD(rmx_last_words_shm, stage),
     FIELD(rmx_last_words_shm, jobs),
     FIELD(rmx_last_words_shm, signal),
-    FIELD(rmx_last_words_shm, zero),
+    FIELD(rmx_last_words_shm, moves),
     FIELD(rmx_last_words_shm, text),
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * One client, many threads: two streams written and read by four of them, then by one that only
- * waits for events, while others wait for results, ask for progress and ping. The worker echoes.
+ * waits for events, then by sources and sinks that say -EAGAIN now and then, while others wait for
+ * results, ask for progress and ping. The worker echoes.
  * Every byte is checked; a wake-up that is lost stops the program, which the test's time limit
  * finds. Plain program, because Criterion does not run under TSan.
  */
@@ -222,7 +223,7 @@ static void write_some(struct flow *flow)
 static void read_some(struct flow *flow)
 {
     unsigned char buffer[1000];
-    ptrdiff_t some;
+    ptrdiff_t some = 0;
 
     while (!flow->ended && (some = rmx_read(client, flow->id, buffer, sizeof(buffer), 0)) >= 0) {
         compare(buffer, flow->read, (size_t)some);
@@ -260,9 +261,74 @@ static void *keeps_going(void *arg)
     return arg;
 }
 
-/* --- both ---------------------------------------------------------------------------------- */
+/* --- sources and sinks ---------------------------------------------------------------------- */
 
-static void submit_all(void)
+struct end { /* of one that rests now and then */
+    uint64_t at;
+    uint32_t state;
+};
+
+static ptrdiff_t source_read(void *user, void *to, size_t bytes)
+{
+    struct end *end = user;
+    unsigned char *byte = to;
+
+    if (next_random(&end->state) % 8 == 0) {
+        return -EAGAIN;
+    }
+    bytes = bytes < BYTES - end->at ? bytes : (size_t)(BYTES - end->at);
+    for (size_t i = 0; i < bytes; i++) {
+        byte[i] = byte_at(end->at + i);
+    }
+    end->at += bytes;
+    return (ptrdiff_t)bytes;
+}
+
+static int sink_write(void *user, const struct rmx_piece *piece)
+{
+    struct end *end = user;
+
+    if (next_random(&end->state) % 8 == 0) {
+        return -EAGAIN;
+    }
+    check(piece->offset == end->at);
+    compare(piece->bytes, end->at, piece->size);
+    end->at += piece->size;
+    return 0;
+}
+
+static _Atomic int ended;
+
+static void *collects_some(void *arg)
+{
+    struct rmx_result result;
+
+    while (atomic_load(&ended) < JOBS) {
+        int count = rmx_wait(client, &result, 1, 20);
+
+        check(count == 0 || (count == 1 && result.status == RMX_OK));
+        atomic_fetch_add(&ended, count);
+    }
+    return arg;
+}
+
+static void *says_ready(void *arg)
+{
+    while (atomic_load(&ended) < JOBS) {
+        for (int i = 0; i < JOBS; i++) {
+            int err = rmx_ready(client, ids[i]);
+
+            check(err == 0 || err == -ENOENT);
+        }
+        (void)poll(NULL, 0, 1);
+    }
+    return arg;
+}
+
+/* --- all of them
+ * ---------------------------------------------------------------------------------- */
+
+static void submit_all(const struct rmx_source *sources, const struct rmx_sink *sinks)
 {
     struct rmx_job ask = RMX_JOB_INIT;
 
@@ -272,6 +338,8 @@ static void submit_all(void)
     ask.input_ring_bytes = RING_BYTES;
     ask.output_ring_bytes = RING_BYTES;
     for (int i = 0; i < JOBS; i++) {
+        ask.source = sources != NULL ? &sources[i] : NULL;
+        ask.sink = sinks != NULL ? &sinks[i] : NULL;
         check(rmx_submit(client, &ask, 1, &ids[i]) == 1);
         jobs[i] = fake_worker_job(&worker);
     }
@@ -288,7 +356,7 @@ static void with_four_threads(uint64_t spin_ns)
     pthread_t threads[7];
 
     rmx_spin(client, spin_ns);
-    submit_all();
+    submit_all(NULL, NULL);
     start(&threads[0], echoes, NULL);
     start(&threads[1], writes, &ids[0]);
     start(&threads[2], writes, &ids[1]);
@@ -306,7 +374,7 @@ static void with_events(void)
 {
     pthread_t threads[4];
 
-    submit_all();
+    submit_all(NULL, NULL);
     start(&threads[0], echoes, NULL);
     start(&threads[1], keeps_going, NULL);
     start(&threads[2], collects, NULL);
@@ -317,6 +385,30 @@ static void with_events(void)
     printf("one thread and its events: done\n");
 }
 
+static void with_sources_and_sinks(void)
+{
+    struct end ends[JOBS * 2] = { { .state = 1 }, { .state = 2 }, { .state = 3 }, { .state = 4 } };
+    struct rmx_source sources[JOBS];
+    struct rmx_sink sinks[JOBS];
+    pthread_t threads[4];
+
+    for (int i = 0; i < JOBS; i++) {
+        sources[i] =
+            (struct rmx_source){ .read = source_read, .size = RMX_SIZE_UNKNOWN, .user = &ends[i] };
+        sinks[i] = (struct rmx_sink){ .write = sink_write, .user = &ends[JOBS + i] };
+    }
+    submit_all(sources, sinks);
+    start(&threads[0], echoes, NULL);
+    start(&threads[1], collects_some, NULL);
+    start(&threads[2], collects_some, NULL);
+    start(&threads[3], says_ready, NULL);
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    check(ends[2].at == BYTES && ends[3].at == BYTES);
+    printf("sources and sinks: done\n");
+}
+
 int main(void)
 {
     fake_worker_start(&worker);
@@ -324,6 +416,7 @@ int main(void)
     with_four_threads(0);
     with_four_threads(20000);
     with_events();
+    with_sources_and_sinks();
     rmx_close(&client);
     fake_worker_stop(&worker);
     return 0;
