@@ -13,10 +13,10 @@
  * one packet (an FLV tag with its size behind it; of a TS the last transport packet of a PES
  * packet). A packet that came out (an FLV tag, a fragment, a PES packet) is the one with the same
  * number, counted from the end of its stream. "own": the time from before the write of the packet
- * itself until the read that brought its last byte has returned. A TS does not say where a picture
- * ends; only the next packet of its stream tells. So "next" counts from before the write after
- * which it can be known: of a TS that of the stream's next packet, otherwise the packet's own. The
- * ratio compares "next" for both sides.
+ * itself until the read that brought its last byte has returned; the ratio compares that. A TS does
+ * not say where a picture ends: a demuxer must see the next one begin, or see how the multiplexer
+ * fills up its last packet. So "next" tells how long after the write of the stream's next packet it
+ * came: 0 where nobody waited for that one. Both are the same for both sides.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -260,7 +260,7 @@ static void judge_stream(struct trial *trial, const struct rmx_cut *out, const s
         size_t next = in_number[in - back + 1];
         uint64_t end = out->packet[out_number[came - back]].end;
         uint64_t arrived = heard_ns(heard, end);
-        uint64_t known = trial->wrote_ns[trial->way->input == RMX_CUT_TS ? next : number];
+        uint64_t known = trial->wrote_ns[next];
 
         if (number < WARM_PACKETS + PACED_WARM) {
             break;
@@ -269,7 +269,6 @@ static void judge_stream(struct trial *trial, const struct rmx_cut *out, const s
             rmx_process_die(trial->way->name, "a packet came out before it went in");
         }
         rmx_histogram_add(&cell->own, arrived - trial->wrote_ns[number]);
-        /* A demuxer that can tell earlier waited for nothing. */
         rmx_histogram_add(&cell->next, arrived > known ? arrived - known : 0);
     }
     free(in_number);
@@ -309,23 +308,23 @@ static double p50_us(const struct rmx_histogram *histogram)
 
 static void print_cells(const struct way *way, double rate, const struct cell *cells, bool last)
 {
-    double ratio = p50_us(&cells[FFMPEG].next) / p50_us(&cells[RINGMUX].next);
+    double ratio = p50_us(&cells[FFMPEG].own) / p50_us(&cells[RINGMUX].own);
 
     printf("  {\"way\": \"%s\", \"packets_per_s\": %.4g, \"ffmpeg_to_ringmux_p50\": %.4g",
         way->name, rate, ratio);
     for (int side = 0; side < SIDES; side++) {
-        const struct rmx_histogram *next = &cells[side].next;
+        const struct rmx_histogram *own = &cells[side].own;
 
         printf(",\n   \"%s\": {\"own\": ", side_names[side]);
-        rmx_histogram_print(&cells[side].own, "us", 1e3, stdout);
+        rmx_histogram_print(own, "us", 1e3, stdout);
         printf(",\n    \"next\": ");
-        rmx_histogram_print(next, "us", 1e3, stdout);
+        rmx_histogram_print(&cells[side].next, "us", 1e3, stdout);
         printf("}");
-        (void)fprintf(stderr, "%-23s %5.0f  %-15s %9.1f %9.1f %9.1f %9.1f   (own p50 %.1f)\n",
-            way->name, rate, side_names[side], p50_us(next),
-            (double)rmx_histogram_percentile(next, 0.99) / 1e3,
-            (double)rmx_histogram_percentile(next, 0.9999) / 1e3, (double)next->max / 1e3,
-            p50_us(&cells[side].own));
+        (void)fprintf(stderr, "%-23s %5.0f  %-15s %9.1f %9.1f %9.1f %9.1f   (next p50 %.1f)\n",
+            way->name, rate, side_names[side], p50_us(own),
+            (double)rmx_histogram_percentile(own, 0.99) / 1e3,
+            (double)rmx_histogram_percentile(own, 0.9999) / 1e3, (double)own->max / 1e3,
+            p50_us(&cells[side].next));
     }
     (void)fprintf(stderr, "%31s ffmpeg's p50 is %.1f times ringmux's\n", "", ratio);
     printf("}%s\n", last ? "" : ",");

@@ -238,7 +238,7 @@ void rmx_herd_open(
     herd->plan = plan;
     herd->jobs = jobs;
     herd->frame_ns = UINT64_C(1000000000) / RATE;
-    herd->clients = (jobs + RMX_HERD_CLIENT_JOBS - 1) / RMX_HERD_CLIENT_JOBS;
+    herd->clients = 1 + (jobs - 1) / RMX_HERD_CLIENT_JOBS;
     herd->job = calloc(jobs, sizeof(*herd->job));
     if (herd->clients > RMX_HERD_CLIENTS_MAX || herd->job == NULL) {
         rmx_process_die("jobs", "too many");
