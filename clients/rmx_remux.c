@@ -332,40 +332,44 @@ static int check_pace(const struct rmx_job *job)
     return 0;
 }
 
-/* Returns -1 when there is work to do, else what to exit with. */
-static int parse(struct request *request, int argc, char **argv)
+/* Returns true when there is work to do; if not, *status is what to exit with. */
+static bool parse(struct request *request, int argc, char **argv, int *status)
 {
     int option;
 
     while ((option = rmx_args_next(argc, argv, ":h", options)) != -1) {
         if (option == OPT_HELP || option == 'h') {
             fputs(help, stdout);
-            return 0;
+            *status = 0;
+            return false;
         }
         if (option == '?' || option == ':') {
-            return rmx_args_refuse(argv, options, option);
+            *status = rmx_args_refuse(argv, options, option);
+            return false;
         }
         int taken = take_job_option(request, option);
         if (taken < 0) {
             taken = take_own_option(request, option);
         }
         if (taken != 0) {
-            return taken;
+            *status = taken;
+            return false;
         }
     }
     if (argc - optind != 2) {
-        return rmx_args_miscount(argv, "one input and one output");
+        *status = rmx_args_miscount(argv, "one input and one output");
+        return false;
     }
     request->names = (struct rmx_report){ .input = argv[optind], .output = argv[optind + 1] };
     request->job.options = request->options;
     request->job.maps = request->maps;
     request->names.allows_truncated = (request->job.flags & RMX_ALLOW_TRUNCATED) != 0;
     choose_streams(request);
-    int status = check_pace(&request->job);
-    if (status == 0) {
-        status = choose_format(request);
+    *status = check_pace(&request->job);
+    if (*status == 0) {
+        *status = choose_format(request);
     }
-    return status == 0 ? -1 : status;
+    return *status == 0;
 }
 
 static int open_output(
@@ -437,9 +441,9 @@ int rmx_remux_main(int argc, char **argv)
     struct rmx_client *client = NULL;
     struct rmx_result result;
     int input = -1;
-    int status = parse(&request, argc, argv);
+    int status;
 
-    if (status >= 0) {
+    if (!parse(&request, argc, argv, &status)) {
         return status;
     }
     if (request.has_deadline) {

@@ -42,7 +42,7 @@ class ReplaceFork(Case):
         self.start_daemon()
         for args, code, words in (
                 (["/etc/passwd", "out.ts", "mpegts"], 3, b"BAD_MEDIA"),
-                ([clip("av.mp4"), "out.x", "mp5"], 69, b"format"),
+                ([clip("av.mp4"), "out.x", "mp5"], 4, b"format"),
                 (["missing.mp4", "out.ts", "mpegts"], 1, b"missing.mp4: No such file")):
             with self.subTest(args=args):
                 result = self.remux(*args)

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <ringmux.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -127,30 +126,47 @@ static int run(struct push *push)
     return err;
 }
 
+/* Returns 0 when the job has come to an end, however it went. */
+static int remux(struct push *push, struct rmx_result *result)
+{
+    int err = start(push);
+
+    if (err < 0) {
+        return err;
+    }
+    err = run(push);
+    if (err < 0) {
+        return err;
+    }
+    err = rmx_wait(push->client, result, 1, -1);
+    return err < 0 ? err : 0;
+}
+
+static int complain(const char *what, int err)
+{
+    errno = -err;
+    perror(what);
+    return 1;
+}
+
 int main(void)
 {
     struct push push = { .epoll = epoll_create1(EPOLL_CLOEXEC) };
-    struct rmx_result result;
+    struct rmx_result result = { 0 };
     int err = rmx_open(&push.client, NULL);
 
     if (err == -ENOENT || err == -ECONNREFUSED) {
         err = rmx_open_private(&push.client, NULL);
     }
+    if (err < 0) {
+        return complain("ringmuxd", err);
+    }
     setvbuf(stdout, NULL, _IONBF, 0);
-    if (err == 0) {
-        err = start(&push);
-    }
-    if (err == 0) {
-        err = run(&push);
-    }
-    if (err == 0) {
-        err = rmx_wait(push.client, &result, 1, -1);
-    }
+    err = remux(&push, &result);
     rmx_close(&push.client);
     close(push.epoll);
     if (err < 0) {
-        fprintf(stderr, "live_push: %s\n", strerror(-err));
-        return 1;
+        return complain("live_push", err);
     }
     fprintf(stderr, "live_push: %s %s\n", rmx_end_name(result.status), result.text);
     return rmx_end_exit(result.status);

@@ -11,10 +11,16 @@
 #include <fcntl.h>
 #include <ringmux.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+static int complain(const char *what, int err)
+{
+    errno = -err;
+    perror(what);
+    return 1;
+}
 
 /* Fills *made, which is zeros but for max; rmx_buffer_free() it in any case. Returns RMX_OK, or why
  * not, and has said so. */
@@ -38,7 +44,7 @@ static uint32_t remux_block(struct rmx_client *client, const void *bytes, size_t
     job.deadline_ns = rmx_deadline_in(10 * 1000000000ULL);
     int err = rmx_run(client, &job, &result, 11 * 1000);
     if (err < 0) {
-        fprintf(stderr, "remux: %s\n", strerror(-err));
+        complain("remux", err);
         return RMX_DAEMON_LOST;
     }
     if (result.status != RMX_OK) {
@@ -47,12 +53,6 @@ static uint32_t remux_block(struct rmx_client *client, const void *bytes, size_t
         fprintf(stderr, "remux: %s: %s\n", rmx_end_name(result.status), text);
     }
     return result.status;
-}
-
-static int complain(const char *what, int err)
-{
-    fprintf(stderr, "remux_block: %s: %s\n", what, strerror(err));
-    return 1;
 }
 
 /* Stands for the block that your program has. Returns 0 or a negative errno value. */
@@ -89,14 +89,14 @@ int main(int argc, char **argv)
     }
     int err = map_file(argv[1], &bytes, &size);
     if (err < 0) {
-        return complain(argv[1], -err);
+        return complain(argv[1], err);
     }
     err = rmx_open(&client, NULL); /* the host's daemon, once for all jobs of a program */
     if (err == -ENOENT || err == -ECONNREFUSED) {
         err = rmx_open_private(&client, NULL); /* or one of our own */
     }
     if (err < 0) {
-        return complain("ringmuxd", -err);
+        return complain("ringmuxd", err);
     }
     uint32_t status = remux_block(client, bytes, size, argv[2], &made);
     if (status == RMX_OK && fwrite(made.bytes, 1, made.size, stdout) != made.size) {
