@@ -23,6 +23,7 @@ void rmx_learn_fini(struct rmx_learn *learn)
         av_parser_close(learn->parser);
     }
     avcodec_free_context(&learn->codec);
+    avcodec_free_context(&learn->decoder);
     *learn = (struct rmx_learn){ .seen = learn->seen, .known = learn->known };
 }
 
@@ -169,6 +170,57 @@ static void fill_rate(AVStream *stream, AVRational rate)
     }
 }
 
+/* --- a decoder, where no header says it ------------------------------------------------------- */
+
+static int fill_from_frame(AVCodecParameters *parameters, const AVFrame *frame)
+{
+    if (parameters->codec_type == AVMEDIA_TYPE_VIDEO) {
+        parameters->width = frame->width;
+        parameters->height = frame->height;
+        parameters->format = frame->format;
+        return 0;
+    }
+    parameters->sample_rate = frame->sample_rate;
+    parameters->frame_size = frame->nb_samples;
+    return av_channel_layout_copy(&parameters->ch_layout, &frame->ch_layout);
+}
+
+static int open_decoder(struct rmx_learn *learn, const AVCodecParameters *parameters)
+{
+    const AVCodec *codec = avcodec_find_decoder(parameters->codec_id);
+
+    if (!codec) {
+        return AVERROR_DECODER_NOT_FOUND;
+    }
+    learn->decoder = avcodec_alloc_context3(codec);
+    if (!learn->decoder) {
+        return AVERROR(ENOMEM);
+    }
+    learn->decoder->thread_count = 1;
+    int err = avcodec_parameters_to_context(learn->decoder, parameters);
+
+    return err < 0 ? err : avcodec_open2(learn->decoder, codec, NULL);
+}
+
+/* Decodes one packet, if it can be. Sound may have another rate in truth than its header says. */
+static int decode(struct rmx_learn *learn, AVCodecParameters *parameters, const AVPacket *packet)
+{
+    AVFrame *frame = av_frame_alloc();
+    int err = frame ? 0 : AVERROR(ENOMEM);
+
+    if (err >= 0 && !learn->decoder) {
+        err = open_decoder(learn, parameters);
+    }
+    if (err >= 0 && avcodec_send_packet(learn->decoder, packet) >= 0 &&
+        avcodec_receive_frame(learn->decoder, frame) >= 0) {
+        err = fill_from_frame(parameters, frame);
+    }
+    av_frame_free(&frame);
+    return err;
+}
+
+/* --- pictures -------------------------------------------------------------------------------- */
+
 static int learn_picture(struct rmx_learn *learn, AVStream *stream, const AVPacket *packet)
 {
     AVCodecParameters *parameters = stream->codecpar;
@@ -185,40 +237,20 @@ static int learn_picture(struct rmx_learn *learn, AVStream *stream, const AVPack
         return err;
     }
     fill_size(learn, parameters);
+    if (parameters->width == 0 && !needs_extradata(parameters->codec_id)) {
+        err = decode(learn, parameters, packet);
+    }
     fill_rate(stream, learn->codec->framerate);
     if (rmx_learn_read_set(&sps, parameters)) {
         rmx_shortcut_fill_picture(parameters, &sps);
         parameters->video_delay = sps.has_reorder ? (int)sps.reorder : parameters->video_delay;
     }
-    return 0;
+    return err;
 }
 
 /* --- sound ----------------------------------------------------------------------------------- */
 
-/* Decodes one frame: the rate and the channels it has in truth. */
-static int decode(AVCodecParameters *parameters, const AVPacket *packet)
-{
-    const AVCodec *codec = avcodec_find_decoder(parameters->codec_id);
-    AVCodecContext *decoder = codec ? avcodec_alloc_context3(codec) : NULL;
-    AVFrame *frame = av_frame_alloc();
-    int err = decoder && frame ? 0 : AVERROR(ENOMEM);
-
-    if (err >= 0) {
-        decoder->thread_count = 1;
-        err = avcodec_parameters_to_context(decoder, parameters);
-    }
-    if (err >= 0 && avcodec_open2(decoder, codec, NULL) >= 0 &&
-        avcodec_send_packet(decoder, packet) >= 0 && avcodec_receive_frame(decoder, frame) >= 0) {
-        parameters->sample_rate = frame->sample_rate;
-        parameters->frame_size = frame->nb_samples;
-        err = av_channel_layout_copy(&parameters->ch_layout, &frame->ch_layout);
-    }
-    av_frame_free(&frame);
-    avcodec_free_context(&decoder);
-    return err;
-}
-
-static int learn_aac(AVCodecParameters *parameters, const AVPacket *packet)
+static int learn_aac(struct rmx_learn *learn, AVCodecParameters *parameters, const AVPacket *packet)
 {
     bool apart = parameters->extradata_size > 0;
     struct rmx_aac aac;
@@ -228,7 +260,7 @@ static int learn_aac(AVCodecParameters *parameters, const AVPacket *packet)
 
     parameters->frame_size = parameters->frame_size > 0 ? parameters->frame_size : RMX_AAC_SAMPLES;
     if (err < 0 || aac.channels == 0 || (!apart && rmx_aac_may_extend(&aac))) {
-        return decode(parameters, packet);
+        return decode(learn, parameters, packet);
     }
     parameters->sample_rate = (int)aac.sample_rate;
     parameters->profile = (int)aac.object_type - 1;
@@ -242,7 +274,7 @@ static int learn_sound(struct rmx_learn *learn, AVStream *stream, const AVPacket
     AVCodecParameters *parameters = stream->codecpar;
 
     if (parameters->codec_id == AV_CODEC_ID_AAC) {
-        return learn_aac(parameters, packet);
+        return learn_aac(learn, parameters, packet);
     }
     int err = parse(learn, stream, packet);
 
@@ -257,7 +289,7 @@ static int learn_sound(struct rmx_learn *learn, AVStream *stream, const AVPacket
         parameters->frame_size = learn->parser->duration;
     }
     if (err >= 0 && !rmx_learn_is_known(parameters)) {
-        err = decode(parameters, packet);
+        err = decode(learn, parameters, packet);
     }
     return err;
 }

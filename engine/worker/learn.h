@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What a stream is, from its own packets: parameter sets, frame headers, and for sound that does
- * not say its rate a decoder. Worker process, a job's fiber. Does no I/O.
+ * What a stream is, from its own packets: parameter sets, frame headers, and where these do
+ * not say it a decoder. Worker process, a job's fiber. Does no I/O.
  */
 #ifndef RMX_ENGINE_WORKER_LEARN_H
 #define RMX_ENGINE_WORKER_LEARN_H
@@ -19,7 +19,8 @@ struct rmx_learn {
     bool known; /* nothing more is to be learnt */
     AVBSFContext *extract;
     AVCodecParserContext *parser;
-    AVCodecContext *codec;
+    AVCodecContext *codec;   /* the parser's */
+    AVCodecContext *decoder; /* of what has no telling header */
 };
 
 /* Shows it the stream's next packet: what it says goes into the stream's parameters. Returns 0 or

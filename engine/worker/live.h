@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Finding out what the streams of a live input are, by no more packets than say it: parameter sets
- * and headers are read as they come by, and nothing is decoded but sound that does not say its own
- * rate. Worker process, a job's fiber.
+ * and headers are read as they come by, and a frame is decoded only where they do not say it: the
+ * true rate of some AAC, pictures of old codecs. Worker process, a job's fiber.
  *
  * A stream that was announced is waited for, but not for long: silent, it is left out.
  */
