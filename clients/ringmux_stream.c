@@ -59,22 +59,20 @@ static void close_input(struct rmx_client *client, uint64_t id)
     rmx_tend_let_go(client, rmx_inflight_place(id));
 }
 
-/* The stream if the caller may write it. Returns 0 or -errno. */
-static int find_input(struct rmx_client *client, uint64_t id, struct rmx_stream **found)
+/* The stream if the caller may write it, or NULL with *err. */
+static struct rmx_stream *find_input(struct rmx_client *client, uint64_t id, int *err)
 {
     struct rmx_stream *stream = rmx_handle_stream(client, id);
 
+    *err = 0;
     if (stream == NULL) {
-        return client->line.lost != 0 ? client->line.lost : -ENOENT;
+        *err = client->line.lost != 0 ? client->line.lost : -ENOENT;
+    } else if (stream->in.place.slots == 0 || stream->in_closed) {
+        *err = -ENOENT;
+    } else if (stream->has_source) {
+        *err = -EBUSY;
     }
-    if (stream->in.place.slots == 0 || stream->in_closed) {
-        return -ENOENT;
-    }
-    if (stream->has_source) {
-        return -EBUSY;
-    }
-    *found = stream;
-    return 0;
+    return *err == 0 ? stream : NULL;
 }
 
 /* Why nothing can be written any more; 0 = it can. */
@@ -95,14 +93,14 @@ static int input_over(struct rmx_client *client, uint64_t id, struct rmx_stream 
 static int reserve(
     struct rmx_client *client, uint64_t id, void **to, size_t *bytes, struct rmx_patience *patience)
 {
-    struct rmx_stream *stream = NULL;
     uint64_t offset;
     bool waited = false;
+    int err;
 
     for (;;) {
-        int err = find_input(client, id, &stream);
+        struct rmx_stream *stream = find_input(client, id, &err);
 
-        if (err < 0) {
+        if (stream == NULL) {
             return err == -ENOENT && waited ? -EPIPE : err; /* it ended, and was collected */
         }
         err = input_over(client, id, stream);
@@ -138,10 +136,10 @@ int rmx_reserve(struct rmx_client *client, uint64_t id, void **to, size_t *bytes
 
 static int commit(struct rmx_client *client, uint64_t id, size_t bytes)
 {
-    struct rmx_stream *stream = NULL;
-    int err = find_input(client, id, &stream);
+    int err;
+    struct rmx_stream *stream = find_input(client, id, &err);
 
-    if (err < 0) {
+    if (stream == NULL) {
         return err;
     }
     if (!stream->in.reserved || bytes == 0 || bytes > stream->in.ring.chunk_bytes) {
@@ -204,10 +202,10 @@ static int close_with(
 {
     void *to;
     size_t room;
-    struct rmx_stream *stream = NULL;
-    int err = find_input(client, id, &stream);
+    int err;
+    struct rmx_stream *stream = find_input(client, id, &err);
 
-    if (err < 0) {
+    if (stream == NULL) {
         return err;
     }
     err = reserve(client, id, &to, &room, patience);
@@ -250,21 +248,20 @@ int rmx_abort(struct rmx_client *client, uint64_t id, int error, int timeout_ms)
 
 /* --- output -------------------------------------------------------------------------------- */
 
-static int find_output(struct rmx_client *client, uint64_t id, struct rmx_stream **found)
+/* The stream if the caller may read it, or NULL with *err. */
+static struct rmx_stream *find_output(struct rmx_client *client, uint64_t id, int *err)
 {
     struct rmx_stream *stream = rmx_handle_stream(client, id);
 
+    *err = 0;
     if (stream == NULL) {
-        return client->line.lost != 0 ? client->line.lost : -ENOENT;
+        *err = client->line.lost != 0 ? client->line.lost : -ENOENT;
+    } else if (stream->out.place.slots == 0) {
+        *err = -ENOENT;
+    } else if (stream->has_sink) {
+        *err = -EBUSY;
     }
-    if (stream->out.place.slots == 0) {
-        return -ENOENT;
-    }
-    if (stream->has_sink) {
-        return -EBUSY;
-    }
-    *found = stream;
-    return 0;
+    return *err == 0 ? stream : NULL;
 }
 
 /* The caller will not read any more. Its memory may go with this. */
@@ -298,12 +295,12 @@ static int output_over(struct rmx_client *client, uint64_t id)
 static int peek(
     struct rmx_client *client, uint64_t id, struct rmx_piece *piece, struct rmx_patience *patience)
 {
-    struct rmx_stream *stream = NULL;
+    int err;
 
     for (;;) {
-        int err = find_output(client, id, &stream);
+        struct rmx_stream *stream = find_output(client, id, &err);
 
-        if (err < 0) {
+        if (stream == NULL) {
             return err;
         }
         if (stream->broken) {
@@ -351,10 +348,10 @@ int rmx_peek(struct rmx_client *client, uint64_t id, struct rmx_piece *piece, in
 
 static int release(struct rmx_client *client, uint64_t id)
 {
-    struct rmx_stream *stream = NULL;
-    int err = find_output(client, id, &stream);
+    int err;
+    struct rmx_stream *stream = find_output(client, id, &err);
 
-    if (err < 0) {
+    if (stream == NULL) {
         return err;
     }
     if (!stream->out.holding) {
@@ -378,7 +375,7 @@ static ptrdiff_t read_piece(
     struct rmx_piece piece;
     int found = peek(client, id, &piece, patience);
 
-    if (found <= 0) {
+    if (found != 1) {
         return found;
     }
     struct rmx_outlet *out = &rmx_handle_stream(client, id)->out;
@@ -432,11 +429,11 @@ ptrdiff_t rmx_read(struct rmx_client *client, uint64_t id, void *to, size_t byte
 
 int rmx_drop(struct rmx_client *client, uint64_t id)
 {
-    struct rmx_stream *stream = NULL;
+    int err;
 
     rmx_handle_enter(client);
-    int err = find_output(client, id, &stream);
-    if (err == 0 && !stream->out_closed) {
+    struct rmx_stream *stream = find_output(client, id, &err);
+    if (stream != NULL && !stream->out_closed) {
         if (!stream->out.ended) {
             rmx_tend_cancel(client, rmx_inflight_place(id));
         }

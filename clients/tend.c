@@ -85,10 +85,12 @@ void rmx_tend_ended(struct rmx_client *client, struct rmx_inflight_job *job)
 void rmx_tend_let_go(struct rmx_client *client, uint32_t place)
 {
     struct rmx_inflight_job *job = job_at(client, place);
-    struct rmx_stream *stream = client->streams != NULL ? &client->streams[place] : NULL;
 
-    if (job->state != RMX_INFLIGHT_KEPT || stream->pumping || !stream->out_closed ||
-        stream->in.reserved) {
+    if (job->state != RMX_INFLIGHT_KEPT) {
+        return;
+    }
+    struct rmx_stream *stream = &client->streams[place];
+    if (stream->pumping || !stream->out_closed || stream->in.reserved) {
         return;
     }
     rmx_fleet_unseat(client, stream);
