@@ -69,7 +69,7 @@ def main():
     headers = [f for f in files if f.endswith(".h")]
     tables = [os.path.join("ipc", f) for f in os.listdir(os.path.join(ROOT, "ipc"))
               if f.endswith(".def")]
-    rules = digest([*headers, *tables, ".clang-tidy", "CMakeLists.txt"])
+    rules = digest([*headers, *tables, ".clang-tidy", "CMakeLists.txt", "tests/tests.cmake"])
     sources = sorted(built(build) & set(files))
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         for said in pool.map(lambda path: tidy(build, path, os.path.join(

@@ -83,7 +83,7 @@ SKIP_FOLDERS = {".git", "build", "__pycache__"}
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
 
 C_FILE = re.compile(r"\.[ch]$")
-WITH_SPDX = re.compile(r"(\.(c|h|def|py|sh|pml|map|in|conf|service|[1-8])|CMakeLists\.txt|"
+WITH_SPDX = re.compile(r"(\.(c|h|def|py|sh|pml|map|in|conf|service|cmake|[1-8])|CMakeLists\.txt|"
                        r"^(check|quickstart|\.ci/run))$")
 PROSE = re.compile(r"\.(md|tsv|json|def)$|^LICENSE$")  # text and tables: no width, no length
 SPDX_C = "/* SPDX-License-Identifier: BSD-2-Clause\n"
@@ -285,7 +285,8 @@ def check_tree(texts):
             bad += check_orders(path, text, code)
     bad += check_partners(texts)
     bad += check_folders(texts)
-    bad += check_listed(texts, texts.get("CMakeLists.txt", ""))
+    cmake = [path for path in texts if path == "CMakeLists.txt" or path.endswith(".cmake")]
+    bad += check_listed(texts, "\n".join(texts[path] for path in cmake))
     bad += check_packages(texts)
     bad += check_examples(texts)
     return bad
