@@ -14,6 +14,7 @@
 #include "clients/patience.h"
 #include "clients/tend.h"
 #include "ipc/lane_wire.h"
+#include "ring/base.h"
 
 #define ERRNO_MAX 4095 /* the kernel's own bound */
 
@@ -372,12 +373,13 @@ int rmx_release(struct rmx_client *client, uint64_t id)
 static ptrdiff_t read_piece(
     struct rmx_client *client, uint64_t id, void *to, size_t bytes, struct rmx_patience *patience)
 {
-    struct rmx_piece piece;
+    struct rmx_piece piece = { .bytes = NULL };
     int found = peek(client, id, &piece, patience);
 
     if (found != 1) {
         return found;
     }
+    rmx_assert(piece.bytes != NULL);
     struct rmx_outlet *out = &rmx_handle_stream(client, id)->out;
     if ((piece.flags & RMX_PIECE_NAME) != 0 || piece.part != out->read_part ||
         (piece.size > 0 && piece.offset != out->read_at)) {

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "clients/marks.h"
@@ -52,6 +51,14 @@ Test(pages, neighbours_are_put_together_when_nothing_else_fits)
     cr_assert_eq(all, FIRST);
 }
 
+static uint32_t next_random(void)
+{
+    static uint32_t state = 1;
+
+    state = state * 1664525u + 1013904223u;
+    return state >> 8;
+}
+
 Test(pages, at_random_none_is_taken_twice_and_none_is_lost)
 {
     static bool taken[FIRST + COUNT];
@@ -59,12 +66,11 @@ Test(pages, at_random_none_is_taken_twice_and_none_is_lost)
     uint32_t count = 0;
     uint32_t at;
 
-    srand(1);
     rmx_pages_init(&pages, FIRST, COUNT);
     for (int round = 0; round < 200000; round++) {
-        uint32_t size = 1u + (uint32_t)rand() % 8;
+        uint32_t size = 1 + next_random() % 8;
 
-        if (rand() % 2 != 0 && count < RMX_PAGES_TAKEN_MAX &&
+        if (next_random() % 2 != 0 && count < RMX_PAGES_TAKEN_MAX &&
             rmx_pages_take(&pages, size, &at) == 0) {
             held[count++] = (struct rmx_extent){ .at = at, .count = size };
             for (uint32_t i = at; i < at + size; i++) {
@@ -72,7 +78,7 @@ Test(pages, at_random_none_is_taken_twice_and_none_is_lost)
                 taken[i] = true;
             }
         } else if (count > 0) {
-            uint32_t which = (uint32_t)rand() % count;
+            uint32_t which = next_random() % count;
             struct rmx_extent gone = held[which];
 
             held[which] = held[--count];
