@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * How many live streams one worker core carries: 1.5 Mb/s MPEG-TS (H.264 and AAC, 25 pictures a
- * second) in, fragmented MP4 with a fragment per keyframe out, each through client rings, paced.
+ * second, a keyframe each second) in, fragmented MP4 with a fragment per keyframe out, each through
+ * client rings, paced; their keyframes come one after the other.
  *
  *     bench_scale [-n JOBS]... [-t SECONDS] [-d DAEMON]
  *

@@ -33,8 +33,9 @@ struct rmx_herd_job {
     size_t trigger;  /* the fragment whose trigger is the next to be written */
     size_t fragment; /* the fragment that comes next */
     uint64_t trigger_ns[RMX_HERD_FRAGMENTS_MAX];
-    bool silent; /* nothing is written to it */
-    bool deaf;   /* nothing is read from it */
+    unsigned skip; /* turns until its first: so that their keyframes do not all come at once */
+    bool silent;   /* nothing is written to it */
+    bool deaf;     /* nothing is read from it */
 };
 
 static void die(const char *what, int error)
@@ -199,11 +200,12 @@ static void take_turn(struct rmx_herd *herd, struct rmx_herd_job *job, uint64_t 
     uint64_t before = job->write == 0 ? 0 : herd->plan->write_end[job->write - 1];
 
     rmx_histogram_add(&herd->late_ns, now > due ? now - due : 0);
-    if (job->silent) {
+    if (job->silent || job->skip > 0) {
+        job->skip -= job->skip > 0;
         return;
     }
     if (job->written != before && !go_on(herd->plan, job)) {
-        herd->missed++;
+        herd->missed += !job->deaf; /* which is stopped, and shall be */
         return;
     }
     begin_write(herd->plan, job, now);
@@ -233,21 +235,24 @@ bool rmx_herd_run(struct rmx_herd *herd, uint64_t ns)
 void rmx_herd_open(
     struct rmx_herd *herd, const struct rmx_herd_plan *plan, const char *socket, size_t jobs)
 {
-    rmx_assert(jobs > 0);
+    size_t clients = (jobs + RMX_HERD_CLIENT_JOBS - 1) / RMX_HERD_CLIENT_JOBS;
+
+    rmx_assert(clients > 0 && clients <= RMX_HERD_CLIENTS_MAX);
     memset(herd, 0, sizeof(*herd));
     herd->plan = plan;
     herd->jobs = jobs;
     herd->frame_ns = UINT64_C(1000000000) / RATE;
-    herd->clients = 1 + (jobs - 1) / RMX_HERD_CLIENT_JOBS;
+    herd->clients = clients;
     herd->job = calloc(jobs, sizeof(*herd->job));
-    if (herd->clients > RMX_HERD_CLIENTS_MAX || herd->job == NULL) {
-        rmx_process_die("jobs", "too many");
+    if (herd->job == NULL) {
+        rmx_process_die("jobs", "no memory");
     }
-    for (size_t i = 0; i < herd->clients; i++) {
+    for (size_t i = 0; i < clients; i++) {
         herd->client[i] = connect_to(socket);
     }
     for (size_t i = 0; i < jobs; i++) {
-        herd->job[i].client = herd->client[i % herd->clients];
+        herd->job[i].client = herd->client[i % clients];
+        herd->job[i].skip = i % RATE;
         submit(&herd->job[i]);
         read_all(herd, &herd->job[i]); /* so that news of it are told */
     }
