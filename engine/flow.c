@@ -16,6 +16,9 @@
 #include "engine/outcome.h"
 #include "engine/pass.h"
 
+/* So many times stop_grace, by the clock, may a worker take that does not compute. */
+#define GRACES_MAX 10u
+
 #define TO(state) (1u << (state))
 
 static const unsigned next_of[RMX_FLOW_STATES] = {
@@ -307,10 +310,25 @@ void rmx_flow_stop(struct rmx_flow *flow, enum rmx_status status, int cause, con
     }
     if (!rmx_pass_is_through(flow)) {
         rmx_pass_cancel(flow);
-        flow->stop_by_ns = rmx_clock_ns() + flow->lane->config->stop_grace_ns;
-        rmx_lane_watch(flow->lane, flow->stop_by_ns);
+        flow->stopped_ns = rmx_clock_ns();
+        flow->stopped_cpu_ns = rmx_watchdog_cpu_ns(flow->berth->pid);
+        rmx_lane_watch(flow->lane, flow->stopped_ns + flow->lane->config->stop_grace_ns);
     }
     rmx_flow_settle(flow);
+}
+
+/* How much longer the worker may take to stop the job; 0: it has had its time. What counts is the
+ * time it computed, since on a busy machine it may not have come to it; but not for ever. */
+static uint64_t grace_left(const struct rmx_flow *flow, uint64_t now)
+{
+    uint64_t grace_ns = flow->lane->config->stop_grace_ns;
+    uint64_t cpu_ns = rmx_watchdog_cpu_ns(flow->berth->pid);
+    uint64_t used_ns = cpu_ns > flow->stopped_cpu_ns ? cpu_ns - flow->stopped_cpu_ns : 0;
+
+    if (used_ns >= grace_ns || now - flow->stopped_ns >= GRACES_MAX * grace_ns) {
+        return 0;
+    }
+    return grace_ns - used_ns;
 }
 
 uint64_t rmx_flow_check_time(struct rmx_flow *flow, uint64_t now)
@@ -323,14 +341,15 @@ uint64_t rmx_flow_check_time(struct rmx_flow *flow, uint64_t now)
         }
         rmx_flow_stop(flow, RMX_STATUS_DEADLINE, 0, "");
     }
-    if (flow->state != RMX_FLOW_DRAINING || rmx_pass_is_through(flow)) {
+    if (flow->state != RMX_FLOW_DRAINING || rmx_pass_is_through(flow) || flow->stop == 0) {
         return UINT64_MAX;
     }
-    if (flow->stop != 0 && now >= flow->stop_by_ns) {
+    uint64_t left_ns = grace_left(flow, now);
+    if (left_ns == 0) {
         rmx_crew_condemn(&flow->lane->crew, flow->berth, "it did not stop a job when told to");
         return UINT64_MAX;
     }
-    return flow->stop != 0 ? flow->stop_by_ns : UINT64_MAX;
+    return now + left_ns;
 }
 
 void rmx_flow_lose(struct rmx_flow *flow, const char *last_words)

@@ -79,7 +79,8 @@ struct rmx_flow {
     uint64_t submitted_ns;  /* CLOCK_MONOTONIC */
     uint64_t started_ns;    /* the worker was told */
     uint64_t answered_ns;
-    uint64_t stop_by_ns; /* the worker was told to stop: it loses its process after that */
+    uint64_t stopped_ns;     /* the worker was told to stop: it loses its process some time after */
+    uint64_t stopped_cpu_ns; /* the CPU time it had used by then */
     char text[RMX_JOB_TEXT_BYTES]; /* of `stop`; "" = the status's own */
 };
 

@@ -150,6 +150,26 @@ Test(e2e_daemon, worker_that_does_not_stop_a_job_loses_its_process)
     stop();
 }
 
+Test(e2e_daemon, worker_that_got_no_cpu_time_to_stop_a_job_keeps_its_process)
+{
+    static const char *const settings[] = { "--workers=1", "--flows-small=8", "--flows-bulk=1",
+        "--stop-grace=100ms", NULL };
+    pid_t worker;
+
+    start(settings);
+    cr_assert_eq(harness_workers(&harness, &worker, 1), 1);
+    (void)kill(worker, SIGSTOP);
+    uint64_t id = harness_submit(&harness, client, harness_media("small.mp4"), "fmp4");
+    (void)poll(NULL, 0, 50);
+    cr_assert_eq(rmx_cancel(client, id), 0);
+    (void)poll(NULL, 0, 300); /* three times what it may compute */
+    (void)kill(worker, SIGCONT);
+    cr_assert_eq(harness_wait(client).status, RMX_CANCELLED);
+    (void)harness_remux(&harness, client, harness_media("small.mp4"), "fmp4");
+    cr_assert(harness_lives(worker));
+    stop();
+}
+
 Test(e2e_daemon, drain_finishes_what_runs_and_takes_nothing_new)
 {
     struct rmx_result result;
