@@ -14,10 +14,10 @@
 #include "ring/base.h"
 
 #define BYTES_DEFAULT (UINT64_C(8) << 20)
-#define JOBS_ENOUGH   8u                   /* in every channel: another one may help */
-#define BUSY_NS       UINT64_C(1000000000) /* so long a daemon without room is asked again */
-#define PAUSE_NS      UINT64_C(20000000)   /* in between */
-#define GROW_AGAIN_NS UINT64_C(1000000000) /* after a daemon had no room for one more */
+#define JOBS_ENOUGH   8u                    /* in every channel: another one may help */
+#define BUSY_NS       UINT64_C(10000000000) /* so long a daemon without room is asked again */
+#define PAUSE_NS      UINT64_C(20000000)    /* in between */
+#define GROW_AGAIN_NS UINT64_C(1000000000)  /* after a daemon had no room for one more */
 
 _Static_assert(RMX_INFLIGHT_MAX <= RMX_CHANNEL_FLOWS_MAX, "a job's place is its channel_flow");
 _Static_assert(RMX_CHANNELS_MAX <= 64, "a word has a bit for each");

@@ -33,12 +33,15 @@ static int follow_seek(struct rmx_stream *stream)
     return 0;
 }
 
-/* How much of the room the source may fill: not beyond the size it has. */
+/* How much of the room the source may fill: not beyond the size it has, nor the largest there is,
+ * wherever the worker wanted to go. */
 static size_t wanted(const struct rmx_inlet *in, size_t room)
 {
     uint64_t at = atomic_load_explicit(&in->at, memory_order_relaxed); /* our own */
+    uint64_t end = in->size < INT64_MAX ? in->size : INT64_MAX;
+    uint64_t left = at < end ? end - at : 0;
 
-    return in->size - at < room ? (size_t)(in->size - at) : room;
+    return left < room ? (size_t)left : room;
 }
 
 /* Fills one chunk. Returns 1, 0 (the source has nothing now) or -EBADMSG. */
