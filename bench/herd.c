@@ -252,7 +252,7 @@ void rmx_herd_open(
     }
     for (size_t i = 0; i < jobs; i++) {
         herd->job[i].client = herd->client[i % clients];
-        herd->job[i].skip = i % RATE;
+        herd->job[i].skip = (unsigned)(i % RATE);
         submit(&herd->job[i]);
         read_all(herd, &herd->job[i]); /* so that news of it are told */
     }
