@@ -32,6 +32,7 @@
 #include "bench/samples.h"
 
 #define RATES_MAX    4
+#define WARM_JOBS    500
 #define WARM_PACKETS 250u /* written as fast as they are taken, before the pace begins */
 #define PACED_WARM   20u  /* and these at the pace, not counted */
 #define LAST_PACKETS 3u   /* of a stream: they come out because it ended */
@@ -361,6 +362,20 @@ static void run_way(struct bench *bench, const struct way *way, bool last)
 
 /* --- all of it -------------------------------------------------------------------------------- */
 
+/* So that the worker is told from the spare by the time it has taken. */
+static void warm_up(struct rmx_client *client)
+{
+    struct rmx_job job = RMX_JOB_INIT;
+    struct rmx_result result;
+
+    job.kind = RMX_NOOP;
+    for (int i = 0; i < WARM_JOBS; i++) {
+        if (rmx_submit(client, &job, 1, NULL) != 1 || rmx_wait(client, &result, 1, 10000) != 1) {
+            rmx_process_die("empty job", "it did not end");
+        }
+    }
+}
+
 static void connect_to(struct bench *bench)
 {
     static const char *const settings[] = { "--log-level=error", "--workers=1", NULL };
@@ -371,6 +386,7 @@ static void connect_to(struct bench *bench)
     if (error < 0) {
         rmx_process_die("daemon", strerrordesc_np(-error));
     }
+    warm_up(bench->client);
     bench->core = rmx_process_core(rmx_process_worker((pid_t)rmx_daemon_pid(bench->client)));
     rmx_process_bind(0, bench->core == 0 ? (int)sysconf(_SC_NPROCESSORS_ONLN) - 1 : 0);
     (void)prctl(PR_SET_TIMERSLACK, 1); /* the pace, not the waits, hangs on it */
