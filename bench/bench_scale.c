@@ -35,6 +35,7 @@
 #include "bench/samples.h"
 
 #define STEPS_MAX     16
+#define TRIES         2
 #define JOBS_MAX      2000u /* of one worker */
 #define WARM_NS       UINT64_C(2500000000)
 #define IDLE_NS       UINT64_C(5000000000)
@@ -374,8 +375,11 @@ int main(int argc, char **argv)
     printf("{\n  \"bench\": \"scale\", \"seconds\": %.3g, \"stretches\": [\n", bench.seconds);
     (void)fprintf(stderr, "what      jobs  pace  worker%%  daemon%%     own%%    p50 ms    p99 ms"
                           "    max ms  missed  late p99  KiB/job\n");
-    for (size_t i = 0; i < bench.steps && (i == kept); i++) {
-        kept += try_jobs(&bench, bench.step[i]) || try_jobs(&bench, bench.step[i]) ? 1 : 0;
+    for (size_t tries = 0; kept < bench.steps && tries < TRIES; tries++) {
+        while (kept < bench.steps && try_jobs(&bench, bench.step[kept])) {
+            kept++;
+            tries = 0;
+        }
     }
     kept = kept > 0 ? bench.step[kept - 1] : 2;
     try_stalled(&bench, kept / 2 < 2 ? 2 : kept / 2);
