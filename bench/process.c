@@ -16,7 +16,6 @@
 #include <sys/wait.h>
 
 #define ARGUMENTS_MAX 48
-#define DEPTH_MAX     4 /* daemon, zygote, worker */
 
 extern char **environ;
 
@@ -47,19 +46,14 @@ static pid_t parent_of(pid_t pid, int *is_worker)
     return parent;
 }
 
+/* The daemon's child is the zygote; its children are the worker and the spare. */
 static int is_worker_of(pid_t pid, pid_t daemon)
 {
     int is_worker = 0;
     int ignored = 0;
-    pid_t parent = parent_of(pid, &is_worker);
+    pid_t zygote = parent_of(pid, &is_worker);
 
-    for (int i = 0; i < DEPTH_MAX && parent > 1; i++) {
-        if (parent == daemon) {
-            return is_worker;
-        }
-        parent = parent_of(parent, &ignored);
-    }
-    return 0;
+    return is_worker && zygote > 1 && parent_of(zygote, &ignored) == daemon;
 }
 
 int rmx_process_core(pid_t pid)

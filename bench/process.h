@@ -14,8 +14,8 @@
 /* Ends the program with "what: why". */
 _Noreturn void rmx_process_die(const char *what, const char *why);
 
-/* The worker of a daemon with one worker, the spare aside: it alone is bound to one core, and has
- * run before. */
+/* The worker of a daemon with one worker. It must have worked: the time it has taken is what tells
+ * it from the spare. */
 pid_t rmx_process_worker(pid_t daemon);
 
 /* The only core a process may run on; -1 if there are several. */

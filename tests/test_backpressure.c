@@ -232,6 +232,9 @@ static void stop(struct flow *flow)
         after.bytes_out != before.bytes_out) {
         fail(flow, "the job goes on, though nobody reads");
     }
+    if (flow->worker == 0) { /* now it has worked */
+        flow->worker = rmx_process_worker((pid_t)rmx_daemon_pid(flow->client));
+    }
     in_flight = flow->written - flow->read;
     anon = rmx_process_anon_bytes(flow->worker);
     flow->anon_bytes = flow->anon_bytes == 0 ? anon : flow->anon_bytes;
@@ -308,7 +311,6 @@ int main(int argc, char **argv)
     if (flow.wanted == 0 || rmx_open_private(&flow.client, &options) < 0) {
         fail(&flow, "usage: test_backpressure [MIB] [STOPS]; or there is no daemon");
     }
-    flow.worker = rmx_process_worker((pid_t)rmx_daemon_pid(flow.client));
     began = seconds();
     submit(&flow);
     run(&flow);
