@@ -219,8 +219,6 @@ static bool note_bells(struct rmx_client *client, const struct epoll_event *even
         if (what >= CHANNELS && client->channels[what - CHANNELS] != NULL) {
             client->channels[what - CHANNELS]->rung = true;
             rang = true;
-        } else if (what == KICK) {
-            lower_event(client->kick_fd);
         }
     }
     return rang;
@@ -264,23 +262,25 @@ static bool has_mail(const struct rmx_client *client)
     return false;
 }
 
-bool rmx_handle_poll(struct rmx_client *client)
+bool rmx_handle_poll(struct rmx_client *client, uint64_t until_ns)
 {
-    uint64_t until_ns = client->spin_ns > 0 ? rmx_clock_in(client->spin_ns) : 0;
+    uint64_t spun_ns = client->spin_ns > 0 ? rmx_clock_in(client->spin_ns) : 0;
+    uint64_t wakes = client->wakes;
 
-    while (client->spin_ns > 0 && client->streams != NULL) {
+    until_ns = spun_ns < until_ns ? spun_ns : until_ns;
+    while (client->streams != NULL && rmx_clock_ns() < until_ns) {
         if (has_mail(client)) {
             take_mail(client);
             return true;
-        }
-        if (rmx_clock_ns() >= until_ns) {
-            break;
         }
         pthread_mutex_unlock(&client->lock);
         for (int i = 0; i < PAUSES; i++) {
             rmx_handle_pause();
         }
         pthread_mutex_lock(&client->lock);
+        if (client->wakes != wakes) {
+            return true;
+        }
     }
     return false;
 }
@@ -302,6 +302,7 @@ static void wake_one(struct rmx_client *client, struct rmx_waiter *waiter)
 
 void rmx_handle_wake(struct rmx_client *client, uint32_t place, uint32_t kinds)
 {
+    client->wakes += place == RMX_HANDLE_ANYTHING;
     for (struct rmx_waiter *waiter = client->waiters; waiter != NULL; waiter = waiter->next) {
         if (waiter->place == place &&
             (place == RMX_HANDLE_ANYTHING || (waiter->kinds & kinds) != 0)) {
@@ -338,7 +339,9 @@ static int lead(struct rmx_client *client, struct rmx_waiter *me, uint64_t until
         take_mail(client);
     }
     for (int i = 0; i < count; i++) {
-        if (events[i].data.u64 == SOCKET) {
+        if (events[i].data.u64 == KICK) {
+            lower_event(client->kick_fd); /* nobody else may: the leader would sleep on */
+        } else if (events[i].data.u64 == SOCKET) {
             (void)hear_message(client); /* what is left of them is still on the socket */
         }
     }

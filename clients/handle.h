@@ -39,6 +39,7 @@ struct rmx_client {
     pthread_mutex_t lock; /* holds all below, but what says otherwise */
     struct rmx_waiter *waiters;
     struct rmx_waiter *leader; /* of those: the one in epoll_wait() */
+    uint64_t wakes;            /* of those who wait for ANYTHING, so far: for those who poll */
     bool news;                 /* news_fd is readable */
     struct rmx_line line;
     struct rmx_marks untold;  /* jobs with something for rmx_events() */
@@ -75,9 +76,10 @@ void rmx_handle_hear(struct rmx_client *client);
 /* Takes in what a call other than hearing left: jobs that ended with the line. Under the lock. */
 void rmx_handle_digest(struct rmx_client *client);
 
-/* Polls the channels for mail as long as rmx_spin() allows, and takes it in. Returns true if there
- * was some. The lock is let go of now and then. */
-bool rmx_handle_poll(struct rmx_client *client);
+/* Polls the channels for mail as long as rmx_spin() allows, at most until then, and takes it in.
+ * Returns true: look again, there was some or another thread had news; false: nothing happened, and
+ * rmx_handle_wait() may follow. The lock is let go of now and then. */
+bool rmx_handle_poll(struct rmx_client *client, uint64_t until_ns);
 
 /* One step of a loop that polls shared memory. */
 static inline void rmx_handle_pause(void)

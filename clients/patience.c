@@ -26,11 +26,13 @@ static bool has_news(struct rmx_stream *stream, uint32_t kind)
 }
 
 /* Polls the ring for a while, without the lock; what is reserved stays mapped. */
-static void spin(struct rmx_client *client, struct rmx_stream *stream, uint32_t kind)
+static void spin(
+    struct rmx_client *client, struct rmx_stream *stream, uint32_t kind, uint64_t until_ns)
 {
-    uint64_t until_ns = rmx_clock_in(client->spin_ns);
+    uint64_t spun_ns = rmx_clock_in(client->spin_ns);
     bool reserved = stream->in.reserved;
 
+    until_ns = spun_ns < until_ns ? spun_ns : until_ns;
     stream->in.reserved = kind == RMX_CAN_WRITE || reserved;
     pthread_mutex_unlock(&client->lock);
     while (!has_news(stream, kind) && rmx_clock_ns() < until_ns) {
@@ -49,7 +51,7 @@ int rmx_patience_await(
 
     if (client->spin_ns > 0 && patience->timeout_ms != 0 && !patience->spun) {
         patience->spun = true;
-        spin(client, stream, kind);
+        spin(client, stream, kind, patience->until_ns);
         return 0;
     }
     bool asked = kind == RMX_CAN_WRITE ? rmx_stream_ask_room(&stream->in)

@@ -78,8 +78,9 @@ static int collect(struct rmx_client *client, struct rmx_result *results, size_t
 static int rest(struct rmx_client *client, uint64_t until_ns)
 {
     if (client->due.count == 0) {
-        return rmx_handle_poll(client) ? 1
-                                       : rmx_handle_wait(client, RMX_HANDLE_ANYTHING, 0, until_ns);
+        return rmx_handle_poll(client, until_ns)
+                   ? 1
+                   : rmx_handle_wait(client, RMX_HANDLE_ANYTHING, 0, until_ns);
     }
     rmx_handle_hear(client);
     return until_ns == RMX_CLOCK_NEVER || rmx_clock_ns() < until_ns;

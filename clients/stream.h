@@ -58,7 +58,7 @@ struct rmx_stream {
     bool over;       /* the job has ended: the worker does nothing more */
     bool broken;     /* the worker broke a ring: the job was cancelled */
     bool cut;        /* a job that ended well left its output without an end */
-    bool awaited;    /* its result waits for the sink to have all of the output */
+    bool awaited;    /* its result waits: its sink is to get more, or a source or sink is in use */
     uint32_t wants;  /* enum rmx_event_kind: calls that returned -EAGAIN */
 
     /* Sources and sinks: while pumping, in, out, out_closed, cut and these belong to the thread

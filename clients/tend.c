@@ -50,9 +50,7 @@ static void show(struct rmx_client *client, struct rmx_inflight_job *job)
 
     if (job->kept) {
         client->streams[place].awaited = false;
-        if (!client->streams[place].pumping) {
-            amend(&client->streams[place], &job->result);
-        }
+        amend(&client->streams[place], &job->result);
     }
     if (job->orphan) {
         rmx_inflight_forget(&client->line.inflight, job);
@@ -61,6 +59,12 @@ static void show(struct rmx_client *client, struct rmx_inflight_job *job)
     }
     rmx_inflight_show(&client->line.inflight, job);
     rmx_handle_notice(client, place, RMX_HAS_ENDED);
+}
+
+/* Is its sink to get more of the output? */
+static bool is_draining(const struct rmx_client *client, const struct rmx_stream *stream)
+{
+    return stream->has_sink && !stream->out_closed && !stream->broken && client->line.lost == 0;
 }
 
 void rmx_tend_ended(struct rmx_client *client, struct rmx_inflight_job *job)
@@ -74,9 +78,8 @@ void rmx_tend_ended(struct rmx_client *client, struct rmx_inflight_job *job)
         stream->over = true;
         stream->awaited = true;
         rmx_tend_news(client, place, RMX_CAN_WRITE | RMX_CAN_READ);
-        if (stream->has_sink && !stream->broken && client->line.lost == 0 &&
-            (stream->pumping || !stream->out_closed)) {
-            return; /* until the sink has all of it */
+        if (stream->pumping || is_draining(client, stream)) {
+            return; /* rmx_tend_pumps() shows it */
         }
     }
     show(client, job);
@@ -240,7 +243,7 @@ void rmx_tend_pumps(struct rmx_client *client)
             continue;
         }
         pump(client, place);
-        if (stream->awaited && (stream->out_closed || client->line.lost != 0)) {
+        if (stream->awaited && !is_draining(client, stream)) {
             show(client, job_at(client, place));
         }
         rmx_tend_let_go(client, place);

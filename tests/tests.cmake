@@ -135,6 +135,7 @@ add_test(NAME test_log_json COMMAND ${Python3_EXECUTABLE} -B
 # --- tests of the worker ----------------------------------------------------------------------
 rmx_criterion(test_fiber tests/test_fiber.c rmx_worker)
 rmx_criterion(test_avio tests/test_avio.c rmx_worker)
+rmx_criterion(test_turns tests/test_turns.c rmx_worker)
 
 # A job's two ends in memory.
 add_library(rmx_ends STATIC tests/ends.c)
@@ -151,6 +152,8 @@ add_library(rmx_tiny_lane STATIC
 target_link_libraries(rmx_tiny_lane PUBLIC rmx_engine rmx_media PkgConfig::CRITERION)
 target_compile_definitions(
     rmx_tiny_lane PRIVATE WORKER_PROGRAM="$<TARGET_FILE:ringmux-worker>")
+rmx_criterion(test_desk tests/test_desk.c
+    rmx_worker rmx_tiny_lane Threads::Threads -Wl,--wrap=rmx_remux_run)
 rmx_criterion(test_worker tests/test_worker.c rmx_tiny_lane)
 rmx_criterion(test_worker_channel tests/test_worker_channel.c rmx_tiny_lane)
 rmx_criterion(test_worker_lies tests/test_worker_lies.c rmx_tiny_lane)
@@ -205,6 +208,7 @@ rmx_criterion(test_spec tests/test_spec.c rmx_fake_daemon)
 rmx_criterion(test_pages tests/test_pages.c rmx_fake_daemon)
 rmx_criterion(test_stream tests/test_stream.c rmx_fake_worker)
 rmx_criterion(test_stream_lies tests/test_stream_lies.c rmx_fake_worker)
+rmx_criterion(test_stream_threads tests/test_stream_threads.c rmx_fake_worker)
 rmx_criterion(test_pump tests/test_pump.c rmx_fake_worker)
 rmx_criterion(test_conduit tests/test_conduit.c rmx_fake_worker)
 rmx_criterion(test_client_open tests/test_client_open.c rmx_fake_daemon -Wl,--wrap=malloc)
