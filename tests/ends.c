@@ -104,11 +104,12 @@ static void drain(void)
     }
 }
 
-static void sleep_well(void *owner)
+static void sleep_well(void *owner, uint64_t until_ns)
 {
     bool dry = far.done;
 
     (void)owner;
+    (void)until_ns;
     ends.sleeps++;
     rmx_assert(ends.sleeps < SLEEPS_MAX);
     feed();
@@ -124,9 +125,10 @@ static void tell(void *owner, enum rmx_note_kind kind)
     (void)kind;
 }
 
-static void starve(void *owner)
+static uint64_t starve(void *owner)
 {
     (void)owner;
+    return 0;
 }
 
 void ends_open(const void *bytes, size_t size, bool seekable, uint32_t slots, uint32_t chunk_bytes)

@@ -23,8 +23,7 @@ static struct {
     struct rmx_avio avio;
     _Atomic uint32_t stop;
     unsigned told[RMX_NOTE_DONE + 1];
-    unsigned sleeps;
-    unsigned starved;
+    unsigned sleeps, starved;
     unsigned seeks; /* seen by the feed */
     /* the feed */
     uint64_t at;
@@ -76,7 +75,7 @@ static void feed_one(void)
     test.ended = test.at == STREAM_BYTES;
 }
 
-static void feed(void *owner)
+static void feed(void *owner, uint64_t until_ns)
 {
     uint64_t offset;
     uint32_t generation;
@@ -97,7 +96,7 @@ static void feed(void *owner)
     }
 }
 
-static void drain(void *owner)
+static void drain(void *owner, uint64_t until_ns)
 {
     (void)owner;
     test.sleeps++;
@@ -120,13 +119,14 @@ static void tell(void *owner, enum rmx_note_kind kind)
     test.told[kind]++;
 }
 
-static void starve(void *owner)
+static uint64_t starve(void *owner)
 {
     (void)owner;
     test.starved++;
+    return 0;
 }
 
-static struct rmx_chunk_ring make_ring(uint32_t slots, void (*sleep)(void *owner))
+static struct rmx_chunk_ring make_ring(uint32_t slots, void (*sleep)(void *, uint64_t))
 {
     struct rmx_chunk_ring ring;
 
@@ -340,7 +340,7 @@ Test(sink, small_writes_fill_whole_chunks_and_the_last_says_END)
     }
     avio_flush(sink.context);
     rmx_sink_finish(&sink);
-    drain(NULL);
+    drain(NULL, 0);
     cr_assert_eq(test.chunks, (100016 + CHUNK_BYTES - 1) / CHUNK_BYTES);
     cr_assert_eq(test.last.flags, RMX_CHUNK_END);
     cr_assert_eq(sink.end, 100016);
@@ -354,7 +354,7 @@ Test(sink, nothing_written_is_an_empty_END)
 
     open_sink(&sink, 2, false);
     rmx_sink_finish(&sink);
-    drain(NULL);
+    drain(NULL, 0);
     cr_assert_eq(test.chunks, 1);
     cr_assert_eq(test.last.bytes, 0);
     cr_assert_eq(test.last.flags, RMX_CHUNK_END);
@@ -371,7 +371,7 @@ Test(sink, job_that_failed_ends_its_output_once_there_is_room)
     cr_assert_eq(rmx_avio_end(&test.avio, RMX_STATUS_INPUT_IO, -EIO), AVERROR_EXIT);
     rmx_sink_finish(&sink);
     cr_assert_eq(test.sleeps, 1, "the ring was full");
-    drain(NULL);
+    drain(NULL, 0);
     cr_assert_eq(test.chunks, 3);
     cr_assert_eq(test.last.flags, RMX_CHUNK_END);
     close_all(NULL, &sink);
@@ -390,7 +390,7 @@ Test(sink, patch_inside_the_chunk_at_hand_needs_no_chunk_of_its_own)
     write_stream(&sink, 1004, 100);
     avio_flush(sink.context);
     rmx_sink_finish(&sink);
-    drain(NULL);
+    drain(NULL, 0);
     cr_assert_eq(test.chunks, 1);
     cr_assert_eq(sink.end, 1104);
     expect_written(0, 1104);
@@ -412,7 +412,7 @@ Test(sink, patch_far_back_goes_out_with_its_own_offset)
     write_stream(&sink, 60004, 96);
     avio_flush(sink.context);
     rmx_sink_finish(&sink);
-    drain(NULL);
+    drain(NULL, 0);
     cr_assert_eq(sink.end, 60100);
     cr_assert_eq(test.last.offset, 60004);
     expect_written(0, 60100);
@@ -442,7 +442,7 @@ Test(sink, live_output_goes_out_whatever_its_reader_has_still)
     rmx_sink_push(&sink);
     write_stream(&sink, 100, 100);
     rmx_sink_push(&sink);
-    drain(NULL);
+    drain(NULL, 0);
     cr_assert_eq(test.chunks, 2);
     cr_assert_eq(test.last.flags, RMX_CHUNK_FLUSH);
     expect_written(0, 200);
@@ -458,7 +458,7 @@ static void expect_burst_told(struct rmx_sink *sink, uint64_t from, uint32_t byt
     write_stream(sink, from, bytes);
     rmx_sink_push(sink);
     cr_assert_eq(test.told[RMX_NOTE_OUTPUT], told + 1);
-    drain(NULL);
+    drain(NULL, 0);
     expect_written(0, from + bytes);
 }
 

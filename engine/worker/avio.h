@@ -17,12 +17,15 @@
 struct rmx_avio {
     const _Atomic uint32_t *stop; /* in the arena; the lane writes it */
 
-    /* Waits until a note came for the job; may come back without one. Nothing may happen between
+    /* Waits until a note came for the job, or until then (CLOCK_MONOTONIC, to the millisecond that
+     * follows; 0 = however long it takes); may come back without either. Nothing may happen between
      * the ring's ask and this, or the note could be taken for another's. */
-    void (*sleep)(void *owner);
+    void (*sleep)(void *owner, uint64_t until_ns);
 
-    /* The input ring is empty: a good moment to send out what was made. Comes before the ask. */
-    void (*starve)(void *owner);
+    /* The input ring is empty: a good moment to send out what was made. Comes before the ask.
+     * Returns when to be called again though nothing came (as for sleep): what a live job holds
+     * back by the clock has to go out even if its input stops. See struct rmx_idle. */
+    uint64_t (*starve)(void *owner);
 
     /* Tells the peer that room or a seek (INPUT) or chunks (OUTPUT) came, and wakes it. */
     void (*tell)(void *owner, enum rmx_note_kind kind);

@@ -13,11 +13,13 @@
 #include "engine/worker/lastwords.h"
 #include "engine/worker/remux.h"
 #include "engine/worker/task.h"
+#include "engine/worker/turns.h"
 #include "ipc/lane_wire.h"
 #include "ipc/sock.h"
 #include "ring/mail.h"
 
-#define NONE UINT32_MAX
+#define NONE  UINT32_MAX
+#define NEVER UINT64_MAX
 
 /* A job that computes lets others have the core this often. */
 #define TURN_NS          200000u
@@ -25,6 +27,7 @@
 #define SPINS_PER_LOOK   32u  /* polls between two looks at the clock */
 #define SLEEP_MS_MAX     1000 /* then look again, whatever the bells say */
 #define WAKES_MAX        32   /* bells heard at once; the others are next */
+#define NS_PER_MS        1000000u
 
 /* What epoll calls our own two; a channel's bell goes by its place. */
 #define EVENT_BELL   RMX_WORKER_CHANNELS_MAX
@@ -47,7 +50,8 @@ enum seat_state {
 /* A flow's place at the desk. */
 struct seat {
     struct rmx_fiber *fiber; /* while it has a job */
-    uint32_t next_ready;
+    uint64_t until_ns;       /* WAITING: when it looks again though no note came; 0 = never */
+    uint32_t party;          /* see turns.h */
     enum seat_state state;
 };
 
@@ -59,8 +63,8 @@ static struct {
     struct rmx_bell own_bell;
     struct rmx_bell lane_bell;
     struct seat seats[RMX_WORKER_FLOWS_MAX];
-    uint32_t ready_first;
-    uint32_t ready_last;
+    struct rmx_turns turns;
+    uint64_t nearest_ns;                          /* no seat's until_ns comes before; or NEVER */
     struct rmx_fiber *pool[RMX_WORKER_FLOWS_MAX]; /* idle fibers, last used on top */
     uint32_t pool_count;
     uint32_t current; /* the flow that runs; NONE = the scheduler does */
@@ -88,23 +92,7 @@ static void refuse(const char *why)
 static void make_ready(uint32_t flow)
 {
     desk.seats[flow].state = SEAT_READY;
-    desk.seats[flow].next_ready = NONE;
-    if (desk.ready_first == NONE) {
-        desk.ready_first = flow;
-    } else {
-        desk.seats[desk.ready_last].next_ready = flow;
-    }
-    desk.ready_last = flow;
-}
-
-static uint32_t take_ready(void)
-{
-    uint32_t flow = desk.ready_first;
-
-    if (flow != NONE) {
-        desk.ready_first = desk.seats[flow].next_ready;
-    }
-    return flow;
+    rmx_turns_add(&desk.turns, desk.seats[flow].party, flow);
 }
 
 static void run_turn(uint32_t flow)
@@ -114,7 +102,7 @@ static void run_turn(uint32_t flow)
     rmx_assert(seat->state == SEAT_READY);
     seat->state = SEAT_RUNNING;
     desk.current = flow;
-    desk.turn_ends_ns = 0;
+    desk.turn_ends_ns = rmx_turns_is_empty(&desk.turns) ? 0 : now_ns() + TURN_NS;
     rmx_lastwords_on_core(flow);
     if (!rmx_fiber_resume(seat->fiber)) {
         desk.pool[desk.pool_count++] = seat->fiber;
@@ -122,6 +110,47 @@ static void run_turn(uint32_t flow)
     }
     rmx_lastwords_on_core(RMX_LASTWORDS_NO_FLOW);
     desk.current = NONE;
+}
+
+/* --- waits that a clock ends ----------------------------------------------------------------- */
+
+/* Rounded up to a millisecond, which is what a sleep has, so that those close to each other end
+ * together: all seats are looked at for it. */
+static void expect(uint64_t until_ns)
+{
+    uint64_t at_ns = until_ns - until_ns % NS_PER_MS + NS_PER_MS;
+
+    desk.nearest_ns = at_ns < desk.nearest_ns ? at_ns : desk.nearest_ns;
+}
+
+static void wake_due(void)
+{
+    uint64_t now = desk.nearest_ns == NEVER ? 0 : now_ns();
+
+    if (now < desk.nearest_ns) {
+        return;
+    }
+    desk.nearest_ns = NEVER;
+    for (uint32_t flow = 0; flow < desk.plan->flows; flow++) {
+        const struct seat *seat = &desk.seats[flow];
+
+        if (seat->state != SEAT_WAITING || seat->until_ns == 0) {
+            continue;
+        }
+        if (seat->until_ns <= now) {
+            make_ready(flow);
+        } else {
+            expect(seat->until_ns);
+        }
+    }
+}
+
+static int sleep_ms(void)
+{
+    uint64_t now = desk.nearest_ns == NEVER ? 0 : now_ns();
+    uint64_t left_ms = desk.nearest_ns <= now ? 0 : (desk.nearest_ns - now) / NS_PER_MS + 1;
+
+    return rmx_channel_sleep_ms(left_ms < SLEEP_MS_MAX ? (int)left_ms : SLEEP_MS_MAX);
 }
 
 static void tell_lane(uint32_t flow, enum rmx_note_kind kind)
@@ -143,10 +172,16 @@ static void tell(void *owner, enum rmx_note_kind kind)
     tell_lane(desk.current, kind);
 }
 
-static void sleep_here(void *owner)
+static void sleep_here(void *owner, uint64_t until_ns)
 {
+    struct seat *seat = &desk.seats[desk.current];
+
     (void)owner;
-    desk.seats[desk.current].state = SEAT_WAITING;
+    seat->state = SEAT_WAITING;
+    seat->until_ns = until_ns;
+    if (until_ns != 0) {
+        expect(until_ns);
+    }
     rmx_fiber_yield();
 }
 
@@ -167,7 +202,8 @@ static void breathe(void)
     if (desk.turn_ends_ns == 0) {
         desk.turn_ends_ns = now + TURN_NS;
     }
-    if (now >= desk.turn_ends_ns && (desk.ready_first != NONE || mail_is_due())) {
+    if (now >= desk.turn_ends_ns &&
+        (!rmx_turns_is_empty(&desk.turns) || now >= desk.nearest_ns || mail_is_due())) {
         make_ready(desk.current);
         rmx_fiber_yield();
     }
@@ -189,6 +225,19 @@ static void work(void *argument)
 
 /* --- notes ----------------------------------------------------------------------------------- */
 
+/* What the lane says of channels is checked when the job enters one. */
+static uint32_t party_of(uint32_t flow)
+{
+    const struct rmx_flow_shm *shm = &desk.shm->flows[flow];
+    uint32_t port = RMX_READ_ONCE(shm->port);
+    uint32_t place = RMX_READ_ONCE(shm->channel);
+
+    return (port & (RMX_PORT_CHANNEL_IN | RMX_PORT_CHANNEL_OUT)) != 0 &&
+                   place < RMX_WORKER_CHANNELS_MAX
+               ? rmx_turns_party_of_channel(place)
+               : rmx_turns_party_of_flow(flow);
+}
+
 static void begin_job(uint32_t flow)
 {
     struct seat *seat = &desk.seats[flow];
@@ -205,6 +254,7 @@ static void begin_job(uint32_t flow)
         tell_lane(flow, RMX_NOTE_DONE);
         return;
     }
+    seat->party = party_of(flow);
     rmx_fiber_start(seat->fiber, work, &desk.shm->flows[flow]);
     make_ready(flow);
 }
@@ -323,7 +373,8 @@ static bool spin(void)
     return mail_is_due();
 }
 
-/* Sleeps until a bell rings, the daemon hangs up or a second is over. False: it hung up. */
+/* Sleeps until a bell rings, a wait is over, the daemon hangs up, or a second. False: it hung up.
+ */
 static bool sleep_on_bells(void)
 {
     struct epoll_event events[WAKES_MAX];
@@ -333,8 +384,7 @@ static bool sleep_on_bells(void)
     rmx_bell_arm(&desk.own_bell);
     rmx_channel_arm();
     if (!mail_is_due()) {
-        heard =
-            epoll_wait(desk.plan->epoll_fd, events, WAKES_MAX, rmx_channel_sleep_ms(SLEEP_MS_MAX));
+        heard = epoll_wait(desk.plan->epoll_fd, events, WAKES_MAX, sleep_ms());
     }
     rmx_channel_disarm();
     rmx_bell_disarm(&desk.own_bell);
@@ -376,7 +426,8 @@ static int take_over(const struct rmx_desk_plan *plan)
     desk.shm = shm;
     desk.own_bell = (struct rmx_bell){ .shm = &shm->worker_bell, .fd = plan->worker_bell_fd };
     desk.lane_bell = (struct rmx_bell){ .shm = &shm->lane_bell, .fd = plan->lane_bell_fd };
-    desk.ready_first = NONE;
+    rmx_turns_init(&desk.turns);
+    desk.nearest_ns = NEVER;
     desk.current = NONE;
     rmx_remux_breathe = breathe;
     rmx_channel_init(plan->epoll_fd, wake);
@@ -397,7 +448,8 @@ int rmx_desk_run(const struct rmx_desk_plan *plan)
 
         take_mail();
         rmx_channel_take_mail();
-        flow = take_ready();
+        wake_due();
+        flow = rmx_turns_take(&desk.turns);
         if (flow != NONE) {
             run_turn(flow);
         } else if (desk.error == 0 && !spin()) {

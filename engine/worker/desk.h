@@ -4,12 +4,12 @@
  * of clients' channels, make fibers ready, ready fibers run one after the other, and when none is,
  * the worker polls a while and sleeps. Worker process, its one thread.
  *
- *   IDLE --RUN--> READY --turn--> RUNNING --sleeps--> WAITING --note--> READY
+ *   IDLE --RUN--> READY --turn--> RUNNING --sleeps--> WAITING --note, or its time--> READY
  *                                    `--job ends--> IDLE
  *
  * No note is lost: a job that is going to wait first asks its ring, then looks again, then waits,
  * and notes are taken off the mailbox only by the scheduler, when every job waits or stands in
- * line.
+ * line. Turns go round by client (turns.h), not by job.
  */
 #ifndef RMX_ENGINE_WORKER_DESK_H
 #define RMX_ENGINE_WORKER_DESK_H

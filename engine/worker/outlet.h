@@ -7,8 +7,21 @@
 #define RMX_ENGINE_WORKER_OUTLET_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <libavformat/avio.h>
+
+/* What the stage wants done while its input has nothing for it. It may say so, and take it back, at
+ * any time: a live job that holds packets back by the clock does, once its header is written and
+ * until it finishes. */
+struct rmx_idle {
+    /* NULL: nothing. Called from inside a read of the input, before each wait for bytes, so never
+     * while the stage writes: sends out what is due, which is then pushed. Returns when to be
+     * called again though no bytes came: nanoseconds of CLOCK_MONOTONIC (av_gettime_relative() is
+     * its microseconds), met to the millisecond; 0 = it holds nothing back. */
+    uint64_t (*release)(void *stage);
+    void *stage;
+};
 
 struct rmx_outlet {
     AVIOContext *io;
@@ -23,6 +36,8 @@ struct rmx_outlet {
      * a live job calls it after each packet. */
     void (*push)(void *owner);
     void *owner;
+
+    struct rmx_idle *idle; /* NULL: nobody calls it */
 };
 
 #endif

@@ -73,7 +73,7 @@ static int reserve(struct rmx_sink *sink)
             tell_ready(sink);
         }
         if (room == 0 && rmx_ring_producer_ask(&sink->ring.ring)) {
-            sink->avio->sleep(sink->avio->owner);
+            sink->avio->sleep(sink->avio->owner, 0);
         }
     }
     if (room < 0) {

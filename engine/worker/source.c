@@ -113,13 +113,14 @@ static int take_chunk(struct rmx_source *source)
 {
     struct rmx_ring *ring = &source->ring.ring;
     struct rmx_chunk chunk;
+    uint64_t until_ns;
     int ready = rmx_ring_peek_one(ring);
 
     if (ready == 0) {
         tell_room(source);
-        source->avio->starve(source->avio->owner);
+        until_ns = source->avio->starve(source->avio->owner);
         if (rmx_ring_consumer_ask(ring)) {
-            source->avio->sleep(source->avio->owner);
+            source->avio->sleep(source->avio->owner, until_ns);
         }
         return 0;
     }
@@ -264,14 +265,15 @@ static void wait_for_more(struct rmx_source *source, uint32_t ready)
 {
     struct rmx_ring *ring = &source->ring.ring;
     uint32_t now = 0;
+    uint64_t until_ns;
 
-    source->avio->starve(source->avio->owner);
+    until_ns = source->avio->starve(source->avio->owner);
     rmx_ring_ask(&ring->shm->consumer_asks);
     if (rmx_ring_peek(ring, &now) < 0 || now > ready) {
         rmx_ring_withdraw(&ring->shm->consumer_asks);
         return; /* who looks next sees it */
     }
-    source->avio->sleep(source->avio->owner);
+    source->avio->sleep(source->avio->owner, until_ns);
 }
 
 int rmx_source_peek(struct rmx_source *source, uint64_t at, void *bytes, uint32_t wanted)

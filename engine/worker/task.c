@@ -33,6 +33,7 @@ struct task {
     struct rmx_source source;
     struct rmx_sink sink;
     struct rmx_parts parts;
+    struct rmx_idle idle;
     bool prompt;    /* the input comes when it comes, and so shall the output */
     bool looked_on; /* who waited knows that the job is over */
 };
@@ -65,7 +66,7 @@ static bool channel_is_over(struct task *task)
     return status != RMX_STATUS_OK;
 }
 
-static void sleep_for_note(void *owner)
+static void sleep_for_note(void *owner, uint64_t until_ns)
 {
     struct task *task = owner;
 
@@ -75,7 +76,7 @@ static void sleep_for_note(void *owner)
         task->looked_on = true;
         return;
     }
-    task->host->sleep(task->host->owner);
+    task->host->sleep(task->host->owner, until_ns);
     (void)channel_is_over(task);
 }
 
@@ -92,13 +93,15 @@ static void tell_peer(void *owner, enum rmx_note_kind kind)
     }
 }
 
-static void push_output(void *owner)
+static uint64_t push_output(void *owner)
 {
     struct task *task = owner;
+    uint64_t again_ns = task->idle.release == NULL ? 0 : task->idle.release(task->idle.stage);
 
     if (task->prompt) {
         rmx_sink_push(&task->sink);
     }
+    return again_ns;
 }
 
 /* --- the rings ------------------------------------------------------------------------------- */
@@ -208,6 +211,7 @@ static void run_stage(struct task *task, uint32_t stage)
         .close_part = takes_parts ? rmx_parts_close : NULL,
         .push = (task->spec.flags & RMX_JOB_LIVE) != 0 ? push_packet : NULL,
         .owner = &task->parts,
+        .idle = &task->idle,
     };
 
     switch (stage) {

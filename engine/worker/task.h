@@ -12,7 +12,7 @@
 #include "ring/region.h"
 
 struct rmx_task_host { /* see avio.h */
-    void (*sleep)(void *owner);
+    void (*sleep)(void *owner, uint64_t until_ns);
     void (*tell)(void *owner, enum rmx_note_kind kind); /* the lane */
     void *owner;
     uint32_t flow; /* the job's: notes of a channel wake it by that number */
