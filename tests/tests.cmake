@@ -136,7 +136,6 @@ add_test(NAME test_log_json COMMAND ${Python3_EXECUTABLE} -B
 rmx_criterion(test_fiber tests/test_fiber.c rmx_worker)
 rmx_criterion(test_avio tests/test_avio.c rmx_worker)
 rmx_criterion(test_turns tests/test_turns.c rmx_worker)
-rmx_criterion(test_turns tests/test_turns.c rmx_worker)
 
 # A job's two ends in memory.
 add_library(rmx_ends STATIC tests/ends.c)
@@ -153,8 +152,6 @@ add_library(rmx_tiny_lane STATIC
 target_link_libraries(rmx_tiny_lane PUBLIC rmx_engine rmx_media PkgConfig::CRITERION)
 target_compile_definitions(
     rmx_tiny_lane PRIVATE WORKER_PROGRAM="$<TARGET_FILE:ringmux-worker>")
-rmx_criterion(test_desk tests/test_desk.c
-    rmx_worker rmx_tiny_lane Threads::Threads -Wl,--wrap=rmx_remux_run)
 rmx_criterion(test_desk tests/test_desk.c
     rmx_worker rmx_tiny_lane Threads::Threads -Wl,--wrap=rmx_remux_run)
 rmx_criterion(test_worker tests/test_worker.c rmx_tiny_lane)
