@@ -80,7 +80,7 @@ static void feed(void *owner, uint64_t until_ns)
     uint64_t offset;
     uint32_t generation;
 
-    (void)owner;
+    (void)owner, (void)until_ns;
     test.sleeps++;
     if (test.stop_when_asleep) {
         atomic_store(&test.stop, RMX_STATUS_CANCELLED);
@@ -98,7 +98,7 @@ static void feed(void *owner, uint64_t until_ns)
 
 static void drain(void *owner, uint64_t until_ns)
 {
-    (void)owner;
+    (void)owner, (void)until_ns;
     test.sleeps++;
     if (test.stop_when_asleep) {
         atomic_store(&test.stop, RMX_STATUS_OUTPUT_FULL);

@@ -6,6 +6,7 @@
 #include "engine/worker/desk.h"
 
 #include <criterion/criterion.h>
+#include <libavutil/error.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -421,4 +422,44 @@ Test(desk, job_that_computes_does_not_keep_what_is_held_back)
         cr_expect_lt(held.at_ns[i] - held.at_ns[i - 1], (HELD_MS + 150) * NS_PER_MS,
             "not before the other is over");
     }
+}
+
+/* --- lies ------------------------------------------------------------------------------------ */
+
+static int read_error;
+
+/* The job has made more than its output ring holds, and then wants input. */
+static void make_and_read(uint32_t flow, AVIOContext *input, const struct rmx_outlet *output)
+{
+    unsigned char bytes[SLOTS * CHUNK_BYTES * 3] = { 0 };
+
+    (void)flow;
+    avio_write(output->io, bytes, sizeof(bytes));
+    read_error = avio_read(input, bytes, 1);
+}
+
+Test(desk, job_that_was_lied_to_while_it_waits_for_room_waits_for_no_input)
+{
+    struct job job = begin(0, RMX_PORT_CHANNEL_IN, 0);
+    uint64_t until = now_ns() + PATIENCE_MS * NS_PER_MS;
+
+    stage = make_and_read;
+    open_desk();
+    while (atomic_load(&job.out.ring.shm->producer_asks) == 0) {
+        cr_assert_lt(now_ns(), until);
+        serve(1);
+    }
+    atomic_store(&test.channels[0].to_worker.ring.shm->published, UINT64_MAX / 2);
+    tiny_channel_ring(&test.channels[0]);
+    while (test.done == 0) {
+        cr_assert_lt(now_ns(), until, "it waits for what never comes");
+        serve(5);
+        (void)drain(&job);
+        if (rmx_ring_producer_asked(&job.out.ring)) {
+            post(RMX_NOTE_OUTPUT, 0);
+        }
+    }
+    cr_assert_eq(test.shm->flows[0].result.status, RMX_STATUS_PEER_CORRUPT);
+    cr_assert_eq(read_error, AVERROR_EXIT);
+    close_desk();
 }

@@ -21,7 +21,7 @@ bool rmx_avio_stopped(struct rmx_avio *avio)
 
 bool rmx_avio_over(struct rmx_avio *avio)
 {
-    return rmx_avio_stopped(avio) || avio->status != RMX_STATUS_OK;
+    return rmx_avio_stopped(avio) || (avio->status != RMX_STATUS_OK && !avio->ending);
 }
 
 int rmx_avio_end(struct rmx_avio *avio, enum rmx_status status, int cause)

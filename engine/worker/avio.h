@@ -34,13 +34,15 @@ struct rmx_avio {
     enum rmx_status status; /* OK, or the first thing that ended the job from outside */
     int cause;              /* INPUT_IO: -errno */
     bool forsaken;          /* who takes the output broke a rule: nothing waits for it any more */
+    bool ending;            /* only the output's last chunk is to come, however the job went */
 };
 
 /* Has the lane stopped the job, or is it forsaken? Then nobody waits for anything but the result.
  */
 bool rmx_avio_stopped(struct rmx_avio *avio);
 
-/* Is the job over, for whatever reason outside of the media? Looks at the stop word too. */
+/* Is the job over, for whatever reason outside of the media? Then nobody waits any more, but for
+ * room for the output's last chunk. Looks at the stop word too. */
 bool rmx_avio_over(struct rmx_avio *avio);
 
 /* Ends the job; the first one to say so wins. Returns the AVERROR to leave libavformat with. */

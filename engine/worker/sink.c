@@ -65,7 +65,7 @@ static int reserve(struct rmx_sink *sink)
 
     rmx_assert(!sink->gathering);
     while (room == 0) {
-        if (rmx_avio_stopped(sink->avio)) {
+        if (rmx_avio_over(sink->avio)) {
             return AVERROR_EXIT;
         }
         room = rmx_ring_reserve_one(&sink->ring.ring);
@@ -253,6 +253,7 @@ void rmx_sink_push(struct rmx_sink *sink)
 
 void rmx_sink_finish(struct rmx_sink *sink)
 {
+    sink->avio->ending = true;
     if (!sink->gathering) {
         sink->at = sink->end;
         if (reserve(sink) < 0) {

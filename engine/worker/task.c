@@ -34,8 +34,7 @@ struct task {
     struct rmx_sink sink;
     struct rmx_parts parts;
     struct rmx_idle idle;
-    bool prompt;    /* the input comes when it comes, and so shall the output */
-    bool looked_on; /* who waited knows that the job is over */
+    bool prompt; /* the input comes when it comes, and so shall the output */
 };
 
 static uint64_t now_ns(void)
@@ -55,7 +54,7 @@ static void forsake(struct task *task, enum rmx_status status)
     task->avio.forsaken = (task->port & RMX_PORT_CHANNEL_OUT) != 0;
 }
 
-static bool channel_is_over(struct task *task)
+static void look_at_channel(struct task *task)
 {
     enum rmx_status status =
         task->channel == NULL ? RMX_STATUS_OK : rmx_channel_status(task->channel);
@@ -63,21 +62,19 @@ static bool channel_is_over(struct task *task)
     if (status != RMX_STATUS_OK) {
         forsake(task, status);
     }
-    return status != RMX_STATUS_OK;
 }
 
 static void sleep_for_note(void *owner, uint64_t until_ns)
 {
     struct task *task = owner;
 
-    /* What is waited for may never come now, so once there is no sleep, and who waits looks again.
-     * It may be the end of an output that the lane takes: that will go on. */
-    if ((channel_is_over(task) || task->avio.status != RMX_STATUS_OK) && !task->looked_on) {
-        task->looked_on = true;
+    /* What is waited for may never come now, and who waits looks again. */
+    look_at_channel(task);
+    if (rmx_avio_over(&task->avio)) {
         return;
     }
     task->host->sleep(task->host->owner, until_ns);
-    (void)channel_is_over(task);
+    look_at_channel(task);
 }
 
 /* Whoever is at the other end of that ring. */
