@@ -271,7 +271,7 @@ int rmx_mux_add_streams(struct rmx_mux *mux, const AVFormatContext *demuxer,
     mux->needs_pts = (mux->context->oformat->flags & AVFMT_NOFILE) ||
                      rmx_options_has_flag(mux->context, "movflags", "cmaf") ||
                      rmx_options_has_flag(mux->context, "movflags", "negative_cts_offsets");
-    return mux->live ? rmx_spill_begin(&mux->spill, mux->context, spec) : 0;
+    return mux->live ? rmx_spill_begin(&mux->spill, mux->context, &mux->pace, spec) : 0;
 }
 
 int rmx_mux_write_header(
@@ -286,10 +286,21 @@ int rmx_mux_write_header(
         err = avformat_write_header(mux->context, NULL);
     }
     mux->header_written = err >= 0;
-    return err < 0 ? err : 0;
+    return err < 0 ? err : rmx_pace_init(&mux->pace, mux->context, !mux->live);
 }
 
 /* --- packets --------------------------------------------------------------------------------- */
+
+static int queue(struct rmx_mux *mux, AVPacket *packet)
+{
+    int err = rmx_pace_keep(&mux->pace, packet);
+
+    if (err >= 0) {
+        err = av_interleaved_write_frame(mux->context, packet);
+        rmx_pace_note_written(&mux->pace);
+    }
+    return err;
+}
 
 static int give(struct rmx_mux *mux, struct rmx_mux_track *track, AVPacket *packet)
 {
@@ -301,8 +312,7 @@ static int give(struct rmx_mux *mux, struct rmx_mux_track *track, AVPacket *pack
     }
     packet->stream_index = track->stream->index;
     mux->packets++;
-    return mux->live ? rmx_spill_put(&mux->spill, packet)
-                     : av_interleaved_write_frame(mux->context, packet);
+    return mux->live ? rmx_spill_put(&mux->spill, packet) : queue(mux, packet);
 }
 
 /* Through the track's filter; packet NULL drains it. A packet the filter cannot read is left out,
@@ -389,6 +399,9 @@ int rmx_mux_finish(struct rmx_mux *mux)
     if (err >= 0 && mux->live) {
         err = rmx_spill_release(&mux->spill, true);
     }
+    if (!rmx_pace_may_finish(&mux->pace)) {
+        return err < 0 ? err : AVERROR_INVALIDDATA;
+    }
     int trailer = av_write_trailer(mux->context);
 
     mux->finished = true;
@@ -398,7 +411,8 @@ int rmx_mux_finish(struct rmx_mux *mux)
 /* A muxer of several files lets go of the one it was at in its trailer only. */
 static void abandon(struct rmx_mux *mux)
 {
-    if (mux->header_written && !mux->finished && mux->context->oformat->flags & AVFMT_NOFILE) {
+    if (mux->header_written && !mux->finished && mux->context->oformat->flags & AVFMT_NOFILE &&
+        rmx_pace_may_finish(&mux->pace)) {
         (void)av_write_trailer(mux->context);
     }
 }
@@ -411,6 +425,7 @@ void rmx_mux_fini(struct rmx_mux *mux)
     }
     av_freep(&mux->tracks);
     rmx_spill_fini(&mux->spill);
+    rmx_pace_fini(&mux->pace);
     avformat_free_context(mux->context);
     mux->context = NULL;
     mux->count = 0;

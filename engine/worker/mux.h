@@ -13,6 +13,7 @@
 #include <libavformat/avformat.h>
 
 #include "engine/worker/outlet.h"
+#include "engine/worker/pace.h"
 #include "engine/worker/spill.h"
 #include "engine/worker/streams.h"
 #include "engine/worker/timing.h"
@@ -38,6 +39,7 @@ struct rmx_mux {
     bool needs_pts;   /* this muxer would abort the process over a packet without one */
     uint64_t packets; /* given to the muxer */
     bool live;
+    struct rmx_pace pace;
     struct rmx_spill spill; /* live */
 };
 

@@ -40,9 +40,16 @@ static bool has_pictures(const AVFormatContext *context)
 }
 
 /* Who gathers packets has to be asked for them: MP4 for fragments, Matroska for clusters, Ogg for
- * pages. Sound alone has nothing but keyframes. */
-int rmx_spill_begin(
-    struct rmx_spill *spill, AVFormatContext *context, const struct rmx_job_spec *spec)
+ * pages. Not a muxer of several files, which says it can be asked and falls over it. */
+static bool can_be_asked(const AVFormatContext *context)
+{
+    return (context->oformat->flags & AVFMT_ALLOW_FLUSH) &&
+           !(context->oformat->flags & AVFMT_NOFILE);
+}
+
+/* Sound alone has nothing but keyframes. */
+int rmx_spill_begin(struct rmx_spill *spill, AVFormatContext *context, struct rmx_pace *pace,
+    const struct rmx_job_spec *spec)
 {
     bool fragments = rmx_options_has_flag(context, "movflags", "frag_keyframe");
     bool by_packet = spec->fragment_us == RMX_JOB_FRAGMENT_PACKET ||
@@ -50,8 +57,9 @@ int rmx_spill_begin(
 
     *spill = (struct rmx_spill){
         .context = context,
+        .pace = pace,
         .packet = av_packet_alloc(),
-        .each = (context->oformat->flags & AVFMT_ALLOW_FLUSH) && (!fragments || by_packet),
+        .each = can_be_asked(context) && (!fragments || by_packet),
         .keeps_sound = av_match_name(context->oformat->name, "matroska,webm"),
         .cut_us = fragments && !by_packet ? spec->fragment_us : 0,
         .begun_us = AV_NOPTS_VALUE,
@@ -120,8 +128,12 @@ static int write_packet(struct rmx_spill *spill, AVPacket *packet)
 {
     refine_duration(packet, spill->context->streams[packet->stream_index]);
 
+    int err = rmx_pace_keep(spill->pace, packet);
     bool cut = spill->each || (spill->cut_us > 0 && fills_fragment(spill, packet));
-    int err = av_write_frame(spill->context, packet);
+
+    if (err >= 0) {
+        err = av_write_frame(spill->context, packet);
+    }
 
     if (err >= 0 && cut) {
         err = dislodge_sound(spill, packet);

@@ -12,11 +12,13 @@
 
 #include <libavformat/avformat.h>
 
+#include "engine/worker/pace.h"
 #include "engine/worker/weave.h"
 #include "ipc/job.h"
 
 struct rmx_spill {
     AVFormatContext *context; /* the muxer's */
+    struct rmx_pace *pace;    /* its times */
     AVPacket *packet;         /* being written */
     struct rmx_weave weave;
     bool each;        /* what the muxer gathers comes out after each packet */
@@ -28,9 +30,10 @@ struct rmx_spill {
 /* Before the job's own options, which win. */
 void rmx_spill_set_options(AVFormatContext *context);
 
-/* context has its options and its streams, and outlives the spill. Returns 0 or AVERROR(ENOMEM). */
-int rmx_spill_begin(
-    struct rmx_spill *spill, AVFormatContext *context, const struct rmx_job_spec *spec);
+/* context has its options and its streams; it and pace outlive the spill. Returns 0 or
+ * AVERROR(ENOMEM). */
+int rmx_spill_begin(struct rmx_spill *spill, AVFormatContext *context, struct rmx_pace *pace,
+    const struct rmx_job_spec *spec);
 
 /* In place of av_interleaved_write_frame(). Until the first release nothing is written. */
 int rmx_spill_put(struct rmx_spill *spill, AVPacket *packet);
