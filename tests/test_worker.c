@@ -158,6 +158,44 @@ Test(worker, noop_and_nonsense_end_at_once)
     tiny_lane_stop(&lane);
 }
 
+Test(worker, output_that_cannot_be_is_refused_though_no_input_comes)
+{
+    struct rmx_job_spec spec = job_of("mp4");
+    struct media input = { 0 };
+    struct media output = { 0 };
+    struct rmx_job_result result;
+    struct tiny_job *job;
+
+    start(2, 512);
+    media_make_mp4(&input, NULL);
+    job = tiny_lane_begin(&lane, &spec, &input, &output, 0);
+    job->starve = true;
+    result = tiny_lane_finish(&lane, job);
+    cr_assert_eq(
+        result.status, RMX_STATUS_NEEDS_SEEKABLE_OUTPUT, "%s", rmx_status_name(result.status));
+    cr_assert_neq(result.text[0], 0);
+    tiny_lane_stop(&lane);
+    media_free(&input);
+}
+
+Test(worker, input_that_must_go_back_is_refused_with_what_to_do)
+{
+    struct rmx_job_spec spec = job_of("mpegts");
+    struct media input = { 0 };
+    struct media output = { 0 };
+    struct rmx_job_result result;
+
+    start(2, 512);
+    media_make_mp4(&input, NULL);
+    result = tiny_lane_finish(&lane, tiny_lane_begin(&lane, &spec, &input, &output, 0));
+    cr_assert_eq(
+        result.status, RMX_STATUS_NEEDS_SEEKABLE_INPUT, "%s", rmx_status_name(result.status));
+    cr_assert_not_null(strstr(result.text, "spool"));
+    cr_assert_eq(result.bytes_in, 0);
+    tiny_lane_stop(&lane);
+    media_free(&input);
+}
+
 static void limit_address_space(rlim_t bytes)
 {
     struct rlimit limit;

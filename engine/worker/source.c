@@ -212,11 +212,19 @@ void rmx_source_advance(struct rmx_source *source, uint32_t n)
     }
 }
 
+static bool is_admitted(struct rmx_source *source)
+{
+    bool (*admit)(void *owner) = source->admit;
+
+    source->admit = NULL;
+    return admit == NULL || admit(source->avio->owner);
+}
+
 static int read_bytes(void *opaque, uint8_t *buffer, int wanted)
 {
     struct rmx_source *source = opaque;
     const unsigned char *bytes;
-    int n = rmx_source_hold(source, &bytes);
+    int n = is_admitted(source) ? rmx_source_hold(source, &bytes) : AVERROR_EXIT;
 
     if (n <= 0) {
         return n;

@@ -21,6 +21,10 @@
 
 struct rmx_source {
     struct rmx_avio *avio;
+
+    /* NULL, or asked once, when libavformat wants the first byte: false = it gets none, and avio
+     * says why. Its owner is avio's. */
+    bool (*admit)(void *owner);
     struct rmx_chunk_ring ring; /* the consumer's end */
     AVIOContext *context;
     uint64_t size;         /* or RMX_SOURCE_SIZE_UNKNOWN */

@@ -22,6 +22,10 @@
 
 #define MP4_NAMES "mov,mp4,m4a,3gp,3g2,mj2" /* of the demuxer */
 
+static const char must_go_back[] =
+    "the index of this MP4 follows its samples: allow a spool (rmx --spool, RMX_SPOOL), "
+    "or give a file or a source that seeks";
+
 struct task {
     struct rmx_job_spec spec;
     struct rmx_job_result result;
@@ -175,20 +179,19 @@ static enum rmx_status connect_rings(struct task *task, const struct rmx_flow_sh
 
 /* --- the stage ------------------------------------------------------------------------------- */
 
-/* Told before any of it is consumed, so that who sends it need not send it all in vain. */
-static bool must_go_back(struct task *task)
+/* Judged when the stage wants the first byte, thus after the output, for which no input need have
+ * come; and before any of it is consumed, so that who sends it need not send it all in vain. */
+static bool need_not_go_back(void *owner)
 {
+    struct task *task = owner;
     const char *named = task->spec.input_format;
 
     if ((named[0] != '\0' && !av_match_name(named, MP4_NAMES)) ||
         rmx_index_follows(&task->source) != 1) {
-        return false;
+        return true;
     }
-    task->result.status = RMX_STATUS_NEEDS_SEEKABLE_INPUT;
-    (void)snprintf(task->result.text, sizeof(task->result.text),
-        "the index of this MP4 follows its samples: allow a spool (rmx --spool, RMX_SPOOL), "
-        "or give a file or a source that seeks");
-    return true;
+    (void)rmx_avio_end(&task->avio, RMX_STATUS_NEEDS_SEEKABLE_INPUT, 0);
+    return false;
 }
 
 static void push_packet(void *owner)
@@ -213,9 +216,8 @@ static void run_stage(struct task *task, uint32_t stage)
 
     switch (stage) {
     case RMX_STAGE_JOB:
-        if (!must_go_back(task)) {
-            rmx_remux_run(&task->spec, task->source.context, &outlet, &task->result);
-        }
+        task->source.admit = need_not_go_back;
+        rmx_remux_run(&task->spec, task->source.context, &outlet, &task->result);
         break;
     case RMX_STAGE_SPOOL:
         rmx_copy_spool(&task->source, &task->sink, &task->result);
@@ -252,6 +254,8 @@ static void settle(struct task *task)
         task->result.status = task->avio.status;
         task->result.cause = task->avio.cause;
         memset(task->result.text, 0, sizeof(task->result.text));
+        (void)snprintf(task->result.text, sizeof(task->result.text), "%s",
+            task->avio.status == RMX_STATUS_NEEDS_SEEKABLE_INPUT ? must_go_back : "");
     }
     task->result.bytes_in = task->source.bytes;
     task->result.bytes_out = task->sink.total;
