@@ -187,9 +187,15 @@ static int take_channel_opened(struct rmx_line *line, struct rmx_sock_fds *fds)
 static int take_channel_lost(struct rmx_line *line)
 {
     struct rmx_msg_channel_lost lost;
+    struct rmx_line_answer *answer = &line->answer;
 
     memcpy(&lost, line->buffer, sizeof(lost));
     line->channel_lost = lost.channel;
+    if (answer->wake_fd >= 0 && answer->channel == lost.channel) { /* before it was taken */
+        answer->status = RMX_BUSY;
+        rmx_base_close(&answer->wake_fd);
+        rmx_base_close(&answer->heard_fd);
+    }
     return 0;
 }
 

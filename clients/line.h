@@ -25,7 +25,7 @@ struct rmx_line_answer {
     bool due;  /* CHANNEL is said, CHANNEL_OPENED not heard */
     bool late; /* nobody waits for it any more */
     uint32_t channel;
-    uint32_t status; /* enum rmx_status */
+    uint32_t status; /* enum rmx_status; BUSY also if the channel was lost before it was taken */
     int wake_fd;     /* status OK: owned until taken */
     int heard_fd;    /* likewise */
 };

@@ -65,6 +65,10 @@ static void open_channel(struct fake_worker *worker)
     int err = rmx_sock_send(worker->daemon.fd, &part, 1, fds, 2, 0);
     rmx_assert(err == 0);
     rmx_base_close(&fds[1]);
+    if (worker->losses > 0) {
+        worker->losses--;
+        fake_worker_lose(worker, worker->channels);
+    }
 }
 
 static void answer_channel(struct fake_worker *worker)

@@ -41,7 +41,8 @@ struct fake_worker {
     uint32_t credits;
     uint32_t refusals; /* so many CHANNELs are answered `refusal` first */
     uint32_t refusal;
-    bool mute; /* CHANNELs are not answered */
+    bool mute;       /* CHANNELs are not answered */
+    uint32_t losses; /* so many channels are lost as soon as they are open */
     uint32_t channels;
     _Atomic uint32_t asked; /* CHANNELs heard */
     _Atomic uint32_t cancels;

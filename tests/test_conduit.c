@@ -255,6 +255,39 @@ Test(conduit, a_lost_channel_is_replaced)
     close_all();
 }
 
+static _Atomic bool hearing;
+
+static void *hears(void *arg)
+{
+    struct rmx_result result;
+
+    while (atomic_load(&hearing)) {
+        (void)rmx_wait(client, &result, 1, 0);
+    }
+    return arg;
+}
+
+/* Another thread hears of the loss, at times before the one that opened the channel goes on. */
+Test(conduit, a_channel_that_is_lost_as_it_opens_is_replaced)
+{
+    pthread_t thread;
+    uint64_t rtt_ns;
+
+    for (int round = 0; round < 50; round++) {
+        worker = (struct fake_worker){ .losses = 1 };
+        open_all();
+        atomic_store(&hearing, true);
+        cr_assert_eq(pthread_create(&thread, NULL, hears, NULL), 0);
+        cr_assert_eq(submit(8192), 1);
+        cr_assert_eq(rmx_ping(client, &rtt_ns), 0, "by then the loss was heard");
+        cr_assert_eq(submit(8192), 1);
+        cr_assert_eq(job->spec.channel, 2);
+        atomic_store(&hearing, false);
+        pthread_join(thread, NULL);
+        close_all();
+    }
+}
+
 Test(conduit, a_dead_daemon_ends_a_read_that_waits)
 {
     char to[4];
