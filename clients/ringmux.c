@@ -19,8 +19,6 @@
 #include "clients/spec.h"
 #include "ipc/sock.h"
 
-_Static_assert(RMX_RESULT_TEXT_BYTES == RMX_JOB_TEXT_BYTES, "a result's text fits as it is");
-
 const char *rmx_version(void)
 {
     return RMX_VERSION;

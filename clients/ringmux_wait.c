@@ -63,8 +63,9 @@ static void hand_over(
 }
 
 /* Fills results[0..max) with jobs that ended. Returns how many. */
-static int collect(struct rmx_client *client, struct rmx_result *results, size_t max)
+static int collect(struct rmx_client *client, void *to, size_t max)
 {
+    struct rmx_result *results = to;
     const struct rmx_inflight_job *job = NULL;
     size_t count = 0;
 
@@ -86,8 +87,9 @@ static int rest(struct rmx_client *client, uint64_t until_ns)
     return until_ns == RMX_CLOCK_NEVER || rmx_clock_ns() < until_ns;
 }
 
-static int wait_for_results(
-    struct rmx_client *client, struct rmx_result *results, size_t max, int timeout_ms)
+/* Waits until there is something to take: collect() or tell(). Returns as rmx_wait(). */
+static int wait_to(int (*take)(struct rmx_client *client, void *to, size_t max),
+    struct rmx_client *client, void *to, size_t max, int timeout_ms)
 {
     uint64_t until_ns = timeout_ms == 0 ? 0 : rmx_clock_in_ms(timeout_ms);
     int awake = 1;
@@ -95,7 +97,7 @@ static int wait_for_results(
     rmx_handle_hear(client);
     for (;;) {
         rmx_tend_pumps(client);
-        int count = collect(client, results, max);
+        int count = take(client, to, max);
 
         if (count > 0) {
             return count;
@@ -117,15 +119,17 @@ int rmx_wait(struct rmx_client *client, struct rmx_result *results, size_t max, 
     }
     max = max < RMX_INFLIGHT_MAX ? max : RMX_INFLIGHT_MAX;
     rmx_handle_enter(client);
-    int count = wait_for_results(client, results, max, timeout_ms);
+    int count = wait_to(collect, client, results, max, timeout_ms);
     rmx_handle_leave(client);
     return count;
 }
 
 /* --- events -------------------------------------------------------------------------------- */
 
-static int tell(struct rmx_client *client, struct rmx_event *events, size_t max)
+/* Fills events[0..max) with what happened. Returns how many. */
+static int tell(struct rmx_client *client, void *to, size_t max)
 {
+    struct rmx_event *events = to;
     uint32_t place;
     size_t count = 0;
 
@@ -139,30 +143,6 @@ static int tell(struct rmx_client *client, struct rmx_event *events, size_t max)
     return (int)count;
 }
 
-static int wait_for_events(
-    struct rmx_client *client, struct rmx_event *events, size_t max, int timeout_ms)
-{
-    uint64_t until_ns = timeout_ms == 0 ? 0 : rmx_clock_in_ms(timeout_ms);
-    int awake = 1;
-
-    rmx_handle_hear(client);
-    for (;;) {
-        rmx_tend_pumps(client);
-        int count = tell(client, events, max);
-
-        if (count > 0) {
-            return count;
-        }
-        if (client->line.lost != 0) {
-            return client->line.lost;
-        }
-        if (timeout_ms == 0 || awake <= 0) {
-            return awake < 0 ? awake : 0;
-        }
-        awake = rest(client, until_ns);
-    }
-}
-
 int rmx_events(struct rmx_client *client, struct rmx_event *events, size_t max, int timeout_ms)
 {
     if (max == 0) {
@@ -170,7 +150,7 @@ int rmx_events(struct rmx_client *client, struct rmx_event *events, size_t max, 
     }
     max = max < RMX_INFLIGHT_MAX ? max : RMX_INFLIGHT_MAX;
     rmx_handle_enter(client);
-    int count = wait_for_events(client, events, max, timeout_ms);
+    int count = wait_to(tell, client, events, max, timeout_ms);
     rmx_handle_leave(client);
     return count;
 }
