@@ -21,8 +21,12 @@
 /* So many rings more that woke no job than rings that did, and the bell is muted. An honest client
  * rings after it posted, when we said we sleep: now and then we find the note before the ring. */
 #define FALSE_ALARMS_MAX 16u
-#define MUTED_NS         UINT64_C(10000000)
 #define NS_PER_MS        1000000u
+
+/* For how long: twice as long each time, and half as long again for so many rings with a reason. */
+#define MUTED_NS_MIN (UINT64_C(10) * NS_PER_MS)
+#define MUTED_NS_MAX (UINT64_C(160) * NS_PER_MS)
+#define GOOD_RINGS   16u
 
 _Static_assert(sizeof(struct rmx_ring_shm) + RMX_CHANNEL_MAIL_SLOTS * sizeof(struct rmx_note_shm) <=
                    sizeof(((struct rmx_channel_shm *)0)->to_worker),
@@ -42,7 +46,9 @@ struct rmx_channel {
     uint32_t jobs;
     uint32_t active_at;      /* open and jobs > 0: its index in table.active */
     uint64_t muted_until_ns; /* 0 = listened to */
+    uint64_t mute_ns;        /* for how long the next time; 0 = the shortest */
     uint32_t false_alarms;
+    uint32_t good_rings;                     /* since mute_ns changed */
     bool woke;                               /* a job, since the bell rang last */
     uint32_t flow_of[RMX_CHANNEL_FLOWS_MAX]; /* by channel_flow: the flow + 1; 0 = no job */
 };
@@ -112,9 +118,26 @@ static void do_not_listen_to(const struct rmx_channel *channel)
 
 static void mute(struct rmx_channel *channel)
 {
+    uint64_t for_ns = channel->mute_ns < MUTED_NS_MIN ? MUTED_NS_MIN : channel->mute_ns;
+
     do_not_listen_to(channel);
-    channel->muted_until_ns = now_ns() + MUTED_NS;
+    channel->muted_until_ns = now_ns() + for_ns;
+    channel->mute_ns = for_ns * 2 < MUTED_NS_MAX ? for_ns * 2 : MUTED_NS_MAX;
+    channel->good_rings = 0;
     table.muted_count++;
+}
+
+/* It rang, and a job woke up. */
+static void praise(struct rmx_channel *channel)
+{
+    if (channel->false_alarms > 0) {
+        channel->false_alarms--;
+    }
+    channel->good_rings++;
+    if (channel->good_rings == GOOD_RINGS) {
+        channel->good_rings = 0;
+        channel->mute_ns /= 2;
+    }
 }
 
 /* Returns whether it can be listened to again. */
@@ -136,10 +159,10 @@ void rmx_channel_rang(uint32_t place)
     if (!channel->taken || channel->status != RMX_STATUS_OK || channel->muted_until_ns != 0) {
         return; /* from before it was over */
     }
-    if (!channel->woke) {
+    if (channel->woke) {
+        praise(channel);
+    } else {
         channel->false_alarms++;
-    } else if (channel->false_alarms > 0) {
-        channel->false_alarms--;
     }
     channel->woke = false;
     if (channel->false_alarms > FALSE_ALARMS_MAX) {

@@ -8,7 +8,8 @@
  *    ^----UNSHARE----'-----UNSHARE-----'
  *
  * A client's mail is taken in small helpings, so that one who floods his mailbox, or all mailboxes
- * he has, makes nobody wait; a bell that rings without need is not listened to for a while.
+ * he has, makes nobody wait; a bell that rings without need is not listened to for a while, and for
+ * longer each time.
  */
 #ifndef RMX_ENGINE_WORKER_CHANNEL_H
 #define RMX_ENGINE_WORKER_CHANNEL_H
