@@ -185,6 +185,24 @@ Test(live, packets_wait_for_other_streams_no_longer_than_was_said)
     assert_all_out("to the end");
 }
 
+Test(live, and_no_longer_by_the_clock_when_nothing_comes_at_all)
+{
+    struct rmx_job_spec spec = live_job("mpegts", 0);
+
+    spec.interleave_us = 10000;
+    trickle.pause_us = 20000;
+    trickle_make(&trickle, "flv", 12);
+    trickle_run(&trickle, &spec);
+    assert_ok();
+    for (unsigned write = 4; write < trickle.asked; write++) {
+        unsigned in = trickle_count(&trickle.input, trickle.ends[write]);
+
+        cr_assert_eq(trickle_count(&trickle.output, trickle.later[write]), in, "packet %u", write);
+    }
+    cr_assert_null(trickle.idle.release);
+    assert_all_out("by the clock");
+}
+
 Test(live, a_stream_that_was_announced_and_stays_silent_is_left_out)
 {
     trickle.pause_us = 30000;

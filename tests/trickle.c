@@ -4,17 +4,20 @@
  */
 #include "tests/trickle.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
 #include <libavutil/avstring.h>
 #include <libavutil/mem.h>
 #include <libavutil/opt.h>
+#include <libavutil/time.h>
 
 #include "engine/worker/remux.h"
 #include "ring/base.h"
 
 #define IO_BYTES    4096
+#define SECOND_NS   1000000000u
 #define KEY_EVERY   12
 #define PICTURE     1200 /* bytes; several TS packets */
 #define LEVEL_AT    3    /* in the box, and in the set */
@@ -165,6 +168,28 @@ void trickle_make(struct trickle *trickle, const char *muxer, unsigned pictures)
 
 /* --- running --------------------------------------------------------------------------------- */
 
+static void sleep_until(uint64_t until_ns)
+{
+    const struct timespec until = { (time_t)(until_ns / SECOND_NS), (long)(until_ns % SECOND_NS) };
+
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {
+    }
+}
+
+/* As the worker does: the stage is asked what it wants to send out meanwhile, and when again. */
+static void pause_input(struct trickle *trickle)
+{
+    uint64_t end_ns = (uint64_t)av_gettime_relative() * 1000 + (uint64_t)trickle->pause_us * 1000;
+    uint64_t now_ns = 0;
+
+    while (now_ns < end_ns) {
+        uint64_t again_ns = trickle->idle.release ? trickle->idle.release(trickle->idle.stage) : 0;
+
+        sleep_until(again_ns > 0 ? FFMIN(again_ns, end_ns) : end_ns);
+        now_ns = (uint64_t)av_gettime_relative() * 1000;
+    }
+}
+
 static int read_next(void *opaque, uint8_t *buffer, int wanted)
 {
     struct trickle *trickle = opaque;
@@ -178,7 +203,8 @@ static int read_next(void *opaque, uint8_t *buffer, int wanted)
     }
     if (write > trickle->asked) {
         trickle->asked = write;
-        nanosleep(&(struct timespec){ .tv_nsec = (long)trickle->pause_us * 1000 }, NULL);
+        pause_input(trickle);
+        trickle->later[write - 1] = trickle->output.size;
     }
     if (write == trickle->writes) {
         return AVERROR_EOF;
@@ -196,7 +222,7 @@ void trickle_run(struct trickle *trickle, const struct rmx_job_spec *spec)
     static bool ready;
     AVIOContext *in =
         avio_alloc_context(av_malloc(IO_BYTES), IO_BYTES, 0, trickle, read_next, NULL, NULL);
-    struct rmx_outlet outlet = { 0 };
+    struct rmx_outlet outlet = { .idle = &trickle->idle };
 
     rmx_assert(in && in->buffer);
     media_free(&trickle->output);
@@ -204,6 +230,7 @@ void trickle_run(struct trickle *trickle, const struct rmx_job_spec *spec)
     outlet.io = media_open_io(&trickle->output, true);
     trickle->input.at = 0;
     trickle->asked = 0;
+    trickle->idle = (struct rmx_idle){ 0 };
     trickle->result = (struct rmx_job_result){ .job = spec->job };
     if (!ready) {
         rmx_remux_init_process((size_t)64 << 20);

@@ -6,6 +6,7 @@
 #ifndef RMX_TESTS_TRICKLE_H
 #define RMX_TESTS_TRICKLE_H
 
+#include "engine/worker/outlet.h"
 #include "tests/media.h"
 
 #define TRICKLE_WRITES_MAX 512
@@ -13,8 +14,10 @@
 struct trickle {
     struct media input;
     struct media output;
-    size_t ends[TRICKLE_WRITES_MAX]; /* of the input, after each packet was written */
-    size_t seen[TRICKLE_WRITES_MAX]; /* of the output, when all until there was read */
+    size_t ends[TRICKLE_WRITES_MAX];  /* of the input, after each packet was written */
+    size_t seen[TRICKLE_WRITES_MAX];  /* of the output, when all until there was read */
+    size_t later[TRICKLE_WRITES_MAX]; /* and after a pause, when that was given nothing */
+    struct rmx_idle idle;
     unsigned writes;
     unsigned asked;    /* of seen: how many are known */
     unsigned pause_us; /* before each of them is given */

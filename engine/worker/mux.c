@@ -387,6 +387,11 @@ int rmx_mux_release(struct rmx_mux *mux)
     return rmx_spill_release(&mux->spill, false);
 }
 
+int64_t rmx_mux_due_us(const struct rmx_mux *mux)
+{
+    return rmx_weave_due_us(&mux->spill.weave);
+}
+
 int rmx_mux_finish(struct rmx_mux *mux)
 {
     int err = 0;

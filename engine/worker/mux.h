@@ -64,6 +64,9 @@ int rmx_mux_write(struct rmx_mux *mux, struct rmx_timing *timing, AVPacket *pack
 /* Live: writes the packets that need wait no longer. Until the first call all wait. */
 int rmx_mux_release(struct rmx_mux *mux);
 
+/* Live: when that has more to write though no packet came, by av_gettime_relative(). 0 = never. */
+int64_t rmx_mux_due_us(const struct rmx_mux *mux);
+
 int rmx_mux_finish(struct rmx_mux *mux);
 
 /* Takes the half-made and the empty. */

@@ -49,6 +49,7 @@ struct remux {
     struct rmx_tap tap; /* a live job's, or one's whose input cannot seek */
     struct rmx_split split;
     AVPacket *packet;
+    int idle_error;                   /* AVERROR: of what was written while the input had nothing */
     char warning[RMX_JOB_TEXT_BYTES]; /* for a job that ends OK */
 };
 
@@ -204,6 +205,31 @@ static int send_out(struct remux *remux)
     return err;
 }
 
+/* While the input has nothing: what has waited for long enough. */
+static uint64_t release_due(void *stage)
+{
+    struct remux *remux = stage;
+
+    if (remux->idle_error >= 0) {
+        remux->idle_error = rmx_mux_release(&remux->mux);
+        avio_flush(remux->output);
+    }
+    int64_t due_us = remux->idle_error < 0 ? 0 : rmx_mux_due_us(&remux->mux);
+
+    return (uint64_t)due_us * 1000;
+}
+
+/* From when packets are held back by the clock, and no longer than there is a muxer to give them
+ * to. */
+static void offer_release(struct remux *remux, bool offered)
+{
+    struct rmx_idle *idle = remux->outlet->idle;
+
+    if (idle && remux->spec->interleave_us > 0) {
+        *idle = (struct rmx_idle){ .release = offered ? release_due : NULL, .stage = remux };
+    }
+}
+
 /* A muxer may refuse half a packet: then the input is at fault, not the container. */
 static enum rmx_status judge_packet(struct remux *remux, int err)
 {
@@ -220,6 +246,9 @@ static enum rmx_status copy_packets(struct remux *remux)
     for (;;) {
         int err = read_packet(remux);
 
+        if (remux->idle_error < 0) {
+            return judge_packet(remux, remux->idle_error);
+        }
         if (err == AVERROR_EOF) {
             return RMX_STATUS_OK;
         }
@@ -230,6 +259,7 @@ static enum rmx_status copy_packets(struct remux *remux)
         err = copy_packet(remux);
         if (err >= 0 && is_live(remux)) {
             err = send_out(remux);
+            offer_release(remux, rmx_ahead_empty(&remux->ahead));
         }
         if (err < 0) {
             return judge_packet(remux, err);
@@ -314,6 +344,7 @@ static enum rmx_status run_remux(struct remux *remux)
         return status;
     }
     status = copy_packets(remux);
+    offer_release(remux, false);
     if (status == RMX_STATUS_OK || status == RMX_STATUS_BAD_MEDIA) {
         status = judge_end(remux, status);
     }

@@ -103,6 +103,11 @@ int rmx_weave_take(struct rmx_weave *weave, AVPacket *packet, bool all)
     return 1;
 }
 
+int64_t rmx_weave_due_us(const struct rmx_weave *weave)
+{
+    return weave->first && !weave->holding ? weave->first->came_us + weave->limit_us : 0;
+}
+
 void rmx_weave_fini(struct rmx_weave *weave)
 {
     while (weave->first) {

@@ -39,6 +39,10 @@ int rmx_weave_put(struct rmx_weave *weave, AVPacket *packet, AVRational base);
  * there is none. */
 int rmx_weave_take(struct rmx_weave *weave, AVPacket *packet, bool all);
 
+/* By av_gettime_relative(): when rmx_weave_take() will have one though nothing more is put in. 0 =
+ * never. */
+int64_t rmx_weave_due_us(const struct rmx_weave *weave);
+
 /* Accepts one that was zeroed. */
 void rmx_weave_fini(struct rmx_weave *weave);
 
