@@ -85,9 +85,14 @@ static void forget(struct rmx_spool *spool)
 static void opened(struct rmx_op *op, int result)
 {
     struct rmx_spool *spool = op->owner;
-    rmx_autofd int fd = spool->dir->named ? open_and_unlink(spool->dir->path) : result;
-    int error = fd < 0 ? fd : rmx_file_take_output(&spool->file, &fd);
+    rmx_autofd int fd = result;
+    int error;
 
+    if (spool->dir->named) { /* and result most likely an error */
+        rmx_base_close(&fd);
+        fd = open_and_unlink(spool->dir->path);
+    }
+    error = fd < 0 ? fd : rmx_file_take_output(&spool->file, &fd);
     if (error < 0) {
         forget(spool);
     }
