@@ -71,9 +71,4 @@ static inline void rmx_stats_add(struct rmx_stats *stats, enum rmx_stat stat, ui
     rmx_stats_set(stats, stat, rmx_stats_get(stats, stat) + n);
 }
 
-static inline void rmx_stats_sub(struct rmx_stats *stats, enum rmx_stat stat, uint64_t n)
-{
-    rmx_stats_set(stats, stat, rmx_stats_get(stats, stat) - n);
-}
-
 #endif

@@ -63,8 +63,8 @@ Test(stats, values_move_alone)
 {
     static struct rmx_stats stats;
 
-    rmx_stats_add(&stats, RMX_STATS_JOBS_IN_FLIGHT, 5);
-    rmx_stats_sub(&stats, RMX_STATS_JOBS_IN_FLIGHT, 2);
+    rmx_stats_set(&stats, RMX_STATS_JOBS_IN_FLIGHT, 1);
+    rmx_stats_add(&stats, RMX_STATS_JOBS_IN_FLIGHT, 2);
     rmx_stats_set(&stats, RMX_STATS_FDS_OPEN, 7);
 
     cr_assert_eq(rmx_stats_get(&stats, RMX_STATS_JOBS_IN_FLIGHT), 3);

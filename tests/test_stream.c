@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "clients/ringmux.h"
@@ -172,9 +174,9 @@ Test(stream, a_write_larger_than_the_ring_waits_for_room)
 
 static void *ends_the_job(void *arg)
 {
-    struct timespec pause = { .tv_nsec = 20000000 };
-
-    nanosleep(&pause, NULL);
+    while (atomic_load(&job->in.ring.shm->producer_asks) == 0) { /* it is about to wait */
+        (void)sched_yield();
+    }
     fake_worker_done(&worker, job, *(uint32_t *)arg);
     return NULL;
 }
