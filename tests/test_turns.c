@@ -5,7 +5,6 @@
 #include "engine/worker/turns.h"
 
 #include <criterion/criterion.h>
-#include <stdlib.h>
 
 static struct rmx_turns turns;
 
@@ -44,6 +43,16 @@ Test(turns, channel_has_one_turn_in_each_round_however_many_jobs)
     expect(wanted, 12);
 }
 
+static uint32_t draw(uint32_t below)
+{
+    static uint32_t random = 2463534242;
+
+    random ^= random << 13;
+    random ^= random >> 17;
+    random ^= random << 5;
+    return random % below;
+}
+
 /* Nobody is passed by more of its own than there are. */
 Test(turns, who_is_ready_again_goes_to_the_end_of_its_own_line)
 {
@@ -52,16 +61,15 @@ Test(turns, who_is_ready_again_goes_to_the_end_of_its_own_line)
     uint32_t bypassed[FLOWS] = { 0 }; /* turns of others of its party since it came */
 
     rmx_turns_init(&turns);
-    srand(1);
     for (int round = 0; round < ROUNDS; round++) {
-        uint32_t flow = (uint32_t)rand() % FLOWS;
+        uint32_t flow = draw(FLOWS);
 
         if (!waiting[flow]) {
             rmx_turns_add(&turns, rmx_turns_party_of_channel(flow % PARTIES), flow);
             waiting[flow] = true;
             bypassed[flow] = 0;
         }
-        if (rand() % 2 == 0) {
+        if (draw(2) == 0) {
             continue;
         }
         flow = rmx_turns_take(&turns);
