@@ -324,8 +324,9 @@ static uint64_t grace_left(const struct rmx_flow *flow, uint64_t now)
     uint64_t grace_ns = flow->lane->config->stop_grace_ns;
     uint64_t cpu_ns = rmx_watchdog_cpu_ns(flow->berth->pid);
     uint64_t used_ns = cpu_ns > flow->stopped_cpu_ns ? cpu_ns - flow->stopped_cpu_ns : 0;
+    uint64_t end_ns = flow->stopped_ns + GRACES_MAX * grace_ns; /* stopped perhaps after `now` */
 
-    if (used_ns >= grace_ns || now - flow->stopped_ns >= GRACES_MAX * grace_ns) {
+    if (used_ns >= grace_ns || now >= end_ns) {
         return 0;
     }
     return grace_ns - used_ns;

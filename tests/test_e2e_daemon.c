@@ -170,6 +170,31 @@ Test(e2e_daemon, worker_that_got_no_cpu_time_to_stop_a_job_keeps_its_process)
     stop();
 }
 
+Test(e2e_daemon, deadline_that_passes_in_a_worker_ends_the_job_alone)
+{
+    static const char *const settings[] = { "--workers=1", NULL };
+    struct rmx_job job = RMX_JOB_INIT;
+    struct rmx_result result;
+    pid_t worker;
+
+    start(settings);
+    cr_assert_eq(harness_workers(&harness, &worker, 1), 1);
+    job.input = RMX_RING; /* which stays empty */
+    job.output = RMX_RING;
+    job.format = "mpegts";
+    for (int i = 0; i < 8; i++) {
+        job.deadline_ns = rmx_deadline_in(20000000);
+        cr_assert_eq(rmx_submit(client, &job, 1, NULL), 1);
+        result = harness_wait(client);
+        cr_assert_eq(result.status, RMX_DEADLINE, "%s", rmx_end_name(result.status));
+        (void)rmx_drop(client, result.id);
+    }
+    (void)harness_remux(&harness, client, harness_media("small.mp4"), "fmp4");
+    cr_assert(harness_lives(worker));
+    cr_assert_eq(harness_counter(client, "worker_deaths"), 0);
+    stop();
+}
+
 Test(e2e_daemon, drain_finishes_what_runs_and_takes_nothing_new)
 {
     struct rmx_result result;
