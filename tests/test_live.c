@@ -225,6 +225,16 @@ Test(live, a_stream_that_was_announced_and_stays_silent_is_left_out)
     cr_assert_gt(trickle.seen[30], 0, "half a second and a half, and still nothing");
 }
 
+Test(live, sound_in_latm_is_there_from_its_first_packet)
+{
+    trickle.latm = true;
+    trickle_make(&trickle, "mpegts", PICTURES);
+    run("mpegts");
+    assert_ok();
+    assert_prompt("latm", SURE, 0);
+    assert_all_out("latm");
+}
+
 Test(live, a_stream_that_comes_a_little_late_is_there)
 {
     trickle_begin(&trickle, "mpegts", 0, 13);

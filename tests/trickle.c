@@ -95,6 +95,7 @@ void trickle_begin(struct trickle *trickle, const char *muxer, int64_t start_s, 
     av_dict_set(&options, "pes_payload_size", "0", 0);
     av_dict_set(&options, "live", "1", 0);
     av_dict_set(&options, "mpegts_copyts", "1", 0);
+    av_dict_set(&options, "mpegts_flags", trickle->latm ? "latm" : NULL, 0);
     rmx_assert(avformat_write_header(context, &options) >= 0);
     av_dict_free(&options);
 }

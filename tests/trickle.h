@@ -21,6 +21,7 @@ struct trickle {
     unsigned writes;
     unsigned asked;    /* of seen: how many are known */
     unsigned pause_us; /* before each of them is given */
+    bool latm;         /* the sound of an MPEG-TS */
     int most;          /* bytes are given at once; 0 = a packet */
     AVFormatContext *muxer;
     struct rmx_job_result result;

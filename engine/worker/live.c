@@ -83,6 +83,9 @@ static bool is_enough(const struct look *look)
             (learn->seen || !waited(look))) {
             return false;
         }
+        if (rmx_split_is_unnamed(look->demuxer->streams[slot]) && !waited(look)) {
+            return false;
+        }
     }
     return look->count > 0 && look->count == look->demuxer->nb_streams;
 }

@@ -8,13 +8,17 @@
 #include <string.h>
 
 #include <libavutil/avstring.h>
+#include <libavutil/intreadwrite.h>
 #include <libavutil/mathematics.h>
 #include <libavutil/mem.h>
 
 #include "engine/worker/aac.h"
 #include "engine/worker/nal.h"
 
-#define CHECKED_MAX 64 /* an encoder and a multiplexer that did one thing 64 times go on so */
+#define LATM_TYPE   0x11   /* in MPEG-TS's table */
+#define LOAS_SYNC   0x56e0 /* the first bits of a frame of LATM, */
+#define ADTS_SYNC   0xfff0 /* and of one in ADTS */
+#define CHECKED_MAX 64     /* an encoder and a multiplexer that did one thing 64 times go on so */
 
 static void fini_stream(struct rmx_split_stream *stream)
 {
@@ -46,6 +50,7 @@ static int open_parser(struct rmx_split_stream *state, const AVStream *stream)
 {
     enum AVCodecID codec = stream->codecpar->codec_id;
 
+    state->opened_for = codec;
     state->parser = av_parser_init((int)codec);
     if (!state->parser) {
         return 0;
@@ -102,6 +107,40 @@ int rmx_split_begin(struct rmx_split *split, AVFormatContext *demuxer)
     split->parses = split->raw_sound || av_match_name("mpegts", demuxer->iformat->name);
     demuxer->flags |= split->parses ? AVFMT_FLAG_NOPARSE : 0;
     return follow_streams(split);
+}
+
+bool rmx_split_is_unnamed(const AVStream *stream)
+{
+    return stream->codecpar->codec_id == AV_CODEC_ID_NONE &&
+           stream->codecpar->codec_tag == LATM_TYPE;
+}
+
+/* Some multiplexers call AAC LATM that is in ADTS. */
+static void name_sound(const AVStream *stream, const AVPacket *raw)
+{
+    AVCodecParameters *parameters = stream->codecpar;
+    unsigned sync = raw->size < 2 ? 0 : AV_RB16(raw->data);
+
+    if ((sync & 0xffe0) == LOAS_SYNC) {
+        parameters->codec_id = AV_CODEC_ID_AAC_LATM;
+    } else if ((sync & 0xfff6) == ADTS_SYNC) {
+        parameters->codec_id = AV_CODEC_ID_AAC;
+    } else {
+        return;
+    }
+    parameters->codec_type = AVMEDIA_TYPE_AUDIO;
+}
+
+/* What the stream turned out to be by now. */
+static int follow_codec(struct rmx_split_stream *state, const AVStream *stream, const AVPacket *raw)
+{
+    if (rmx_split_is_unnamed(stream)) {
+        name_sound(stream, raw);
+    }
+    if (state->opened_for == stream->codecpar->codec_id || state->parser) {
+        return 0;
+    }
+    return open_parser(state, stream);
 }
 
 /* --- taking apart ---------------------------------------------------------------------------- */
@@ -390,6 +429,13 @@ int rmx_split_read(struct rmx_split *split, AVPacket *packet)
         }
         struct rmx_split_stream *state = &split->streams[split->raw->stream_index];
 
+        if (split->parses) {
+            err =
+                follow_codec(state, split->demuxer->streams[split->raw->stream_index], split->raw);
+        }
+        if (err < 0) {
+            return err;
+        }
         if (state->plain) {
             pass_on(split, state, packet);
             return 0;

@@ -17,6 +17,7 @@
 #define RMX_SPLIT_REORDER_MAX 16 /* H.264's and H.265's own limit */
 
 struct rmx_split_stream {
+    enum AVCodecID opened_for;    /* a stream's codec may come out with its first packet */
     AVCodecParserContext *parser; /* NULL: packets go on as they are */
     AVCodecContext *codec;        /* what the parser finds out */
     unsigned checked;             /* pictures that were looked at as a whole */
@@ -49,6 +50,10 @@ int rmx_split_read(struct rmx_split *split, AVPacket *packet);
 
 /* From now on the stream's dts is made from its pts. */
 void rmx_split_order(struct rmx_split *split, unsigned stream, unsigned reorder);
+
+/* MPEG-TS: sound by its table, LATM or not; the first packet tells. libavformat would ask for
+ * several. */
+bool rmx_split_is_unnamed(const AVStream *stream);
 
 /* Takes the half-made and the empty. */
 void rmx_split_fini(struct rmx_split *split);
