@@ -9,12 +9,10 @@
 
 #include "ipc/lane_wire.h"
 
-#define ERRNO_MAX 4095 /* the kernel's own bound */
-
 /* A source or sink is a stranger too: what is no errno value becomes one. */
 static int sane_error(ptrdiff_t error)
 {
-    return error < 0 && error >= -ERRNO_MAX ? (int)error : -EIO;
+    return error < 0 && error >= -RMX_ERRNO_MAX ? (int)error : -EIO;
 }
 
 /* --- source -> input ring ----------------------------------------------------------------- */
@@ -35,7 +33,7 @@ static int follow_seek(struct rmx_stream *stream)
 
 /* How much of the room the source may fill: not beyond the size it has, nor the largest there is,
  * wherever the worker wanted to go. */
-static size_t wanted(const struct rmx_inlet *in, size_t room)
+static size_t wanted(const struct rmx_stream_in *in, size_t room)
 {
     uint64_t at = atomic_load_explicit(&in->at, memory_order_relaxed); /* our own */
     uint64_t end = in->size < INT64_MAX ? in->size : INT64_MAX;
@@ -73,7 +71,7 @@ static int fill_chunk(struct rmx_stream *stream, uint32_t flow, void *to, size_t
 /* Returns 1: go on; 0: wait for the worker; or -EBADMSG. */
 static int feed_chunk(struct rmx_stream *stream, uint32_t flow)
 {
-    struct rmx_inlet *in = &stream->in;
+    struct rmx_stream_in *in = &stream->in;
     void *to;
     size_t room;
     int err = follow_seek(stream);

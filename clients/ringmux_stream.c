@@ -16,8 +16,6 @@
 #include "ipc/lane_wire.h"
 #include "ring/base.h"
 
-#define ERRNO_MAX 4095 /* the kernel's own bound */
-
 /* A call on this end succeeded: what was to be told about it is known. */
 static void forget_news(struct rmx_client *client, uint64_t id, uint32_t kind)
 {
@@ -238,7 +236,7 @@ int rmx_abort(struct rmx_client *client, uint64_t id, int error, int timeout_ms)
 {
     struct rmx_patience patience = rmx_patience_of(timeout_ms);
 
-    if (error >= 0 || error < -ERRNO_MAX) {
+    if (error >= 0 || error < -RMX_ERRNO_MAX) {
         return -EINVAL;
     }
     rmx_handle_enter(client);
@@ -380,7 +378,7 @@ static ptrdiff_t read_piece(
         return found;
     }
     rmx_assert(piece.bytes != NULL);
-    struct rmx_outlet *out = &rmx_handle_stream(client, id)->out;
+    struct rmx_stream_out *out = &rmx_handle_stream(client, id)->out;
     if ((piece.flags & RMX_PIECE_NAME) != 0 || piece.part != out->read_part ||
         (piece.size > 0 && piece.offset != out->read_at)) {
         return -ESPIPE;

@@ -12,8 +12,6 @@
 #include "engine/course.h"
 #include "engine/log.h"
 
-#define ERRNO_MAX 4095 /* the kernel's own bound for a -errno */
-
 void rmx_outcome_text(char to[RMX_JOB_TEXT_BYTES], const char *from)
 {
     size_t i = 0;
@@ -95,7 +93,7 @@ static int input_error(const struct rmx_flow *flow)
     if (flow->spec.input_port == RMX_JOB_DESCRIPTOR) {
         return flow->feed.error;
     }
-    return said < 0 && said >= -ERRNO_MAX ? said : 0;
+    return said < 0 && said >= -RMX_ERRNO_MAX ? said : 0;
 }
 
 void rmx_outcome_take(struct rmx_flow *flow)

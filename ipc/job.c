@@ -13,8 +13,6 @@
 #include "ipc/status.h"
 #include "ring/chunk.h"
 
-#define ERRNO_MAX 4095 /* the kernel's own bound for a -errno */
-
 static bool all_zero(const char *bytes, size_t count)
 {
     return count == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0);
@@ -342,7 +340,7 @@ int rmx_job_check(const struct rmx_job_spec *spec, const char **why)
 
 int rmx_job_check_result(const struct rmx_job_result *result)
 {
-    if (result->cause > 0 || result->cause < -ERRNO_MAX ||
+    if (result->cause > 0 || result->cause < -RMX_ERRNO_MAX ||
         !rmx_job_is_text(result->text, sizeof(result->text))) {
         return -EBADMSG;
     }

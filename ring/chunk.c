@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#define ERRNO_MAX 4095 /* the kernel's own bound */
-
 static bool is_geometry(uint32_t slots, uint32_t chunk_bytes)
 {
     return slots != 0 && slots <= RMX_RING_SLOTS_MAX && (slots & (slots - 1)) == 0 &&
@@ -85,7 +83,7 @@ static bool is_sane(const struct rmx_chunk *chunk, uint32_t chunk_bytes)
     return (chunk->bytes > 0 || ends) && chunk->bytes <= chunk_bytes &&
            chunk->offset <= (uint64_t)INT64_MAX - chunk->bytes &&
            (chunk->flags & ~(unsigned int)RMX_CHUNK_FLAGS_ALL) == 0 &&
-           (failed ? chunk->error < 0 && chunk->error >= -ERRNO_MAX : chunk->error == 0);
+           (failed ? chunk->error < 0 && chunk->error >= -RMX_ERRNO_MAX : chunk->error == 0);
 }
 
 void rmx_chunk_fill(

@@ -63,6 +63,8 @@ _Static_assert(sizeof(struct rmx_ring_shm) == 512, "layout is wire format");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock would not cross the process boundary");
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "a lock would not cross the process boundary");
 
+#define RMX_ERRNO_MAX 4095 /* the kernel's own bound: a -errno is -4095 to -1 */
+
 /* An entry of a chunk ring: what the payload in the same slot is. The producer writes it.
  *
  *   0         8        12           16    18     20      24        32
@@ -73,7 +75,7 @@ struct rmx_chunk_shm {
     uint32_t generation; /* of the seek this answers; 0 before the first */
     uint16_t part;       /* which of the job's files */
     uint16_t flags;      /* enum rmx_chunk_flags */
-    int32_t error;       /* -errno (-4095 to -1) when flags say so, else 0 */
+    int32_t error;       /* -errno (-RMX_ERRNO_MAX to -1) when flags say so, else 0 */
     uint64_t zero;
 };
 
