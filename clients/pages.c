@@ -18,13 +18,13 @@
 void rmx_pages_init(struct rmx_pages *pages, uint32_t first, uint32_t count)
 {
     pages->extents = 1;
-    pages->free[0] = (struct rmx_extent){ .at = first, .count = count };
+    pages->free[0] = (struct rmx_page_run){ .at = first, .count = count };
 }
 
 static int by_place(const void *a, const void *b)
 {
-    const struct rmx_extent *one = a;
-    const struct rmx_extent *other = b;
+    const struct rmx_page_run *one = a;
+    const struct rmx_page_run *other = b;
 
     return one->at < other->at ? 1 : -1; /* the lowest last, to be taken first */
 }
@@ -35,7 +35,7 @@ static void merge(struct rmx_pages *pages)
 
     qsort(pages->free, pages->extents, sizeof(pages->free[0]), by_place);
     for (uint32_t i = 0; i < pages->extents; i++) {
-        struct rmx_extent extent = pages->free[i];
+        struct rmx_page_run extent = pages->free[i];
 
         if (kept > 0 && extent.at + extent.count == pages->free[kept - 1].at) {
             extent.count += pages->free[kept - 1].count;
@@ -48,7 +48,7 @@ static void merge(struct rmx_pages *pages)
 
 static void cut(struct rmx_pages *pages, uint32_t i, uint32_t count, uint32_t *at)
 {
-    struct rmx_extent *extent = &pages->free[i];
+    struct rmx_page_run *extent = &pages->free[i];
 
     *at = extent->at;
     extent->at += count;
@@ -95,5 +95,5 @@ void rmx_pages_give(struct rmx_pages *pages, uint32_t at, uint32_t count)
         merge(pages);
     }
     rmx_assert(pages->extents < RMX_PAGES_EXTENTS_MAX);
-    pages->free[pages->extents++] = (struct rmx_extent){ .at = at, .count = count };
+    pages->free[pages->extents++] = (struct rmx_page_run){ .at = at, .count = count };
 }

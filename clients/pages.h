@@ -13,14 +13,14 @@
 #define RMX_PAGES_TAKEN_MAX   (RMX_CHANNEL_FLOWS_MAX * 2) /* two rings for each job */
 #define RMX_PAGES_EXTENTS_MAX (RMX_PAGES_TAKEN_MAX * 2)
 
-struct rmx_extent {
+struct rmx_page_run {
     uint32_t at;
     uint32_t count;
 };
 
 struct rmx_pages {
     uint32_t extents;
-    struct rmx_extent free[RMX_PAGES_EXTENTS_MAX]; /* the last given back comes last */
+    struct rmx_page_run free[RMX_PAGES_EXTENTS_MAX]; /* the last given back comes last */
 };
 
 /* Pages first to first + count are free. */

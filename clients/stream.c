@@ -35,7 +35,7 @@ static void store(_Atomic uint64_t *count, uint64_t value)
     atomic_store_explicit(count, value, memory_order_relaxed);
 }
 
-int rmx_stream_follow(struct rmx_inlet *in, uint64_t *offset)
+int rmx_stream_follow(struct rmx_stream_in *in, uint64_t *offset)
 {
     uint32_t generation;
     int due = rmx_chunk_seek_due(&in->ring, offset, &generation);
@@ -51,7 +51,7 @@ int rmx_stream_follow(struct rmx_inlet *in, uint64_t *offset)
     return 1;
 }
 
-int rmx_stream_reserve(struct rmx_inlet *in, void **to, size_t *bytes)
+int rmx_stream_reserve(struct rmx_stream_in *in, void **to, size_t *bytes)
 {
     int room = rmx_ring_reserve_one(&in->ring.ring);
 
@@ -64,7 +64,7 @@ int rmx_stream_reserve(struct rmx_inlet *in, void **to, size_t *bytes)
     return 0;
 }
 
-bool rmx_stream_commit(struct rmx_inlet *in, size_t bytes, bool end, int error)
+bool rmx_stream_commit(struct rmx_stream_in *in, size_t bytes, bool end, int error)
 {
     struct rmx_chunk chunk = {
         .offset = load(&in->at),
@@ -85,12 +85,12 @@ bool rmx_stream_commit(struct rmx_inlet *in, size_t bytes, bool end, int error)
     return rmx_ring_consumer_asked(&in->ring.ring);
 }
 
-bool rmx_stream_ask_room(struct rmx_inlet *in)
+bool rmx_stream_ask_room(struct rmx_stream_in *in)
 {
     return rmx_chunk_room_ask(&in->ring);
 }
 
-bool rmx_stream_ask_seek(struct rmx_inlet *in)
+bool rmx_stream_ask_seek(struct rmx_stream_in *in)
 {
     return rmx_chunk_seek_ask(&in->ring);
 }
@@ -98,7 +98,7 @@ bool rmx_stream_ask_seek(struct rmx_inlet *in)
 /* --- output ------------------------------------------------------------------------------- */
 
 /* Is the chunk one that may come now? */
-static bool is_next(const struct rmx_outlet *out, const struct rmx_chunk *chunk)
+static bool is_next(const struct rmx_stream_out *out, const struct rmx_chunk *chunk)
 {
     if (!out->parts && (chunk->part != 0 || (chunk->flags & RMX_CHUNK_NAME) != 0)) {
         return false;
@@ -111,7 +111,7 @@ static bool is_next(const struct rmx_outlet *out, const struct rmx_chunk *chunk)
 }
 
 /* Takes the next chunk in hand. Returns 0, -EAGAIN or -EBADMSG. */
-static int take_chunk(struct rmx_outlet *out)
+static int take_chunk(struct rmx_stream_out *out)
 {
     struct rmx_chunk chunk;
     int ready = rmx_ring_peek_one(&out->ring.ring);
@@ -132,7 +132,7 @@ static int take_chunk(struct rmx_outlet *out)
     return 0;
 }
 
-static void show(const struct rmx_outlet *out, struct rmx_piece *piece)
+static void show(const struct rmx_stream_out *out, struct rmx_piece *piece)
 {
     const struct rmx_chunk *held = &out->held;
 
@@ -153,7 +153,7 @@ static void show(const struct rmx_outlet *out, struct rmx_piece *piece)
     }
 }
 
-int rmx_stream_peek(struct rmx_outlet *out, struct rmx_piece *piece)
+int rmx_stream_peek(struct rmx_stream_out *out, struct rmx_piece *piece)
 {
     if (!out->holding) {
         if (out->ended) {
@@ -172,7 +172,7 @@ int rmx_stream_peek(struct rmx_outlet *out, struct rmx_piece *piece)
     return 1;
 }
 
-bool rmx_stream_release(struct rmx_outlet *out)
+bool rmx_stream_release(struct rmx_stream_out *out)
 {
     struct rmx_ring *ring = &out->ring.ring;
 
@@ -192,7 +192,7 @@ bool rmx_stream_release(struct rmx_outlet *out)
     return rmx_ring_producer_asked(ring);
 }
 
-bool rmx_stream_ask_chunk(struct rmx_outlet *out)
+bool rmx_stream_ask_chunk(struct rmx_stream_out *out)
 {
     return rmx_ring_consumer_ask(&out->ring.ring);
 }

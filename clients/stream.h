@@ -18,7 +18,7 @@
 #include "ring/chunk.h"
 
 /* The end we write. */
-struct rmx_inlet {
+struct rmx_stream_in {
     struct rmx_job_ring place; /* slots 0: the job has none */
     struct rmx_chunk_ring ring;
     _Atomic uint64_t at; /* offset of the next byte; others may read it */
@@ -29,7 +29,7 @@ struct rmx_inlet {
 };
 
 /* The end we read. */
-struct rmx_outlet {
+struct rmx_stream_out {
     struct rmx_job_ring place; /* slots 0: the job has none */
     struct rmx_chunk_ring ring;
     _Atomic uint64_t bytes; /* given back; others may read it */
@@ -50,8 +50,8 @@ struct rmx_outlet {
 /* A job with rings. All but what says otherwise is for who holds the client's lock. */
 struct rmx_stream {
     struct rmx_conduit *channel; /* NULL = there is none in this place */
-    struct rmx_inlet in;
-    struct rmx_outlet out;
+    struct rmx_stream_in in;
+    struct rmx_stream_out out;
     bool in_closed;  /* the caller finished or aborted it */
     bool out_closed; /* read to its end, or dropped: the ring is not looked at any more */
     int out_why;     /* what calls on it return then */
@@ -83,32 +83,32 @@ struct rmx_job_ring rmx_stream_shape(uint32_t ring_bytes, uint32_t chunk_bytes);
 
 /* Follows a seek if one is due. Returns 1 if there was one, with *offset; 0; or -EBADMSG: this
  * input does not go back, and the worker was told. */
-int rmx_stream_follow(struct rmx_inlet *in, uint64_t *offset);
+int rmx_stream_follow(struct rmx_stream_in *in, uint64_t *offset);
 
 /* Room for one chunk. Returns 0, -EAGAIN or -EBADMSG. */
-int rmx_stream_reserve(struct rmx_inlet *in, void **to, size_t *bytes);
+int rmx_stream_reserve(struct rmx_stream_in *in, void **to, size_t *bytes);
 
 /* Offers the first bytes of that room, at most all; they are the last ones if `end`, or if the
  * input broke with `error`. Returns true if the worker asked to be told. */
-bool rmx_stream_commit(struct rmx_inlet *in, size_t bytes, bool end, int error);
+bool rmx_stream_commit(struct rmx_stream_in *in, size_t bytes, bool end, int error);
 
 /* May we wait for room? Then the worker will tell, and about a seek too. False: look again. */
-bool rmx_stream_ask_room(struct rmx_inlet *in);
+bool rmx_stream_ask_room(struct rmx_stream_in *in);
 
 /* With nothing to offer: may we wait for a seek? Likewise. */
-bool rmx_stream_ask_seek(struct rmx_inlet *in);
+bool rmx_stream_ask_seek(struct rmx_stream_in *in);
 
 /* --- output ------------------------------------------------------------------------------- */
 
 /* The next piece, or what rmx_stream_read() left of it. Returns 1; 0 at the end; -ECANCELED: the
  * worker says that the job failed; -EAGAIN; or -EBADMSG. */
-int rmx_stream_peek(struct rmx_outlet *out, struct rmx_piece *piece);
+int rmx_stream_peek(struct rmx_stream_out *out, struct rmx_piece *piece);
 
 /* Gives the piece in hand back. Returns true if the worker asked to be told: it is not woken for
  * each, but for a part of the ring, or when there is nothing more to read. */
-bool rmx_stream_release(struct rmx_outlet *out);
+bool rmx_stream_release(struct rmx_stream_out *out);
 
 /* May we wait for a chunk? Then the worker will tell. False: look again. */
-bool rmx_stream_ask_chunk(struct rmx_outlet *out);
+bool rmx_stream_ask_chunk(struct rmx_stream_out *out);
 
 #endif

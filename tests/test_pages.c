@@ -62,7 +62,7 @@ static uint32_t next_random(void)
 Test(pages, at_random_none_is_taken_twice_and_none_is_lost)
 {
     static bool taken[FIRST + COUNT];
-    static struct rmx_extent held[RMX_PAGES_TAKEN_MAX];
+    static struct rmx_page_run held[RMX_PAGES_TAKEN_MAX];
     uint32_t count = 0;
     uint32_t at;
 
@@ -72,14 +72,14 @@ Test(pages, at_random_none_is_taken_twice_and_none_is_lost)
 
         if (next_random() % 2 != 0 && count < RMX_PAGES_TAKEN_MAX &&
             rmx_pages_take(&pages, size, &at) == 0) {
-            held[count++] = (struct rmx_extent){ .at = at, .count = size };
+            held[count++] = (struct rmx_page_run){ .at = at, .count = size };
             for (uint32_t i = at; i < at + size; i++) {
                 cr_assert(i >= FIRST && i < FIRST + COUNT && !taken[i]);
                 taken[i] = true;
             }
         } else if (count > 0) {
             uint32_t which = next_random() % count;
-            struct rmx_extent gone = held[which];
+            struct rmx_page_run gone = held[which];
 
             held[which] = held[--count];
             memset(taken + gone.at, 0, gone.count);
