@@ -126,8 +126,7 @@ static void drain_moved(struct rmx_drain *drain)
     after_drain(drain->owner);
 }
 
-/* --- its beginning -----------------------------------------------------------------------------
- */
+/* --- its beginning ------------------------------------------------------------------------- */
 
 static uint32_t input_port(struct rmx_flow *flow)
 {
@@ -220,8 +219,7 @@ void rmx_pass_start(struct rmx_flow *flow, int (*may_grow)(struct rmx_drain *dra
     start_feed(flow);
 }
 
-/* --- what the worker says -----------------------------------------------------------------------
- */
+/* --- what the worker says ------------------------------------------------------------------ */
 
 static bool has_feed(const struct rmx_flow *flow)
 {
@@ -287,8 +285,7 @@ void rmx_pass_note(struct rmx_flow *flow, uint32_t kind)
     }
 }
 
-/* --- its end -------------------------------------------------------------------------------------
- */
+/* --- its end ------------------------------------------------------------------------------- */
 
 void rmx_pass_cancel(struct rmx_flow *flow)
 {

@@ -325,8 +325,7 @@ static void *says_ready(void *arg)
     return arg;
 }
 
-/* --- all of them
- * ---------------------------------------------------------------------------------- */
+/* --- all of them --------------------------------------------------------------------------- */
 
 static void submit_all(const struct rmx_source *sources, const struct rmx_sink *sinks)
 {
