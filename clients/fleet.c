@@ -126,32 +126,41 @@ static int make(struct rmx_client *client, struct rmx_conduit **channel, size_t 
     return err;
 }
 
-/* Opens a channel. A size that nobody asked for shrinks to what the daemon allows. */
+/* How large a channel is to be: as asked for, else ours, or what the daemon allows if that is
+ * less. */
+static size_t size_of_one(const struct rmx_client *client)
+{
+    uint64_t most = client->line.channel_bytes;
+
+    if (client->channel_bytes != 0) {
+        return client->channel_bytes;
+    }
+    return most < BYTES_DEFAULT ? (size_t)most : BYTES_DEFAULT;
+}
+
 static int open_one(struct rmx_client *client, uint64_t patience_ns)
 {
-    bool chosen = client->channel_bytes != 0;
-    size_t bytes = chosen ? client->channel_bytes : BYTES_DEFAULT;
+    size_t bytes = size_of_one(client);
     struct rmx_conduit *channel = NULL;
-    int status = RMX_STATUS_OVER_LIMIT;
 
+    if (bytes > client->line.channel_bytes) {
+        return -E2BIG; /* known before so much memory is touched */
+    }
     if (client->streams == NULL) {
         client->streams = calloc(RMX_INFLIGHT_MAX, sizeof(client->streams[0]));
     }
     if (client->streams == NULL) {
         return -ENOMEM;
     }
-    while (status == RMX_STATUS_OVER_LIMIT && bytes >= RMX_CHANNEL_BYTES_MIN) {
-        status = make(client, &channel, bytes);
-        if (status == 0) {
-            status = offer(client, channel, patience_ns);
-        }
-        if (status == RMX_STATUS_OK) {
-            rmx_base_close(&channel->region.fd); /* mapped here, and the daemon has its own */
-            status = enlist(client, &channel);
-        }
-        rmx_conduit_free(&channel); /* unless it was enlisted */
-        bytes = chosen ? 0 : bytes / 2;
+    int status = make(client, &channel, bytes);
+    if (status == 0) {
+        status = offer(client, channel, patience_ns);
     }
+    if (status == RMX_STATUS_OK) {
+        rmx_base_close(&channel->region.fd); /* mapped here, and the daemon has its own */
+        status = enlist(client, &channel);
+    }
+    rmx_conduit_free(&channel); /* unless it was enlisted */
     return status > 0 ? error_of(status) : status;
 }
 

@@ -162,6 +162,7 @@ static int take_welcome(struct rmx_line *line, struct rmx_sock_fds *fds)
     line->progress_slots = line->progress != NULL ? welcome.progress_slots : 0;
     line->daemon_pid = welcome.daemon_pid;
     line->workers = welcome.workers;
+    line->channel_bytes = welcome.channel_bytes;
     return 0;
 }
 

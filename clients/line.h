@@ -43,6 +43,7 @@ struct rmx_line {
     uint32_t stats_due; /* STATS sent and not answered */
     uint32_t stats_count;
     uint64_t stats[RMX_STATS_VALUES_MAX]; /* the last answer */
+    uint64_t channel_bytes;               /* the most one may have */
     uint32_t workers;                     /* that channels can be spread over */
     struct rmx_line_answer answer;        /* to the last CHANNEL */
     uint32_t channel_lost; /* the last message heard said that this channel is; else 0 */

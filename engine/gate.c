@@ -60,6 +60,7 @@ static void greet(struct rmx_client *client, const struct rmx_msg_hello *hello)
         .progress_slots = credits,
         .daemon_pid = (uint32_t)getpid(),
         .workers = lane->crew.count,
+        .channel_bytes = lane->config->channel_bytes,
     };
     int error;
 

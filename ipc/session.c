@@ -109,6 +109,7 @@ static bool check_welcome(const unsigned char *message, uint32_t count)
         welcome.progress_at + (uint64_t)welcome.progress_slots * sizeof(struct rmx_progress_shm);
     return welcome.version == RMX_WIRE_VERSION && welcome.credits <= RMX_CREDITS_MAX &&
            welcome.features == 0 && welcome.workers > 0 &&
+           welcome.channel_bytes >= RMX_CHANNEL_BYTES_MIN &&
            welcome.progress_at % _Alignof(struct rmx_progress_shm) == 0 &&
            progress_end <= welcome.arena_bytes;
 }

@@ -71,7 +71,8 @@ struct rmx_msg_welcome {
     uint32_t progress_at; /* byte offset of struct rmx_progress_shm[progress_slots] in the arena */
     uint32_t progress_slots;
     uint32_t daemon_pid;
-    uint32_t workers; /* that a session's channels can be spread over */
+    uint32_t workers;       /* that a session's channels can be spread over */
+    uint64_t channel_bytes; /* the most that one of them may have */
 };
 
 /* followed by head.count specs, and for each spec its input, then its output, if a descriptor */
@@ -153,7 +154,7 @@ struct rmx_progress_shm {
 
 _Static_assert(sizeof(struct rmx_msg_head) == 16, "wire format");
 _Static_assert(sizeof(struct rmx_msg_hello) == 64, "wire format");
-_Static_assert(sizeof(struct rmx_msg_welcome) == 56, "wire format");
+_Static_assert(sizeof(struct rmx_msg_welcome) == 64, "wire format");
 _Static_assert(sizeof(struct rmx_msg_submit) == 16, "wire format");
 _Static_assert(sizeof(struct rmx_msg_cancel) == 24, "wire format");
 _Static_assert(sizeof(struct rmx_msg_ping) == 24, "wire format");

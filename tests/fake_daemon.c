@@ -167,6 +167,7 @@ void fake_daemon_welcome(struct fake_daemon *daemon, uint32_t credits)
         .progress_slots = FAKE_DAEMON_SLOTS,
         .daemon_pid = (uint32_t)getpid(),
         .workers = FAKE_DAEMON_WORKERS,
+        .channel_bytes = FAKE_DAEMON_CHANNEL_BYTES,
     };
     struct iovec part = { .iov_base = &welcome, .iov_len = sizeof(welcome) };
 

@@ -13,7 +13,8 @@
 #include "ipc/wire.h"
 #include "ring/region.h"
 
-#define FAKE_DAEMON_WORKERS 2
+#define FAKE_DAEMON_WORKERS       2
+#define FAKE_DAEMON_CHANNEL_BYTES (UINT64_C(4) << 20)
 
 struct fake_daemon {
     char path[64]; /* for rmx_open() */

@@ -146,11 +146,12 @@ static size_t seed_for_daemon(uint8_t *data)
 
 static size_t seed_for_client(uint8_t *data)
 {
-    size_t at = put(data, 1, RMX_MSG_WELCOME, 56, 0);
+    size_t at = put(data, 1, RMX_MSG_WELCOME, 64, 0);
 
     data[0] = 0;
-    set_word(data, at, 56, offsetof(struct rmx_msg_welcome, version), RMX_WIRE_VERSION);
-    set_word(data, at, 56, offsetof(struct rmx_msg_welcome, workers), 1);
+    set_word(data, at, 64, offsetof(struct rmx_msg_welcome, version), RMX_WIRE_VERSION);
+    set_word(data, at, 64, offsetof(struct rmx_msg_welcome, workers), 1);
+    set_word(data, at, 64, offsetof(struct rmx_msg_welcome, channel_bytes) + 2, 0x10);
     at = put(data, at, RMX_MSG_CREDIT, 24, 0);
     set_word(data, at, 24, offsetof(struct rmx_msg_credit, credits), 1000);
     at = put(data, at, RMX_MSG_CHANNEL_OPENED, 24, 0);

@@ -14,7 +14,7 @@ struct message message;
 
 static uint32_t fixed_bytes(uint32_t type)
 {
-    static const uint32_t bytes[RMX_MSG_TYPES] = { 0, 64, 16, 24, 24, 16, 56, 16, 24, 24, 16, 24,
+    static const uint32_t bytes[RMX_MSG_TYPES] = { 0, 64, 16, 24, 24, 16, 64, 16, 24, 24, 16, 24,
         24, 24, 24 };
 
     return bytes[type];
@@ -53,6 +53,7 @@ struct message *make(uint32_t type, uint32_t count)
     } else if (type == RMX_MSG_WELCOME) {
         message.welcome.version = RMX_WIRE_VERSION;
         message.welcome.workers = 1;
+        message.welcome.channel_bytes = RMX_CHANNEL_BYTES_MIN;
         message.fds = 1;
     } else if (type == RMX_MSG_CREDIT) {
         message.credit.credits = 1;

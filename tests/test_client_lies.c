@@ -138,6 +138,7 @@ static void welcomes_twice(struct fake_daemon *daemon)
         .head = { .type = RMX_MSG_WELCOME, .bytes = sizeof(welcome) },
         .version = RMX_WIRE_VERSION,
         .workers = 1,
+        .channel_bytes = UINT64_C(1) << 20,
     };
     struct iovec part = { .iov_base = &welcome, .iov_len = sizeof(welcome) };
 

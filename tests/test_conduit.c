@@ -140,13 +140,20 @@ Test(conduit, memory_the_daemon_cannot_take_is_said)
     is_refused_with(RMX_STATUS_PEER_CORRUPT, -EOPNOTSUPP);
 }
 
-Test(conduit, a_size_nobody_chose_shrinks_to_what_is_allowed)
+Test(conduit, more_memory_than_the_daemon_allows_is_not_even_made)
 {
-    worker.refusal = RMX_STATUS_OVER_LIMIT;
-    worker.refusals = 2;
+    open_all();
+    cr_assert_eq(rmx_memory(client, 2 * FAKE_DAEMON_CHANNEL_BYTES), 0);
+    cr_assert_eq(submit(8192), -E2BIG);
+    cr_assert_eq(atomic_load(&worker.asked), 0u);
+    close_all();
+}
+
+Test(conduit, a_size_nobody_chose_is_no_more_than_allowed)
+{
     open_all();
     cr_assert_eq(submit(8192), 1);
-    cr_assert_eq(job->channel->region.size, 2u << 20);
+    cr_assert_eq(job->channel->region.size, FAKE_DAEMON_CHANNEL_BYTES);
     close_all();
 }
 

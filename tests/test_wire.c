@@ -54,6 +54,7 @@ static struct field fields[] = {
     FIELD(rmx_msg_welcome, progress_slots),
     FIELD(rmx_msg_welcome, daemon_pid),
     FIELD(rmx_msg_welcome, workers),
+    FIELD(rmx_msg_welcome, channel_bytes),
     FIELD(rmx_msg_submit, head),
     REST(rmx_msg_submit, jobs),
     FIELD(rmx_job_spec, job),
