@@ -40,18 +40,22 @@ static const char help[] =
     "input.\n"
     "\n"
     "  --input-format F     container to read; default: recognised from the bytes\n"
+    "  --spool              the daemon may use a temporary file where a pipe would have to be\n"
+    "                       read out of order\n"
     "  --json               JSON it is; the only form there is\n"
     "  --socket P           use the daemon that listens there\n"
     "  --private            use a daemon of this command's own\n"
     "\n"
     "examples:\n"
     "  rmx probe talk.mp4\n"
-    "  curl -s https://example.org/talk.ts | rmx probe -\n";
+    "  curl -s https://example.org/talk.ts | rmx probe -\n"
+    "  curl -s https://example.org/talk.mp4 | rmx probe --spool -\n";
 
-enum { OPT_INPUT_FORMAT = 256, OPT_JSON, OPT_SOCKET, OPT_PRIVATE, OPT_HELP };
+enum { OPT_INPUT_FORMAT = 256, OPT_SPOOL, OPT_JSON, OPT_SOCKET, OPT_PRIVATE, OPT_HELP };
 
 static const struct option options[] = {
     { "input-format", required_argument, NULL, OPT_INPUT_FORMAT },
+    { "spool", no_argument, NULL, OPT_SPOOL },
     { "json", no_argument, NULL, OPT_JSON },
     { "socket", required_argument, NULL, OPT_SOCKET },
     { "private", no_argument, NULL, OPT_PRIVATE },
@@ -68,6 +72,9 @@ static int parse(struct request *request, int argc, char **argv)
         switch (option) {
         case OPT_INPUT_FORMAT:
             request->job.input_format = optarg;
+            break;
+        case OPT_SPOOL:
+            request->job.flags |= RMX_SPOOL;
             break;
         case OPT_JSON:
             break;

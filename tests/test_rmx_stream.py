@@ -117,6 +117,17 @@ class Streams(Case):
         piped = self.piped("--spool", "--format", "mpegts", source=clip("av.ts"))
         self.assertEqual((piped.returncode, piped.stdout), (0, whole))
 
+    def test_probe_of_a_pipe(self):
+        for name, options in (("av.ts", []), ("av.ts", ["--spool"]), ("av.mp4", ["--spool"])):
+            with self.subTest(input=name, options=options), open(clip(name), "rb") as file:
+                result = self.rmx("probe", *options, "-", input=file.read())
+                self.assertEqual((result.returncode, result.stderr), (0, b""))
+                self.assertEqual(json.loads(result.stdout)["format"]["filename"], "pipe:0")
+        with open(clip("av.mp4"), "rb") as file:
+            result = self.rmx("probe", "-", input=file.read())
+        self.assertEqual((result.returncode, result.stdout), (4, b""))
+        self.assert_one_line(result, "standard input", "NEEDS_SEEKABLE_INPUT", "--spool")
+
     def test_an_index_at_the_end_is_refused_at_once(self):
         process = self.start_silent("--format", "mpegts")
         self.feed(process, contents(clip("av.mp4"))[:8192])
