@@ -134,6 +134,15 @@ Test(live, a_picture_of_a_transport_stream_waits_for_the_next_until_its_habits_a
     assert_prompt("before", 2, 1);
 }
 
+Test(live, what_is_finished_at_its_end_is_refused)
+{
+    trickle_make(&trickle, "mpegts", PICTURES);
+    run("mp4");
+    cr_assert_eq(trickle.result.status, RMX_STATUS_UNSUPPORTED);
+    cr_assert(strstr(trickle.result.text, "use fmp4"), "%s", trickle.result.text);
+    cr_assert_eq(trickle.output.size, 0);
+}
+
 Test(live, fragments_go_from_keyframe_to_keyframe)
 {
     struct rmx_job_spec spec = live_job("fmp4", 0);

@@ -220,6 +220,12 @@ static enum rmx_status check_output(const struct rmx_mux *mux, const struct rmx_
             format->name);
         return RMX_STATUS_UNSUPPORTED;
     }
+    if (mux->live && goes_back(mux->context, format)) {
+        rmx_words_say(words,
+            "%s is finished at its end, so it cannot be live: use fmp4, mpegts, flv or matroska",
+            format->name);
+        return RMX_STATUS_UNSUPPORTED;
+    }
     if (rmx_job_wants_faststart(spec) && !outlet->spooled) {
         rmx_words_say(words, "faststart writes the output twice: allow a temporary file (--spool, "
                              "RMX_SPOOL), or use fmp4, which has its index in front");
