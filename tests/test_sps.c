@@ -38,11 +38,25 @@ Test(sps, size_shape_and_colours_of_a_progressive_picture_are_read)
     cr_assert_eq(sps.matrix, 1);
 }
 
-Test(sps, fields_are_left_to_a_decoder)
+Test(sps, fields_are_half_as_high)
+{
+    struct rmx_sps sps;
+
+    cr_assert_eq(rmx_sps_read_avcc(&sps, interlaced, sizeof(interlaced)), 0);
+    cr_assert(sps.fields);
+    cr_assert_eq(sps.width, 320);
+    cr_assert_eq(sps.height, 240);
+    cr_assert_eq(sps.aspect_num, 4);
+    cr_assert_eq(sps.aspect_den, 3);
+    cr_assert_eq(rmx_sps_read_avcc(&sps, progressive, sizeof(progressive)), 0);
+    cr_assert_not(sps.fields);
+}
+
+Test(sps, a_set_that_cannot_be_read_leaves_what_was_there)
 {
     struct rmx_sps sps = { .width = 7 };
 
-    cr_assert_eq(rmx_sps_read_avcc(&sps, interlaced, sizeof(interlaced)), -EINVAL);
+    cr_assert_eq(rmx_sps_read_avcc(&sps, interlaced, 20), -EINVAL);
     cr_assert_eq(sps.width, 7, "outputs stay untouched on failure");
 }
 

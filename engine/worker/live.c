@@ -166,7 +166,7 @@ static bool order_pictures(AVFormatContext *demuxer, struct rmx_split *split)
         if (parameters->codec_id != AV_CODEC_ID_H264) {
             continue;
         }
-        if (!rmx_learn_read_set(&sps, parameters) || !sps.has_reorder) {
+        if (!rmx_learn_read_set(&sps, parameters) || sps.fields || !sps.has_reorder) {
             return false;
         }
         parameters->video_delay = (int)sps.reorder;

@@ -38,7 +38,7 @@ static bool picture_is_plain(const AVCodecParameters *parameters)
 {
     struct rmx_sps sps;
 
-    if (!read_set(&sps, parameters) || sps.width != (uint32_t)parameters->width ||
+    if (!read_set(&sps, parameters) || sps.fields || sps.width != (uint32_t)parameters->width ||
         sps.height != (uint32_t)parameters->height) {
         return false;
     }

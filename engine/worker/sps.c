@@ -122,8 +122,10 @@ static int read_size(struct bits *bits, struct rmx_sps *sps, int chroma)
     uint32_t width = (take_golomb(bits) + 1) * 16;
     uint32_t height = (take_golomb(bits) + 1) * 16;
 
-    if (!take(bits, 1)) { /* frame_mbs_only_flag: fields have more to them */
-        return -EINVAL;
+    sps->fields = !take(bits, 1); /* frame_mbs_only_flag */
+    if (sps->fields) {            /* whose height it is */
+        height *= 2;
+        take(bits, 1);
     }
     take(bits, 1);
     if (take(bits, 1)) {
@@ -132,7 +134,7 @@ static int read_size(struct bits *bits, struct rmx_sps *sps, int chroma)
         uint32_t top = take_golomb(bits);
         uint32_t bottom = take_golomb(bits);
         uint32_t across = (left + right) * 2;
-        uint32_t down = (top + bottom) * (chroma == 1 ? 2 : 1);
+        uint32_t down = (top + bottom) * (chroma == 1 ? 2 : 1) * (sps->fields ? 2 : 1);
 
         if (left != 0 || top != 0 || across >= width || down >= height) {
             return -EINVAL;

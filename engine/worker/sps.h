@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct rmx_sps {
+    bool fields;    /* a picture may be two: how they are shown the set does not say */
     uint32_t width; /* after cropping */
     uint32_t height;
     uint32_t aspect_num; /* of a sample; 0 = not said */
@@ -26,8 +27,8 @@ struct rmx_sps {
     uint32_t reorder; /* how many pictures one can be shown behind another that comes after it */
 };
 
-/* Returns 0, or -EINVAL for everything that is not one plain progressive parameter set: several
- * sets, fields, scaling matrices, bytes that end early. The caller then asks a decoder. */
+/* Returns 0, or -EINVAL for everything that is not one plain parameter set: several
+ * sets, scaling matrices, bytes that end early. The caller then asks a decoder. */
 int rmx_sps_read_avcc(struct rmx_sps *sps, const uint8_t *avcc, size_t bytes);
 
 /* The same for the unit alone, from its header byte on. */
