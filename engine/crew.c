@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "engine/clock.h"
 #include "engine/flow.h"
@@ -408,6 +409,19 @@ static int make_berths(struct rmx_crew *crew)
     return error;
 }
 
+/* A worker's descriptors are limited as ours are. */
+static uint32_t channels_max(void)
+{
+    struct rlimit limit;
+    rlim_t most;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max < RMX_WORKER_FDS) {
+        return 0;
+    }
+    most = (limit.rlim_max - RMX_WORKER_FDS) / RMX_CHANNEL_FDS;
+    return most < RMX_WORKER_CHANNELS_MAX ? (uint32_t)most : RMX_WORKER_CHANNELS_MAX;
+}
+
 int rmx_crew_start(struct rmx_crew *crew, struct rmx_lane *lane, const char **why)
 {
     struct rmx_warden_plan plan = {
@@ -422,7 +436,7 @@ int rmx_crew_start(struct rmx_crew *crew, struct rmx_lane *lane, const char **wh
     };
     int error;
 
-    *crew = (struct rmx_crew){ .lane = lane };
+    *crew = (struct rmx_crew){ .lane = lane, .channels_max = channels_max() };
     error = make_berths(crew);
     if (error < 0) {
         *why = "no memory for the workers' arenas: lower flows_small, flows_bulk, flows_ring or "

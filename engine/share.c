@@ -176,7 +176,7 @@ static struct rmx_berth *berth_for(const struct rmx_client *client, uint64_t byt
     for (uint32_t i = 0; i < crew->count; i++) {
         struct rmx_berth *berth = &crew->berths[i];
 
-        if (berth->open && berth->shares_used < RMX_WORKER_CHANNELS_MAX &&
+        if (berth->open && berth->shares_used < crew->channels_max &&
             bytes <= budget - berth->shares_bytes &&
             (best == NULL || suits_better(client, berth, best))) {
             best = berth;

@@ -27,6 +27,8 @@
 #define RMX_WORKER_FLOWS_MAX    2048u /* jobs one worker may hold at once */
 #define RMX_WORKER_CHANNELS_MAX 256u  /* channels of clients one worker may hold at once */
 #define RMX_WORKER_MAIL_SLOTS   16384u
+#define RMX_WORKER_FDS          16u /* a worker's own, and room to receive a channel's */
+#define RMX_CHANNEL_FDS         2u  /* of each of its channels: the bells */
 #define RMX_LAST_WORDS_BYTES    256u
 
 enum rmx_lane_msg_type {

@@ -383,8 +383,9 @@ static bool sleep_on_bells(void)
 
     rmx_bell_arm(&desk.own_bell);
     rmx_channel_arm();
-    if (!mail_is_due()) {
-        heard = epoll_wait(desk.plan->epoll_fd, events, WAKES_MAX, sleep_ms());
+    int longest_ms = sleep_ms(); /* which may find that jobs are to be told something */
+    if (!mail_is_due() && rmx_turns_is_empty(&desk.turns)) {
+        heard = epoll_wait(desk.plan->epoll_fd, events, WAKES_MAX, longest_ms);
     }
     rmx_channel_disarm();
     rmx_bell_disarm(&desk.own_bell);

@@ -24,8 +24,8 @@
 #include "ipc/lane_wire.h"
 #include "ring/base.h"
 
-/* 0 to 3, epoll, the arena and two bells, and room to receive them; two bells for each channel. */
-#define DESCRIPTORS_MAX (16u + 2u * RMX_WORKER_CHANNELS_MAX)
+/* The lane gives no more channels than the limit allows that we inherit. */
+#define DESCRIPTORS_MAX (RMX_WORKER_FDS + RMX_CHANNEL_FDS * RMX_WORKER_CHANNELS_MAX)
 
 static const char *const allowed[] = {
     /* talk */
