@@ -3,7 +3,8 @@
  * Temporary files of jobs whose input or output is a stream that would have to be read or written
  * out of order. They have no name, so that nothing is left of them whatever happens, and their
  * bytes are bounded, for a job and for all jobs of the lane. Runs on the lane's thread; must never
- * make it wait: opening and closing one are operations of the loop.
+ * make it wait: opening and closing one are operations of the loop, but on a file system that knows
+ * no files without a name, where one is made and unlinked at once.
  */
 #ifndef RMX_ENGINE_SPOOL_H
 #define RMX_ENGINE_SPOOL_H
