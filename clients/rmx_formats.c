@@ -29,7 +29,7 @@ static const char *const outputs[] = {
 
 static const char *output_of(const struct rmx_format *format)
 {
-    return *format->index ? "several files: a ring of the library" : outputs[format->patch];
+    return *format->index ? "several files: for the library only" : outputs[format->patch];
 }
 
 int rmx_formats_main(int argc, char **argv)

@@ -185,7 +185,11 @@ int rmx_probe_main(int argc, char **argv)
     }
     rmx_close(&client);
     rmx_input_close(&request.job.input);
-    const struct rmx_report names = { .input = request.input, .output = "standard output" };
+    const struct rmx_report names = {
+        .input = request.input,
+        .output = "standard output",
+        .may_spool = (request.job.flags & RMX_SPOOL) == 0,
+    };
     rmx_report_failure(&names, &result);
     return rmx_report_exit(&result);
 }

@@ -285,7 +285,8 @@ static int choose_format(struct request *request)
     char list[512] = "";
 
     if (format != NULL && *format->index != '\0') {
-        rmx_say("remux: %s is several files, and rmx writes one: see RMX_PARTS in ringmux.h",
+        rmx_say("remux: %s is several files, and rmx writes one: they are for the library, see "
+                "ringmux(3)",
             format->name);
         return rmx_end_exit(RMX_UNSUPPORTED);
     }
@@ -329,6 +330,10 @@ static int check_pace(const struct rmx_job *job)
         rmx_say("remux: --%s is for --live", job->interleave_us != 0 ? "interleave" : "fragment");
         return RMX_ARGS_USAGE;
     }
+    if ((job->flags & RMX_LIVE) != 0 && (job->flags & RMX_SPOOL) != 0) {
+        rmx_say("remux: what is spooled cannot be live: give --spool or --live");
+        return RMX_ARGS_USAGE;
+    }
     return 0;
 }
 
@@ -364,6 +369,7 @@ static bool parse(struct request *request, int argc, char **argv, int *status)
     request->job.options = request->options;
     request->job.maps = request->maps;
     request->names.allows_truncated = (request->job.flags & RMX_ALLOW_TRUNCATED) != 0;
+    request->names.may_spool = (request->job.flags & (RMX_SPOOL | RMX_LIVE)) == 0;
     choose_streams(request);
     *status = check_pace(&request->job);
     if (*status == 0) {

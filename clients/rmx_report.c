@@ -24,6 +24,9 @@ static const char *remedy(const struct rmx_report *report, uint32_t status)
     switch (status) {
     case RMX_TRUNCATED:
         return report->allows_truncated ? "" : " (--allow-truncated keeps what there is)";
+    case RMX_NEEDS_SEEKABLE_INPUT:
+    case RMX_NEEDS_SEEKABLE_OUTPUT:
+        return report->may_spool ? " (--spool)" : "";
     case RMX_NO_STREAMS:
         return " ('rmx probe' lists the streams, --map chooses)";
     case RMX_DEADLINE:
@@ -78,12 +81,13 @@ static void describe(char line[LINE_BYTES], const struct rmx_result *result)
         *words != '\0' ? ": " : "", words);
 }
 
-/* The file that is to blame, or NULL. */
+/* The file that it is about, or NULL. */
 static const char *culprit(const struct rmx_report *report, const struct rmx_result *result)
 {
     const char *fault = rmx_end_fault(result->status);
+    bool is_output = strcmp(fault, "SINK") == 0 || result->status == RMX_NEEDS_SEEKABLE_OUTPUT;
 
-    if (strcmp(fault, "SINK") == 0 && report->output != NULL) {
+    if (is_output && report->output != NULL) {
         return rmx_report_name(report->output, "standard output");
     }
     if (report->input == NULL || (strcmp(fault, "ENGINE") == 0 && result->id == 0)) {

@@ -15,6 +15,7 @@ struct rmx_report {
     const char *input;     /* the names as the user gave them; */
     const char *output;    /* NULL where there is none */
     bool allows_truncated; /* --allow-truncated was given */
+    bool may_spool;        /* --spool was not given, and could be */
 };
 
 /* What to call a file in a message: "-" has a name too. */

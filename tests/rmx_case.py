@@ -140,6 +140,7 @@ class Case(unittest.TestCase):
         self.assertTrue(text.startswith("rmx: "), text)
         for word in words:
             self.assertIn(word, text)
+        self.assertNotIn("RMX_", text, "a name of the library's")
 
     def assert_only(self, *names):
         """Nothing in the folder but these."""

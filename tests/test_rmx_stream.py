@@ -68,6 +68,7 @@ class Streams(Case):
         said = rmx_case.without_sanitizer(process.stderr.read()).decode()
         for word in words:
             self.assertIn(word, said)
+        self.assertNotIn("RMX_", said)
 
     def feed(self, process, data):
         process.stdin.write(data)
@@ -131,12 +132,12 @@ class Streams(Case):
     def test_an_index_at_the_end_is_refused_at_once(self):
         process = self.start_silent("--format", "mpegts")
         self.feed(process, contents(clip("av.mp4"))[:8192])
-        self.assert_ended(process, 4, "NEEDS_SEEKABLE_INPUT", "--spool")
+        self.assert_ended(process, 4, "standard input: NEEDS_SEEKABLE_INPUT", "--spool")
 
     def test_an_output_to_patch_is_refused_at_once(self):
         process = self.start_rmx("remux", "--format", "mp4", "-", "-")
         self.feed(process, contents(clip("av.ts"))[:8192])
-        self.assert_ended(process, 4, "NEEDS_SEEKABLE_OUTPUT", "--spool")
+        self.assert_ended(process, 4, "standard output: NEEDS_SEEKABLE_OUTPUT", "--spool")
 
     def test_redirected_files_are_files(self):
         whole = self.remuxed("--format", "mp4", source=clip("av.mp4"), out="out.mp4")
@@ -280,7 +281,7 @@ class Streams(Case):
                                        stderr=subprocess.PIPE)
         self.addCleanup(self.end, process)
         self.feed(process, contents(self.fragmented()))
-        self.assert_ended(process, 6, "OUTPUT_FULL", within_s=PATIENCE_S)
+        self.assert_ended(process, 6, "standard output: OUTPUT_FULL", within_s=PATIENCE_S)
 
     def test_closed_descriptors(self):
         for closed, code, word in ("<&-", 5, b"INPUT_IO"), (">&-", 6, b"OUTPUT_IO"):
@@ -345,6 +346,7 @@ class Usage(Case):
             (["--live", "--fragment", "sometimes", "a", "b.ts"], "200ms"),
             (["--live", "--interleave", "2h", "a", "b.ts"], "at most 1m"),
             (["--live", "--interleave", "1ns", "a", "b.ts"], "200ms"),
+            (["--live", "--spool", "a", "b.ts"], "--spool or --live"),
         ]
         for args, words in table:
             with self.subTest(args=args):
@@ -356,7 +358,7 @@ class Usage(Case):
         for target in "hls", "hls-fmp4", "dash":
             result = self.rmx("remux", "--format", target, clip("av.mp4"), "out")
             self.assertEqual(result.returncode, 4)
-            self.assert_one_line(result, target, "RMX_PARTS")
+            self.assert_one_line(result, target, "several files", "ringmux(3)")
             self.assert_only()
 
 

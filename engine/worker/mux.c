@@ -227,14 +227,14 @@ static enum rmx_status check_output(const struct rmx_mux *mux, const struct rmx_
         return RMX_STATUS_UNSUPPORTED;
     }
     if (rmx_job_wants_faststart(spec) && !outlet->spooled) {
-        rmx_words_say(words, "faststart writes the output twice: allow a temporary file (--spool, "
-                             "RMX_SPOOL), or use fmp4, which has its index in front");
+        rmx_words_say(words, "faststart writes the output twice: use fmp4, which has its index in "
+                             "front, or allow a spool");
         return RMX_STATUS_NEEDS_SEEKABLE_OUTPUT;
     }
     if (!(outlet->io->seekable & AVIO_SEEKABLE_NORMAL) && goes_back(mux->context, format)) {
         rmx_words_say(words,
-            "%s is patched at its end: give a file, allow a temporary one (--spool, RMX_SPOOL), "
-            "take it by offset (RMX_POSITIONAL), or use fmp4, mpegts or matroska",
+            "%s is patched at its end: use fmp4, mpegts or matroska, give a file or a positional "
+            "sink, or allow a spool",
             format->name);
         return RMX_STATUS_NEEDS_SEEKABLE_OUTPUT;
     }

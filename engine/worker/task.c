@@ -23,8 +23,8 @@
 #define MP4_NAMES "mov,mp4,m4a,3gp,3g2,mj2" /* of the demuxer */
 
 static const char must_go_back[] =
-    "the index of this MP4 follows its samples: allow a spool (rmx --spool, RMX_SPOOL), "
-    "or give a file or a source that seeks";
+    "the index of this MP4 follows its samples: give a file or a source that seeks, "
+    "or allow a spool";
 
 struct task {
     struct rmx_job_spec spec;
