@@ -5,6 +5,13 @@
  * true rate of some AAC, pictures of old codecs. Worker process, a job's fiber.
  *
  * A stream that was announced is waited for, but not for long: silent, it is left out.
+ *
+ * What a job holds does not grow while it runs, but for an input in fragmented MP4: libavformat's
+ * demuxer keeps an index entry of each sample (33 bytes a packet, 200 MB in a day of pictures and
+ * sound) and has no call that drops any. A demuxer opened anew at a fragment, on the header kept,
+ * would have none, but not the same times either: where fragments do not say when they begin, where
+ * their offsets count from the beginning of the file, or where pictures are reordered by negative
+ * offsets, which it learns as it reads.
  */
 #ifndef RMX_ENGINE_WORKER_LIVE_H
 #define RMX_ENGINE_WORKER_LIVE_H
