@@ -82,6 +82,11 @@ int rmx_connect_open(
     if (connect->is_private) {
         return open_private(client, result);
     }
+    if (named != NULL && *named == '\0') {
+        rmx_run_failed(result, RMX_DAEMON_LOST, 0, "%s is empty: it takes the path of a socket",
+            connect->socket != NULL ? "--socket" : "RINGMUX_SOCKET");
+        return -EINVAL;
+    }
     int err = rmx_open(client, connect->socket);
     if (!is_absent(err)) {
         if (err < 0) {

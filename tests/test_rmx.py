@@ -272,6 +272,16 @@ class Failure(Case):
                 result = self.rmx(*args)
                 self.assertEqual(result.returncode, 69)
                 self.assert_one_line(result, "DAEMON_LOST", "nowhere", "start ringmuxd")
+        result = self.rmx("ping", "--socket=")
+        self.assertEqual(result.returncode, 69)
+        self.assert_one_line(result, "DAEMON_LOST", "--socket is empty")
+        self.env["RINGMUX_SOCKET"] = ""
+        for args in ["probe", clip("av.mp4")], ["ping"]:
+            with self.subTest(args=args):
+                result = self.rmx(*args)
+                self.assertEqual(result.returncode, 69)
+                self.assert_one_line(result, "DAEMON_LOST", "RINGMUX_SOCKET is empty")
+        del self.env["RINGMUX_SOCKET"]
         self.env["RINGMUX_DAEMON"] = "/nonexistent"
         result = self.rmx("remux", clip("av.mp4"), "out.ts")
         self.assertEqual(result.returncode, 69)
