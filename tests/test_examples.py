@@ -104,6 +104,26 @@ class LivePush(Case):
             file.write(got)
         self.assertEqual(len(packets(self.at("out.mp4"))), len(packets(clip("live.ts"))))
 
+    def test_a_file_is_pushed_too(self):
+        self.start_daemon()
+        with open(clip("live.ts"), "rb") as source, open(self.at("out.mp4"), "wb") as out:
+            result = subprocess.run([example("live_push")], stdin=source, stdout=out,
+                                    stderr=subprocess.PIPE, env=self.env, timeout=PATIENCE_S)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(len(packets(self.at("out.mp4"))), len(packets(clip("live.ts"))))
+
+    def test_a_reader_who_goes_away_is_said(self):
+        self.start_daemon()
+        process = self.start()
+        process.stdout.close()
+        with open(clip("live.ts"), "rb") as file:
+            process.stdin.write(file.read())
+        process.stdin.close()
+        self.assertEqual(process.wait(PATIENCE_S), 130)
+        said = process.stderr.read()
+        self.assertIn(b"Broken pipe", said)
+        self.assertIn(b"CANCELLED", said)
+
     def test_an_end_that_is_not_good_is_said(self):
         self.start_daemon()
         process = self.start()

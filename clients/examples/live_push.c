@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <ringmux.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -19,7 +20,8 @@ struct push {
     struct rmx_client *client;
     uint64_t id;
     int epoll;
-    int is_over; /* the job's output was read to its end */
+    int may_read; /* standard input has something, without a word of epoll's */
+    int is_over;  /* the job's output was read to its end */
 };
 
 static int start(struct push *push)
@@ -37,15 +39,17 @@ static int start(struct push *push)
 }
 
 /* Standard input speaks once, and is heard again when there is room in the ring. */
-static int listen_to_input(const struct push *push, int operation)
+static int listen_to_input(struct push *push, int operation)
 {
     struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.fd = STDIN_FILENO };
+    int err = epoll_ctl(push->epoll, operation, STDIN_FILENO, &event) < 0 ? -errno : 0;
 
-    return epoll_ctl(push->epoll, operation, STDIN_FILENO, &event) < 0 ? -errno : 0;
+    push->may_read = err == -EPERM; /* a regular file, for which nobody need wait */
+    return push->may_read ? 0 : err;
 }
 
 /* From standard input straight into the ring. */
-static int push_input(const struct push *push)
+static int push_input(struct push *push)
 {
     void *room;
     size_t bytes;
@@ -73,13 +77,12 @@ static void pull_output(struct push *push)
     int got;
 
     while ((got = rmx_peek(push->client, push->id, &piece, 0)) == 1) {
-        size_t put = fwrite(piece.bytes, 1, piece.size, stdout);
-
-        rmx_release(push->client, push->id);
-        if (put != piece.size) {
+        if (fwrite(piece.bytes, 1, piece.size, stdout) != piece.size) {
+            perror("standard output");
             rmx_drop(push->client, push->id); /* and the job is cancelled */
             break;
         }
+        rmx_release(push->client, push->id);
     }
     push->is_over = got != -EAGAIN; /* RMX_CAN_READ follows -EAGAIN */
 }
@@ -116,7 +119,10 @@ static int run(struct push *push)
     }
     pull_output(push); /* there is none yet: asks to be told */
     while ((err = heed_client(push)) >= 0 && !push->is_over) {
-        if (epoll_wait(push->epoll, &event, 1, -1) == 1 && event.data.fd == STDIN_FILENO) {
+        int count = epoll_wait(push->epoll, &event, 1, push->may_read ? 0 : -1);
+
+        if (push->may_read || (count == 1 && event.data.fd == STDIN_FILENO)) {
+            push->may_read = 0;
             err = push_input(push);
         }
         if (err < 0 && err != -EAGAIN && err != -EPIPE) { /* told of room; of the job's end */
@@ -161,6 +167,7 @@ int main(void)
     if (err < 0) {
         return complain("ringmuxd", err);
     }
+    signal(SIGPIPE, SIG_IGN); /* a reader who goes away is an error of fwrite() */
     setvbuf(stdout, NULL, _IONBF, 0);
     err = remux(&push, &result);
     rmx_close(&push.client);
