@@ -248,6 +248,7 @@ void rmx_client_part(struct rmx_client *client, const char *why)
     lane->gate.sessions -= client->welcome ? 1 : 0;
     client->welcome = false;
     client->leaving = false;
+    client->deaf = false;
     client->jobs = 0;
     rmx_stats_set(&lane->stats, RMX_STATS_SESSIONS_OPEN, lane->gate.sessions);
     client->credits = 0;

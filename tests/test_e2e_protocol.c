@@ -300,3 +300,36 @@ Test(e2e_protocol, client_that_never_reads_holds_up_nobody)
     }
     (void)harness_remux(&harness, honest, harness_media("small.mp4"), "mpegts");
 }
+
+/* An arena as the daemon wants it. */
+static int make_arena(uint64_t bytes)
+{
+    int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    cr_assert_eq(ftruncate(fd, (off_t)bytes), 0);
+    cr_assert_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
+    return fd;
+}
+
+Test(e2e_protocol, client_that_goes_before_its_channel_comes_leaves_nothing_to_the_next)
+{
+    struct rmx_msg_channel channel = {
+        .head = { .type = RMX_MSG_CHANNEL, .bytes = sizeof(channel) },
+        .arena_bytes = UINT64_C(1) << 20,
+    };
+
+    for (int round = 0; round < 20; round++) {
+        struct iovec part = { .iov_base = &channel, .iov_len = sizeof(channel) };
+        int arena = make_arena(channel.arena_bytes);
+
+        say_hello();
+        cr_assert_eq(rmx_sock_send(sock, &part, 1, &arena, 1, 0), 0);
+        close(sock);
+        close(arena);
+        struct rmx_client *next = harness_client(&harness);
+        (void)harness_remux(&harness, next, harness_media("small.mp4"), "fmp4");
+        rmx_close(&next);
+        sock = rmx_sock_connect(harness.socket);
+        cr_assert_geq(sock, 0);
+    }
+}
