@@ -108,7 +108,8 @@ enum rmx_flags {
     RMX_PARTS = 32,          /* output RMX_RING: it may be several files, see rmx_piece */
     RMX_SPOOL = 64,          /* the daemon may keep a bounded, unnamed temporary file where a stream
                                 would have to be read or written out of order */
-    RMX_LIVE = 128           /* packet in, packet out: see interleave_us and fragment_us */
+    RMX_LIVE = 128           /* packet in, packet out: see interleave_us and fragment_us. To "fmp4",
+                                "cmaf", "mpegts", "flv" or "matroska"; not with RMX_SPOOL */
 };
 
 enum rmx_class { /* who waits, and who is refused, when there is not room for all */
@@ -177,7 +178,9 @@ void rmx_job_init(struct rmx_job *job);
 uint64_t rmx_deadline_in(uint64_t ns);
 
 /* Does this job make sense? Returns 0, or the status it would end with, and then sets *why to a
- * sentence (static text) that names the field. rmx_submit() checks the same. */
+ * sentence (static text) that names the field. rmx_submit() checks the same. It is the form that is
+ * checked, here and now: what the container refuses (an option, a stream), or the media are not fit
+ * for, the job's result says. */
 int rmx_check(const struct rmx_job *job, const char **why);
 
 /* Sends jobs[0..count) to the daemon and returns how many of them, from the first, it took: each
@@ -259,9 +262,10 @@ int rmx_progress(const struct rmx_client *client, uint64_t id, struct rmx_progre
 
 /* A job whose input or output is RMX_RING has a ring there, in memory that this process and one
  * worker share: what you write, the worker reads in place. The daemon is not between. Rings are
- * taken from the client's ring memory at submit. They are given back when the job's result was
- * collected, rmx_peek() or rmx_read() said that there is no more output (0 or -ECANCELED) or it was
- * dropped, and no reserved room is in hand.
+ * taken from the client's ring memory at submit, see rmx_memory(): for a job with two of the usual
+ * size 520 KiB, 136 KiB if RMX_LIVE. They are given back when the job's result was collected,
+ * rmx_peek() or rmx_read() said that there is no more output (0 or -ECANCELED) or it was dropped,
+ * and no reserved room is in hand.
  *
  * Waiting.  timeout_ms is -1 for ever, 0 not at all. A call that would have to wait longer returns
  * -EAGAIN, and rmx_events() tells when to try again. All these calls may return, besides what is
@@ -272,10 +276,11 @@ int rmx_progress(const struct rmx_client *client, uint64_t id, struct rmx_progre
  *   -EBADMSG  the worker broke the ring: the job is being cancelled, and ends PEER_CORRUPT */
 
 /* Sets how much ring memory a channel of this client has: 1 MiB to 4 GiB, as far as the daemon
- * allows (its setting channel_bytes); unless called, 8 MiB or what it allows. Before the first job
- * with a ring. A channel leads to one worker; rmx_submit() opens the first when it is needed, and
- * more as jobs come, up to one for each worker. The memory is this process's own, and is touched as
- * it is made: 8 MiB take some 5 ms, once. Returns 0, -EINVAL, or -EALREADY: there is a channel. */
+ * allows (its setting channel_bytes); unless called, 8 MiB or what it allows: 15 jobs with two
+ * rings of the usual size, or 59 live ones. Before the first job with a ring. A channel leads to
+ * one worker; rmx_submit() opens the first when it is needed, and more as jobs come, up to one for
+ * each worker. The memory is this process's own, and is touched as it is made: 8 MiB take some
+ * 5 ms, once. Returns 0, -EINVAL, or -EALREADY: there is a channel. */
 int rmx_memory(struct rmx_client *client, size_t channel_bytes);
 
 /* Sets how long a call that waits polls before it sleeps, in nanoseconds; 0, the default, is not at
@@ -326,8 +331,10 @@ struct rmx_piece {
 
 /* The next piece of a job's output; the same again until rmx_release(). Returns 1; 0 after the last
  * one was released; or
- *   -ECANCELED  the job ended early, and there is no more
- * Either closes this end. Whether the job went well, its result says. */
+ *   -ECANCELED  the job ended without a last one: it never began, was cancelled, its time was up,
+ *               or its worker was lost
+ * Either closes this end. 0 says that there is no more, not that it is whole: a job whose input is
+ * cut or broken passes on what it made of it. Whether the job went well, its result says. */
 int rmx_peek(struct rmx_client *client, uint64_t id, struct rmx_piece *piece, int timeout_ms);
 
 /* Gives the piece back to the worker. Returns 0, or -EINVAL: there is none. */
@@ -338,7 +345,7 @@ int rmx_release(struct rmx_client *client, uint64_t id);
 ptrdiff_t rmx_read(struct rmx_client *client, uint64_t id, void *to, size_t bytes, int timeout_ms);
 
 /* The rest of the output is not wanted, nor the piece in hand. A job that still runs is cancelled.
- * Returns 0. */
+ * Returns 0, and again until the job's result is collected; -ENOENT from then on. */
 int rmx_drop(struct rmx_client *client, uint64_t id);
 
 enum rmx_event_kind {
@@ -450,8 +457,8 @@ enum rmx_end {
     RMX_NO_STREAMS = 4,
     RMX_BAD_JOB = 5,
     RMX_BAD_OPTION = 6,
-    RMX_NEEDS_SEEKABLE_INPUT = 7,
-    RMX_NEEDS_SEEKABLE_OUTPUT = 8,
+    RMX_NEEDS_SEEKABLE_INPUT = 7,  /* a file, a source with seek(), or RMX_SPOOL */
+    RMX_NEEDS_SEEKABLE_OUTPUT = 8, /* another container, a file, RMX_POSITIONAL, or RMX_SPOOL */
     RMX_INPUT_IO = 9,
     RMX_OUTPUT_IO = 10,
     RMX_OUTPUT_FULL = 11,
