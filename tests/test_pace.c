@@ -223,6 +223,20 @@ Test(pace, a_sound_that_lasts_past_those_behind_it)
     finish();
 }
 
+Test(pace, a_sound_that_says_it_lasts_longer_than_it_does)
+{
+    open_as("mp4", "empty_moov+frag_keyframe");
+    begin(true);
+    for (int64_t at = 0; at < 4000; at += 20) {
+        put(PICTURES, at, 0, 400);
+        cr_assert_eq(keep(SOUND, at, 0, 1152), 0);
+        cr_assert_eq(packet->dts, at, "%d is not %d", (int)packet->dts, (int)at);
+        cr_assert_geq(av_interleaved_write_frame(muxer, packet), 0);
+        rmx_pace_note_written(&pace);
+    }
+    finish();
+}
+
 Test(pace, a_queued_packet_that_is_far_away)
 {
     open_as("mp4", "empty_moov+frag_keyframe");

@@ -29,6 +29,8 @@ struct rmx_pace_track {
     int64_t end;    /* of the packet before, at the latest */
     int64_t floor;  /* the muxer may have put a fragment's first sample there */
     unsigned since; /* packets since that fragment began */
+    int64_t given;  /* packets in all, */
+    int64_t taken;  /* and those that have left the muxer's queue */
     int64_t shown;  /* pts + duration, at the latest */
 };
 
@@ -263,6 +265,7 @@ int rmx_pace_keep(struct rmx_pace *pace, AVPacket *packet)
     }
     track->dts = packet->dts;
     track->since++;
+    track->given++;
     if (!pace->time_code || !outlasts_time_code(track, packet, stream)) {
         return 0;
     }
@@ -272,20 +275,40 @@ int rmx_pace_keep(struct rmx_pace *pace, AVPacket *packet)
     return AVERROR(EOVERFLOW);
 }
 
+/* Packets that left the muxer's queue since it was last asked. */
+static int64_t count_taken(struct rmx_pace *pace)
+{
+    int64_t count = 0;
+
+    for (unsigned slot = 0; slot < pace->muxer->nb_streams; slot++) {
+        count += pace->muxer->streams[slot]->nb_frames - pace->tracks[slot].taken;
+    }
+    return count;
+}
+
+/* A fragment ends with the packet that is too much for it. Where that is the only one that left the
+ * queue, the next fragment begins with it and where it says; and so it does in a track with packets
+ * in the queue. */
 void rmx_pace_note_written(struct rmx_pace *pace)
 {
-    if (!pace->tracks || !pace->queues || !pace->fragments ||
-        avio_tell(pace->muxer->pb) == pace->written) {
+    if (!pace->tracks || !pace->queues || !pace->fragments) {
         return;
     }
-    pace->written = avio_tell(pace->muxer->pb);
+    int64_t written = avio_tell(pace->muxer->pb);
+    bool ended = written != pace->written;
+    bool alone = count_taken(pace) == 1;
+
+    pace->written = written;
     for (unsigned slot = 0; slot < pace->muxer->nb_streams; slot++) {
         struct rmx_pace_track *track = &pace->tracks[slot];
+        int64_t taken = pace->muxer->streams[slot]->nb_frames;
+        bool first = alone && taken != track->taken;
 
-        if (track->started) {
+        if (ended && track->started && !first && taken == track->given) {
             track->floor = av_sat_add64(track->end, 1);
             track->since = 0;
         }
+        track->taken = taken;
     }
 }
 
