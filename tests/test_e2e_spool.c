@@ -155,7 +155,7 @@ Test(e2e_spool, many_at_once_do_not_mix)
 
     spool_expect(&result, RMX_OK);
     for (int i = 0; i < JOBS; i++) {
-        char name[16];
+        char name[32];
         int input = spool_pipe_from(&in[i], harness_media("large.mp4"));
         int output;
 

@@ -163,7 +163,7 @@ static int find_index(struct rmx_box *moov, uint64_t *front, struct rmx_source *
 
 int rmx_faststart_plan(struct rmx_faststart *plan, struct rmx_source *source)
 {
-    struct rmx_box box;
+    struct rmx_box box = { 0 };
     uint64_t bytes;
     int error = find_index(&box, &plan->front, source);
 
