@@ -52,28 +52,28 @@ struct rmx_stream {
     struct rmx_conduit *channel; /* NULL = there is none in this place */
     struct rmx_stream_in in;
     struct rmx_stream_out out;
-    bool in_closed;  /* the caller finished or aborted it */
-    bool out_closed; /* read to its end, or dropped: the ring is not looked at any more */
-    int out_why;     /* what calls on it return then */
-    bool over;       /* the job has ended: the worker does nothing more */
-    bool broken;     /* the worker broke a ring: the job was cancelled */
-    bool cut;        /* a job that ended well left its output without an end */
-    bool awaited;    /* its result waits: its sink is to get more, or a source or sink is in use */
-    uint32_t wants;  /* enum rmx_event_kind: calls that returned -EAGAIN */
-
-    /* Sources and sinks: while pumping, in, out, out_closed, cut and these belong to the thread
-     * that pumps, lock or not. */
-    bool pumping;
-    bool again; /* there was news meanwhile */
-    bool ready; /* who said -EAGAIN can go on */
+    bool in_closed; /* the caller finished or aborted it */
+    bool over;      /* the job has ended: the worker does nothing more */
+    bool broken;    /* the worker broke a ring: the job was cancelled */
+    bool awaited;   /* its result waits: its sink is to get more, or a source or sink is in use */
+    bool pumping;   /* a thread serves source and sink */
+    bool again;     /* there was news meanwhile */
+    bool ready;     /* who said -EAGAIN can go on */
     bool has_source;
     bool has_sink;
-    bool source_rests; /* it said -EAGAIN */
-    bool sink_rests;
-    int source_error; /* why it broke, until that could be told */
-    int sink_error;   /* why it took no more */
+    uint32_t wants; /* enum rmx_event_kind: calls that returned -EAGAIN */
     struct rmx_source source;
     struct rmx_sink sink;
+
+    /* While pumping, in, out and these belong to the thread that pumps, lock or not. They are apart
+     * from the others, since a compiler may read neighbours together. */
+    bool out_closed;   /* read to its end, or dropped: the ring is not looked at any more */
+    bool cut;          /* a job that ended well left its output without an end */
+    bool source_rests; /* it said -EAGAIN */
+    bool sink_rests;
+    int out_why;      /* what calls on a closed output return */
+    int source_error; /* why it broke, until that could be told */
+    int sink_error;   /* why it took no more */
 };
 
 /* The shape of a ring of this size; chunk_bytes 0 is a sixteenth of it. */
