@@ -155,6 +155,7 @@ target_compile_definitions(
     rmx_tiny_lane PRIVATE WORKER_PROGRAM="$<TARGET_FILE:ringmux-worker>")
 rmx_criterion(test_desk tests/test_desk.c
     rmx_worker rmx_tiny_lane Threads::Threads -Wl,--wrap=rmx_remux_run)
+target_sources(test_desk PRIVATE tests/tiny_desk.c)
 rmx_criterion(test_bell_storm tests/test_bell_storm.c rmx_worker rmx_tiny_lane)
 rmx_criterion(test_worker tests/test_worker.c rmx_tiny_lane)
 rmx_criterion(test_worker_channel tests/test_worker_channel.c rmx_tiny_lane)

@@ -29,6 +29,9 @@
 #define WAKES_MAX        32   /* bells heard at once; the others are next */
 #define NS_PER_MS        1000000u
 
+/* Notes of the lane between two turns: there may be no end to them. */
+#define NOTES_PER_ROUND 64u
+
 /* What epoll calls our own two; a channel's bell goes by its place. */
 #define EVENT_BELL   RMX_WORKER_CHANNELS_MAX
 #define EVENT_HANGUP (RMX_WORKER_CHANNELS_MAX + 1)
@@ -328,17 +331,24 @@ static void take_note(const struct rmx_note *note)
     }
 }
 
+/* A helping of it, and of the notes about channels, which take long, one at most: clients who open
+ * and close them without end get no more than a turn. */
 static void take_mail(void)
 {
-    struct rmx_note note;
-    int taken = 1;
+    struct rmx_note note = { .kind = 0 };
 
-    while (taken == 1 && desk.error == 0) {
-        taken = rmx_mail_take(&desk.inbox, &note);
-        if (taken == 1) {
-            take_note(&note);
-        } else if (taken < 0) {
+    for (uint32_t i = 0; i < NOTES_PER_ROUND && note.kind != RMX_NOTE_CTL; i++) {
+        int taken = rmx_mail_take(&desk.inbox, &note);
+
+        if (taken < 0) {
             refuse("the counts of the lane's mailbox are impossible");
+        }
+        if (taken <= 0) {
+            return;
+        }
+        take_note(&note);
+        if (desk.error != 0) {
+            return;
         }
     }
 }
