@@ -67,6 +67,7 @@ struct rmx_berth {
     uint32_t pairs_count;
     struct rmx_share *shares; /* RMX_WORKER_CHANNELS_MAX of them; owned */
     uint32_t shares_used;
+    uint32_t shares_closing;                /* of them, those the worker has to give back */
     uint64_t shares_bytes;                  /* of all their arenas */
     uint32_t unshares_due;                  /* channels the worker is to be told to give back */
     struct rmx_flow_list tied[RMX_CLASSES]; /* jobs with a ring in one of them, which wait

@@ -228,6 +228,7 @@ static void leave_channels(struct rmx_client *client)
         client->channels[i] = (struct rmx_share_entry){ .name = 0 };
     }
     client->channel_names = 0;
+    client->asks_until_ns = 0;
     client->losses_due = 0;
     close_opened(client);
 }

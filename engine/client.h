@@ -42,7 +42,9 @@ struct rmx_client {
     uint16_t free_slots[RMX_CREDITS_MAX]; /* of progress, a stack */
     uint32_t free_slots_count;
     struct rmx_share_entry channels[RMX_CHANNELS_MAX];
-    uint32_t channel_names;               /* given so far; never used again */
+    uint32_t channel_names; /* given so far; never used again */
+    uint32_t asks;          /* for channels, in the while that ends then */
+    uint64_t asks_until_ns;
     uint32_t losses_due;                  /* channels it is to be told the loss of */
     bool opened_due;                      /* it has asked for a channel and was not told */
     bool deaf;                            /* it is not heard until then */

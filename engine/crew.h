@@ -20,8 +20,10 @@ struct rmx_crew {
     struct rmx_berth *berths; /* one for each worker */
     uint64_t *claims;         /* of all their shares; owned */
     uint32_t count;
-    uint32_t channels_max; /* of one worker */
-    uint64_t watch_ns;     /* when to look next */
+    uint32_t channels_max;   /* of one worker */
+    uint64_t watch_ns;       /* when to look next */
+    uint32_t shares_refused; /* by workers, and not in the log yet */
+    uint64_t shares_warn_ns; /* when they may be */
 };
 
 /* Makes the berths on the lane's node and starts the workers, which follow as the loop turns.

@@ -9,11 +9,15 @@
 #include <sys/eventfd.h>
 
 #include "engine/client.h"
+#include "engine/clock.h"
 #include "engine/lane.h"
 #include "engine/log.h"
+#include "engine/portion.h"
 
 #define PAGE_BYTES   4096u /* a ring's alignment, and so the unit of claims */
 #define PAGES_A_WORD 64u
+
+#define WARN_NS 1000000000u /* between two lines about channels that were not opened */
 
 _Static_assert(RMX_CHUNK_ALIGN == PAGE_BYTES, "a ring would not begin with a page");
 _Static_assert(RMX_CHANNEL_FLOWS_MAX % 64 == 0, "flows of a channel would have no bit");
@@ -51,6 +55,7 @@ static void make_free(struct rmx_share *share)
     struct rmx_berth *berth = share->berth;
 
     rmx_assert(share->jobs == 0 && !share->unshare_due);
+    berth->shares_closing -= share->state == RMX_SHARE_CLOSING;
     enter(share, RMX_SHARE_FREE);
     berth->shares_used--;
     berth->shares_bytes -= share->bytes;
@@ -77,6 +82,7 @@ static void close_if_last(struct rmx_share *share, struct rmx_crew *crew)
         make_free(share);
     } else if (share->state == RMX_SHARE_LEFT) {
         enter(share, RMX_SHARE_CLOSING);
+        share->berth->shares_closing++;
         share->unshare_due = true;
         share->berth->unshares_due++;
         take_back(share, crew);
@@ -95,6 +101,7 @@ void rmx_share_lose(struct rmx_share *share)
     if (share->state == RMX_SHARE_FREE || share->state == RMX_SHARE_LOST) {
         return;
     }
+    share->berth->shares_closing -= share->state == RMX_SHARE_CLOSING;
     enter(share, RMX_SHARE_LOST);
     if (share->client != NULL) {
         rmx_client_lose_channel(share->client, share);
@@ -138,51 +145,6 @@ static struct rmx_share_entry *free_entry(struct rmx_client *client)
         }
     }
     return NULL;
-}
-
-static uint32_t count_in(const struct rmx_client *client, const struct rmx_berth *berth)
-{
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < RMX_CHANNELS_MAX; i++) {
-        const struct rmx_share *share = client->channels[i].share;
-
-        count += share != NULL && share->berth == berth;
-    }
-    return count;
-}
-
-/* Which is to be preferred: a worker where the client has fewer channels, so that it can use them
- * all; one with fewer jobs; one with fewer channels. */
-static bool suits_better(
-    const struct rmx_client *client, const struct rmx_berth *berth, const struct rmx_berth *than)
-{
-    uint32_t here = count_in(client, berth);
-    uint32_t there = count_in(client, than);
-
-    if (here != there) {
-        return here < there;
-    }
-    return berth->used != than->used ? berth->used < than->used
-                                     : berth->shares_used < than->shares_used;
-}
-
-static struct rmx_berth *berth_for(const struct rmx_client *client, uint64_t bytes)
-{
-    const struct rmx_crew *crew = &client->lane->crew;
-    uint64_t budget = client->lane->config->channels_bytes;
-    struct rmx_berth *best = NULL;
-
-    for (uint32_t i = 0; i < crew->count; i++) {
-        struct rmx_berth *berth = &crew->berths[i];
-
-        if (berth->open && berth->shares_used < crew->channels_max &&
-            bytes <= budget - berth->shares_bytes &&
-            (best == NULL || suits_better(client, berth, best))) {
-            best = berth;
-        }
-    }
-    return best;
 }
 
 /* There is one: fewer are used. */
@@ -251,6 +213,21 @@ static int open_in(struct rmx_share *share, struct rmx_client *client, uint64_t 
     return error;
 }
 
+/* A worker that computes takes no messages, and clients ask again and again: one line speaks for
+ * many. */
+static void warn(struct rmx_crew *crew, int error)
+{
+    uint64_t now = rmx_clock_ns();
+
+    crew->shares_refused++;
+    if (now >= crew->shares_warn_ns) {
+        rmx_log(RMX_LOG_WARN, "channels_not_opened", RMX_LOG_U64("lane", crew->lane->index),
+            RMX_LOG_U64("count", crew->shares_refused), RMX_LOG_ERRNO("why", error));
+        crew->shares_refused = 0;
+        crew->shares_warn_ns = now + WARN_NS;
+    }
+}
+
 /* Returns how it went; OK: *name is the channel's, and fds the client's ends of its bells. */
 static enum rmx_status open_channel(struct rmx_client *client, uint64_t bytes, int arena_fd,
     uint32_t *name, int fds[RMX_SHARE_BELLS])
@@ -261,22 +238,24 @@ static enum rmx_status open_channel(struct rmx_client *client, uint64_t bytes, i
     struct rmx_share *share;
     int error;
 
+    if (rmx_portion_asks_too_often(client)) {
+        return RMX_STATUS_BUSY;
+    }
     if (entry == NULL || bytes > lane->config->channel_bytes ||
-        client->channel_names == UINT32_MAX) {
+        client->channel_names == UINT32_MAX || rmx_portion_is_full(client, bytes)) {
         return RMX_STATUS_OVER_LIMIT;
     }
     if (rmx_region_check(arena_fd, bytes) < 0) {
         return RMX_STATUS_PEER_CORRUPT;
     }
-    berth = lane->draining ? NULL : berth_for(client, bytes);
+    berth = lane->draining ? NULL : rmx_portion_berth_for(client, bytes);
     if (berth == NULL) {
         return RMX_STATUS_BUSY;
     }
     share = free_place(berth);
     error = open_in(share, client, bytes, arena_fd, fds);
     if (error < 0) {
-        rmx_log(RMX_LOG_WARN, "channel_not_opened", RMX_LOG_U64("client", client->index),
-            RMX_LOG_ERRNO("why", error));
+        warn(&lane->crew, error);
         return RMX_STATUS_BUSY;
     }
     entry->name = ++client->channel_names;

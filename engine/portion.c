@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A session's portion of the workers' memory for channels. See portion.h.
+ */
+#include "engine/portion.h"
+
+#include "engine/client.h"
+#include "engine/clock.h"
+#include "engine/lane.h"
+
+/* What one session may have of a worker: a channel in any case, more if they leave the most of its
+ * memory for channels to others. */
+#define IN_WORKER_MAX 2u
+#define WORKER_PART   4u
+
+/* Channels that a worker has still to unmap before it gets more. Who opens and leaves them as fast
+ * as it can thus waits for the worker, and not the worker's jobs for it. */
+#define CLOSING_MAX 16u
+
+/* A session may ask so many times in so long: the library does so once for a worker. */
+#define ASKS_MAX 16u
+#define ASKS_NS  100000000u
+
+/* What a client has of a worker. */
+struct portion {
+    uint32_t count;
+    uint64_t bytes;
+};
+
+static struct portion portion_of(const struct rmx_client *client, const struct rmx_berth *berth)
+{
+    struct portion portion = { .count = 0 };
+
+    for (uint32_t i = 0; i < RMX_CHANNELS_MAX; i++) {
+        const struct rmx_share *share = client->channels[i].share;
+
+        if (share != NULL && share->berth == berth) {
+            portion.count++;
+            portion.bytes += share->bytes;
+        }
+    }
+    return portion;
+}
+
+static bool may_have(
+    const struct rmx_client *client, const struct rmx_berth *berth, uint64_t more_bytes)
+{
+    struct portion portion = portion_of(client, berth);
+    uint64_t most = client->lane->config->channels_bytes / WORKER_PART;
+
+    return portion.count == 0 ||
+           (portion.count < IN_WORKER_MAX && portion.bytes + more_bytes <= most);
+}
+
+bool rmx_portion_is_full(const struct rmx_client *client, uint64_t more_bytes)
+{
+    const struct rmx_crew *crew = &client->lane->crew;
+    uint32_t i = 0;
+
+    while (i < crew->count && !may_have(client, &crew->berths[i], more_bytes)) {
+        i++;
+    }
+    return i == crew->count;
+}
+
+bool rmx_portion_asks_too_often(struct rmx_client *client)
+{
+    uint64_t now = rmx_clock_ns();
+
+    if (now >= client->asks_until_ns) {
+        client->asks_until_ns = now + ASKS_NS;
+        client->asks = 0;
+    }
+    client->asks++;
+    return client->asks > ASKS_MAX;
+}
+
+/* Which is to be preferred: a worker where the client has fewer channels, so that it can use them
+ * all; one with fewer jobs; one with fewer channels. */
+static bool suits_better(
+    const struct rmx_client *client, const struct rmx_berth *berth, const struct rmx_berth *than)
+{
+    uint32_t here = portion_of(client, berth).count;
+    uint32_t there = portion_of(client, than).count;
+
+    if (here != there) {
+        return here < there;
+    }
+    return berth->used != than->used ? berth->used < than->used
+                                     : berth->shares_used < than->shares_used;
+}
+
+struct rmx_berth *rmx_portion_berth_for(const struct rmx_client *client, uint64_t bytes)
+{
+    const struct rmx_crew *crew = &client->lane->crew;
+    uint64_t budget = client->lane->config->channels_bytes;
+    struct rmx_berth *best = NULL;
+
+    for (uint32_t i = 0; i < crew->count; i++) {
+        struct rmx_berth *berth = &crew->berths[i];
+
+        if (berth->open && berth->shares_used < crew->channels_max &&
+            berth->shares_closing < CLOSING_MAX && bytes <= budget - berth->shares_bytes &&
+            may_have(client, berth, bytes) && (best == NULL || suits_better(client, berth, best))) {
+            best = berth;
+        }
+    }
+    return best;
+}
