@@ -284,6 +284,9 @@ static void check_together(struct load *load)
     if (config->spool_bytes > config->spool_total_bytes) {
         complain(load, "spool_total_bytes must be at least spool_bytes");
     }
+    if (config->spool_dir[0] != '\0' && config->spool_dir[0] != '/') {
+        complain(load, "spool_dir=%.200s: must be an absolute path", config->spool_dir);
+    }
     if (config->alloc_max_bytes > config->worker_memory_bytes) {
         complain(load, "alloc_max_bytes must be at most worker_memory_bytes");
     }

@@ -38,16 +38,18 @@ static bool is_delivered(const struct rmx_flow *flow)
 static void spool_opened(struct rmx_spool *spool, int error);
 static void spool_closed(struct rmx_spool *spool);
 
-uint32_t rmx_course_plan(struct rmx_flow *flow, const char **why)
+static bool lacks_directory(const struct rmx_flow *flow)
 {
-    bool spools = (flow->spec.flags & RMX_JOB_SPOOL) != 0 && flow->spec.inputs > 0;
+    return (flow->spec.flags & RMX_JOB_SPOOL) != 0 && flow->lane->spools.path == NULL;
+}
+
+void rmx_course_plan(struct rmx_flow *flow)
+{
+    bool spools = (flow->spec.flags & RMX_JOB_SPOOL) != 0 && flow->spec.inputs > 0 &&
+                  !lacks_directory(flow); /* perhaps it can do without */
 
     flow->stage = spools && !input_goes_back(flow) ? RMX_STAGE_SPOOL : RMX_STAGE_JOB;
     flow->delivered = spools && is_delivered(flow);
-    if (rmx_course_has_spools(flow) && flow->lane->spools.path == NULL) {
-        *why = "the daemon has no directory for spools: see its setting spool_dir";
-        return RMX_STATUS_INTERNAL;
-    }
     for (uint32_t i = 0; i < RMX_FLOW_SPOOLS; i++) {
         flow->spools[i] = (struct rmx_spool){
             .file = RMX_FILE_INIT,
@@ -56,7 +58,6 @@ uint32_t rmx_course_plan(struct rmx_flow *flow, const char **why)
             .closed = spool_closed,
         };
     }
-    return 0;
 }
 
 bool rmx_course_has_spools(const struct rmx_flow *flow)
@@ -140,6 +141,13 @@ void rmx_course_begin(struct rmx_flow *flow)
     }
 }
 
+/* What a job cannot do without this spool. */
+static uint32_t without(const struct rmx_flow *flow, const struct rmx_spool *spool)
+{
+    return spool == &flow->spools[0] ? RMX_STATUS_NEEDS_SEEKABLE_INPUT
+                                     : RMX_STATUS_NEEDS_SEEKABLE_OUTPUT;
+}
+
 uint32_t rmx_course_status(struct rmx_flow *flow, int error, const char **why)
 {
     if (spool_of(flow) == NULL) {
@@ -147,20 +155,27 @@ uint32_t rmx_course_status(struct rmx_flow *flow, int error, const char **why)
     }
     switch (error) {
     case -E2BIG:
-        *why = "its spools would be larger than the daemon's setting spool_bytes allows";
+        *why = "its spools would be larger than the daemon's settings spool_bytes and "
+               "spool_total_bytes allow a job";
+        return RMX_STATUS_OVER_LIMIT;
+    case -EFBIG:
+        *why = "the file system of the daemon's spool_dir takes no file as large as its spool";
         return RMX_STATUS_OVER_LIMIT;
     case -EOVERFLOW:
-        *why = "all spools together would be larger than the daemon's setting spool_total_bytes "
-               "allows";
-        return RMX_STATUS_OVER_LIMIT;
+        *why = "other jobs' spools take what the daemon's setting spool_total_bytes allows";
+        return RMX_STATUS_BUSY;
     case -ENOSPC:
     case -EDQUOT:
-    case -EFBIG:
         *why = "the file system of the daemon's spool_dir is full";
-        return RMX_STATUS_OVER_LIMIT;
+        return RMX_STATUS_BUSY;
+    case -EMFILE:
+    case -ENFILE:
+    case -ENOMEM:
+        *why = "the daemon has no descriptor or memory left for a spool";
+        return RMX_STATUS_BUSY;
     default:
-        *why = "a file in the daemon's spool_dir cannot be made or written";
-        return RMX_STATUS_INTERNAL;
+        *why = "no spool can be made or written in the daemon's spool_dir";
+        return without(flow, spool_of(flow));
     }
 }
 
@@ -213,9 +228,14 @@ void rmx_course_sum(struct rmx_flow *flow)
         result->bytes_expected = flow->sum.bytes_expected;
     }
     if (result->status == RMX_STATUS_INPUT_IO && rmx_course_input(flow) != of_job(&flow->input)) {
-        result->status = RMX_STATUS_INTERNAL; /* not of the job's input */
-        result->cause = 0;
-        rmx_outcome_text(result->text, "a file in the daemon's spool_dir cannot be read");
+        result->status = without(flow, &flow->spools[flow->stage == RMX_STAGE_DELIVER]);
+        result->cause = 0; /* not of the job's input */
+        rmx_outcome_text(result->text, "a spool in the daemon's spool_dir cannot be read");
+    }
+    if (lacks_directory(flow) && (result->status == RMX_STATUS_NEEDS_SEEKABLE_INPUT ||
+                                     result->status == RMX_STATUS_NEEDS_SEEKABLE_OUTPUT)) {
+        rmx_outcome_text(
+            result->text, "this daemon has no spool directory: see its setting spool_dir");
     }
     if (flow->stage == RMX_STAGE_DELIVER || flow->spooled) {
         result->bytes_in = flow->sum.bytes_in;

@@ -20,9 +20,8 @@
 
 #include "engine/flow.h"
 
-/* Decides what an admitted job will need. Returns 0, or the status it ends with, *why a static
- * sentence: no spool can be had. */
-uint32_t rmx_course_plan(struct rmx_flow *flow, const char **why);
+/* Decides what an admitted job will need. Where no spool can be had, it has none. */
+void rmx_course_plan(struct rmx_flow *flow);
 
 /* Will it need a ring pair, whatever its ports are? */
 bool rmx_course_has_spools(const struct rmx_flow *flow);

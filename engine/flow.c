@@ -221,15 +221,6 @@ static uint32_t take_rings(struct rmx_flow *flow)
     return status;
 }
 
-static uint32_t plan(struct rmx_flow *flow)
-{
-    const char *why = "";
-    uint32_t status = rmx_course_plan(flow, &why);
-
-    rmx_outcome_text(flow->text, why);
-    return status;
-}
-
 uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
     const struct rmx_job_spec *spec, uint32_t progress_slot, int *input_fd, int *output_fd)
 {
@@ -240,7 +231,6 @@ uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
     enter(flow, RMX_FLOW_ADMITTED);
     status = take_files(flow, input_fd, output_fd);
     status = status != 0 ? status : take_rings(flow);
-    status = status != 0 ? status : plan(flow);
     rmx_base_close(input_fd);
     rmx_base_close(output_fd);
     if (status != 0) {
@@ -248,6 +238,7 @@ uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
         end(flow);
         return status;
     }
+    rmx_course_plan(flow);
     show_total(flow);
     if (spec->deadline_ns != 0) {
         rmx_lane_watch(flow->lane, spec->deadline_ns);

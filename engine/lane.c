@@ -288,13 +288,17 @@ static void open_spools(struct rmx_lane *lane)
     const struct rmx_config *config = lane->config;
     int error = rmx_spool_dir_init(&lane->spools, &lane->loop, config->spool_dir);
 
-    lane->spools.job_bytes_max = config->spool_bytes;
     lane->spools.bytes_max = config->spool_total_bytes / lane->lanes_count;
+    lane->spools.job_bytes_max = config->spool_bytes < lane->spools.bytes_max
+                                     ? config->spool_bytes
+                                     : lane->spools.bytes_max; /* else it would wait for nobody */
     if (error < 0 && lane->index == 0) {
         rmx_log(RMX_LOG_WARN, "no_spool_dir", RMX_LOG_STR("dir", config->spool_dir),
             RMX_LOG_ERRNO("why", error),
-            RMX_LOG_STR("remedy", "name a directory we may write to with spool_dir; jobs that may "
-                                  "be spooled end INTERNAL until then"));
+            RMX_LOG_STR("remedy",
+                "name a directory we may write to with spool_dir; until then jobs "
+                "that cannot do without a spool end NEEDS_SEEKABLE_INPUT or "
+                "NEEDS_SEEKABLE_OUTPUT"));
     }
 }
 

@@ -207,6 +207,7 @@ static const struct {
     { { "--flows-small=1000", "--flows-bulk=100" },
         "flows_small, flows_bulk and flows_ring must be at most 2048 together" },
     { { "--channels-bytes=128MiB" }, "channels_bytes must be at least channel_bytes" },
+    { { "--spool-dir=spools" }, "spool_dir=spools: must be an absolute path" },
     { { "--spool-bytes=32GiB" }, "spool_total_bytes must be at least spool_bytes" },
     { { "--sessions-max=1000", "--jobs-max=500" },
         "jobs_max=500 must be at least sessions_max=1000" },

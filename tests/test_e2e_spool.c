@@ -243,13 +243,13 @@ Test(e2e_spool, reader_that_goes_away_ends_it_in_its_last_pass)
 
 TestSuite(e2e_spool_limits, .timeout = 60);
 
-static void expect_over_limit(bool pipe_in, const char *named)
+static void expect_no_room(bool pipe_in, enum rmx_end status, const char *named)
 {
     int output = harness_output(&spool_harness, "out");
     struct rmx_result result = spool_run(harness_media("large.mp4"), pipe_in, output, true,
         pipe_in ? "fmp4" : "mp4", RMX_SPOOL, NULL);
 
-    spool_expect(&result, RMX_OVER_LIMIT);
+    spool_expect(&result, status);
     cr_assert_not_null(strstr(result.text, named), "%s", result.text);
     cr_assert_eq(result.cause, 0);
     cr_assert_eq(result.bytes_out, 0);
@@ -263,8 +263,8 @@ Test(e2e_spool_limits, job_that_wants_more_than_spool_bytes_is_OVER_LIMIT)
     static const char *const settings[] = { "--workers=1", "--spool-bytes=2MiB", NULL };
 
     spool_start(settings);
-    expect_over_limit(true, "spool_bytes");
-    expect_over_limit(false, "spool_bytes");
+    expect_no_room(true, RMX_OVER_LIMIT, "spool_bytes");
+    expect_no_room(false, RMX_OVER_LIMIT, "spool_bytes");
     spool_stop();
 }
 
@@ -284,7 +284,7 @@ Test(e2e_spool_limits, both_spools_of_a_job_count)
     spool_stop();
 }
 
-Test(e2e_spool_limits, jobs_that_want_more_than_all_may_are_OVER_LIMIT)
+Test(e2e_spool_limits, job_that_finds_too_little_left_by_others_is_BUSY)
 {
     static const char *const settings[] = { "--workers=1", "--lanes=1", "--spool-bytes=40MiB",
         "--spool-total-bytes=40MiB", NULL };
@@ -296,7 +296,7 @@ Test(e2e_spool_limits, jobs_that_want_more_than_all_may_are_OVER_LIMIT)
     output = harness_output(&spool_harness, "out");
     spool_stall(IN_JOB, &stalled);
     result = spool_run(harness_media("large.mp4"), true, output, true, "fmp4", RMX_SPOOL, NULL);
-    spool_expect(&result, RMX_OVER_LIMIT);
+    spool_expect(&result, RMX_BUSY);
     cr_assert_not_null(strstr(result.text, "spool_total_bytes"), "%s", result.text);
     cr_assert_eq(rmx_cancel(spool_client, stalled.id), 0);
     (void)harness_wait(spool_client);
@@ -307,7 +307,7 @@ Test(e2e_spool_limits, jobs_that_want_more_than_all_may_are_OVER_LIMIT)
     spool_stop();
 }
 
-Test(e2e_spool_limits, full_directory_is_OVER_LIMIT)
+Test(e2e_spool_limits, full_directory_is_BUSY)
 {
     char dir[] = "/tmp/ringmux-full-XXXXXX";
     char setting[64];
@@ -320,8 +320,8 @@ Test(e2e_spool_limits, full_directory_is_OVER_LIMIT)
         cr_skip_test("mounting is not allowed here");
     }
     spool_start(settings);
-    expect_over_limit(true, "spool_dir");
-    expect_over_limit(false, "spool_dir");
+    expect_no_room(true, RMX_BUSY, "spool_dir is full");
+    expect_no_room(false, RMX_BUSY, "spool_dir is full");
     spool_stop();
     cr_assert_eq(umount(dir), 0);
     (void)rmdir(dir);
@@ -330,6 +330,7 @@ Test(e2e_spool_limits, full_directory_is_OVER_LIMIT)
 Test(e2e_spool_limits, daemon_without_a_directory_serves_all_that_need_none)
 {
     static const char *const settings[] = { "--workers=1", "--spool-dir=/proc/none", NULL };
+    static const char *const faststart[] = { "movflags=+faststart", NULL };
     struct rmx_result result;
     int output;
 
@@ -337,8 +338,39 @@ Test(e2e_spool_limits, daemon_without_a_directory_serves_all_that_need_none)
     output = harness_output(&spool_harness, "out");
     result = spool_run(harness_media("small.mp4"), false, output, true, "fmp4", RMX_SPOOL, NULL);
     spool_expect(&result, RMX_OK);
+    result = spool_run(harness_media("live.ts"), true, output, true, "fmp4", RMX_SPOOL, NULL);
+    spool_expect(&result, RMX_OK);
     result = spool_run(harness_media("live.ts"), false, output, true, "mp4", RMX_SPOOL, NULL);
-    spool_expect(&result, RMX_INTERNAL);
+    spool_expect(&result, RMX_NEEDS_SEEKABLE_OUTPUT);
+    cr_assert_not_null(strstr(result.text, "spool_dir"), "%s", result.text);
+    result = spool_run(harness_media("live.ts"), false, output, false, "mp4", RMX_SPOOL, faststart);
+    spool_expect(&result, RMX_NEEDS_SEEKABLE_OUTPUT);
+    cr_assert_not_null(strstr(result.text, "spool_dir"), "%s", result.text);
+    result = spool_run(harness_media("large.mp4"), true, output, true, "fmp4", RMX_SPOOL, NULL);
+    spool_expect(&result, RMX_NEEDS_SEEKABLE_INPUT);
+    cr_assert_not_null(strstr(result.text, "spool_dir"), "%s", result.text);
+    close(output);
+    spool_stop();
+}
+
+Test(e2e_spool_limits, directory_that_goes_away_is_named)
+{
+    char dir[] = "/tmp/ringmux-gone-XXXXXX";
+    char setting[64];
+    const char *settings[] = { "--workers=1", setting, NULL };
+    struct rmx_result result;
+    int output;
+
+    cr_assert_not_null(mkdtemp(dir));
+    (void)snprintf(setting, sizeof(setting), "--spool-dir=%s", dir);
+    spool_start(settings);
+    cr_assert_eq(rmdir(dir), 0);
+    output = harness_output(&spool_harness, "out");
+    result = spool_run(harness_media("large.mp4"), true, output, true, "fmp4", RMX_SPOOL, NULL);
+    spool_expect(&result, RMX_NEEDS_SEEKABLE_INPUT);
+    cr_assert_not_null(strstr(result.text, "spool_dir"), "%s", result.text);
+    result = spool_run(harness_media("live.ts"), false, output, true, "mp4", RMX_SPOOL, NULL);
+    spool_expect(&result, RMX_NEEDS_SEEKABLE_OUTPUT);
     cr_assert_not_null(strstr(result.text, "spool_dir"), "%s", result.text);
     close(output);
     spool_stop();
