@@ -118,6 +118,8 @@ static void run_by_ring(struct rmx_client *client, struct rmx_job *job, const st
     job->sink = &sink;
     job->flags |= RMX_POSITIONAL;
     run(client, job);
+    job->source = NULL; /* they end here */
+    job->sink = NULL;
     compare(buffer.bytes, buffer.size, reference);
     rmx_buffer_free(&buffer);
 }

@@ -23,14 +23,19 @@
 
 #include "bench/process.h"
 #include "clients/ringmux.h"
+#include "engine/worker/sanitizer.h"
 
 #define RING_BYTES    (1u << 20) /* each of the two */
 #define HEAD_BYTES    44u
 #define HEAD_MAX      4096u        /* of the output, before its samples */
 #define BETWEEN_BYTES (512u << 10) /* in the worker's own buffers at most */
-#define GROWTH_BYTES  (4u << 20)   /* of the worker, over the whole job */
-#define STOP_MS       250
-#define WAIT_MS       20000
+#if RMX_WITH_SANITIZER             /* which keeps freed memory for a while */
+#define GROWTH_BYTES (256u << 20)
+#else
+#define GROWTH_BYTES (4u << 20) /* of the worker, over the whole job */
+#endif
+#define STOP_MS 250
+#define WAIT_MS 20000
 
 /* Two channels, 16 bits, 48 kHz, of unknown length. */
 static const unsigned char wav_head[HEAD_BYTES] = "RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\1\0\2\0"

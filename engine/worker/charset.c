@@ -31,7 +31,7 @@ static const char *const names[] = {
 };
 
 /* A converter stays loaded while somebody has it open: so these are never closed. */
-static iconv_t kept[sizeof(names) / sizeof(names[0])];
+static __attribute__((used)) iconv_t kept[sizeof(names) / sizeof(names[0])];
 
 void rmx_charset_init_process(void)
 {

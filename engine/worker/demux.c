@@ -181,11 +181,29 @@ static bool is_rewound(const AVInputFormat *format)
     return strcmp(format->name, "mpegts") == 0 || strcmp(format->name, "mpeg") == 0;
 }
 
+/* What the tap is to do while a stream is opened. Returns whether it keeps all until the streams
+ * are known. */
+static bool prepare(
+    AVFormatContext *context, const AVInputFormat *format, bool live, struct rmx_tap *tap)
+{
+    if (live) {
+        rmx_live_prepare(context);
+    }
+    if (live && tap && strcmp(format->name, "mpegts") == 0) {
+        rmx_tap_watch(tap);
+    }
+    if (live || !tap || !is_rewound(format)) {
+        return false;
+    }
+    rmx_tap_keep_all(tap);
+    context->skip_estimate_duration_from_pts = 1; /* which would read its end */
+    return true;
+}
+
 enum rmx_status rmx_demux_open(AVFormatContext **demuxer, struct rmx_ahead *ahead,
     struct rmx_split *split, const struct rmx_job_spec *spec, struct rmx_tap *tap,
     AVIOContext *input, struct rmx_words *words)
 {
-    bool live = spec->flags & RMX_JOB_LIVE;
     const AVInputFormat *format;
     int score;
     enum rmx_status status = recognise(&format, &score, spec, input, words);
@@ -198,27 +216,17 @@ enum rmx_status rmx_demux_open(AVFormatContext **demuxer, struct rmx_ahead *ahea
     if (!context) {
         return RMX_STATUS_OVER_LIMIT;
     }
-    if (live) {
-        rmx_live_prepare(context);
-    }
-    if (live && tap && strcmp(format->name, "mpegts") == 0) {
-        rmx_tap_watch(tap);
-    }
-    bool rewinds = !live && tap && is_rewound(format);
+    bool keeps_all = prepare(context, format, spec->flags & RMX_JOB_LIVE, tap);
 
-    if (rewinds) {
-        rmx_tap_keep_all(tap);
-        context->skip_estimate_duration_from_pts = 1; /* which would read its end */
-    }
     status = open_context(&context, format, input, words);
-    if (tap && !rewinds) { /* headers are read with little steps back */
+    if (tap && !keeps_all) { /* headers are read with little steps back */
         rmx_tap_forget(tap);
     }
     if (status == RMX_STATUS_OK) {
         context->probe_score = score;
         status = find_streams(context, ahead, split, spec, input, words);
     }
-    if (rewinds) {
+    if (keeps_all) {
         rmx_tap_forget(tap);
     }
     if (status != RMX_STATUS_OK) {

@@ -13,7 +13,7 @@
 #include "engine/worker/aac.h"
 
 #define HEAD_BYTES  12 /* every header of every live container has as many */
-#define TS_BYTES    188
+#define TS_BYTES    ((size_t)188)
 #define SYNC_BYTE   0x47
 #define SOUND_BYTES (RMX_AAC_FRAME_BYTES_MAX + RMX_AAC_HEADER_BYTES)
 
