@@ -30,7 +30,7 @@
 #define HEAD_MAX      4096u        /* of the output, before its samples */
 #define BETWEEN_BYTES (512u << 10) /* in the worker's own buffers at most */
 #if RMX_WITH_SANITIZER             /* which keeps freed memory for a while */
-#define GROWTH_BYTES (256u << 20)
+#define GROWTH_BYTES (1u << 30)
 #else
 #define GROWTH_BYTES (4u << 20) /* of the worker, over the whole job */
 #endif
