@@ -7,9 +7,11 @@
 
 #include <criterion/criterion.h>
 #include <libavutil/error.h>
+#include <poll.h>
 
 #include "engine/worker/remux.h"
 #include "ipc/status.h"
+#include "tests/crowd.h"
 #include "tests/tiny_desk.h"
 
 #define PATIENCE_MS 10000
@@ -230,6 +232,61 @@ Test(desk, job_that_computes_does_not_keep_what_is_held_back)
         cr_expect_lt(held.at_ns[i] - held.at_ns[i - 1], (HELD_MS + 150) * NS_PER_MS,
             "not before the other is over");
     }
+}
+
+/* --- rings that take long --------------------------------------------------------------------- */
+
+#define CHUNKS 40u
+
+static void make_chunks(uint32_t flow, AVIOContext *input, const struct rmx_outlet *output)
+{
+    static const unsigned char bytes[CHUNKS * TINY_DESK_CHUNK_BYTES];
+
+    (void)flow;
+    (void)input;
+    avio_write(output->io, bytes, sizeof(bytes));
+    avio_flush(output->io);
+}
+
+/* As a client who looks when he is rung and only then. */
+static void sleep_until_rung(struct tiny_channel *channel, struct tiny_desk_job *job)
+{
+    struct pollfd bell = { .fd = channel->client_bell.fd, .events = POLLIN };
+
+    rmx_bell_arm(&channel->client_bell);
+    if (rmx_ring_consumer_ask(&job->out.ring)) {
+        cr_assert_eq(poll(&bell, 1, PATIENCE_MS), 1, "the ring is lost");
+        (void)rmx_bell_hear(&channel->client_bell);
+    }
+    (void)tiny_channel_take_mail(channel);
+}
+
+static void drain_as_rung(struct tiny_channel *channel, struct tiny_desk_job *job)
+{
+    uint64_t bytes = 0;
+
+    while (bytes < CHUNKS * TINY_DESK_CHUNK_BYTES) {
+        sleep_until_rung(channel, job);
+        bytes += tiny_desk_drain(job);
+        if (rmx_ring_producer_asked(&job->out.ring)) {
+            tiny_channel_post(channel, RMX_NOTE_OUTPUT, job->flow);
+        }
+    }
+}
+
+Test(desk, client_with_a_crowd_before_his_bell_is_rung_late_but_rung)
+{
+    struct tiny_channel *channel = &tiny_desk.channels[0];
+    struct tiny_desk_job job = tiny_desk_begin(0, RMX_PORT_CHANNEL_OUT, 0);
+    struct crowd crowd;
+
+    tiny_desk_stage = make_chunks;
+    crowd_gather(&crowd, channel->client_bell.fd);
+    tiny_desk_open();
+    drain_as_rung(channel, &job);
+    crowd_scatter(&crowd);
+    tiny_desk_finish(1);
+    tiny_desk_close();
 }
 
 /* --- lies ------------------------------------------------------------------------------------ */

@@ -137,6 +137,8 @@ add_test(NAME test_log_json COMMAND ${Python3_EXECUTABLE} -B
 rmx_criterion(test_fiber tests/test_fiber.c rmx_worker)
 rmx_criterion(test_avio tests/test_avio.c rmx_worker)
 rmx_criterion(test_turns tests/test_turns.c rmx_worker)
+rmx_criterion(test_chime tests/test_chime.c rmx_worker Threads::Threads)
+target_sources(test_chime PRIVATE tests/crowd.c)
 
 # A job's two ends in memory.
 add_library(rmx_ends STATIC tests/ends.c)
@@ -155,7 +157,7 @@ target_compile_definitions(
     rmx_tiny_lane PRIVATE WORKER_PROGRAM="$<TARGET_FILE:ringmux-worker>")
 rmx_criterion(test_desk tests/test_desk.c
     rmx_worker rmx_tiny_lane Threads::Threads -Wl,--wrap=rmx_remux_run)
-target_sources(test_desk PRIVATE tests/tiny_desk.c)
+target_sources(test_desk PRIVATE tests/tiny_desk.c tests/crowd.c)
 rmx_criterion(test_bell_storm tests/test_bell_storm.c rmx_worker rmx_tiny_lane)
 rmx_criterion(test_worker tests/test_worker.c rmx_tiny_lane)
 rmx_criterion(test_worker_channel tests/test_worker_channel.c rmx_tiny_lane)

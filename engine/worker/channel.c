@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <time.h>
 
+#include "engine/worker/chime.h"
 #include "ipc/channel.h"
 #include "ring/bell.h"
 #include "ring/mail.h"
@@ -22,6 +23,7 @@
  * rings after it posted, when we said we sleep: now and then we find the note before the ring. */
 #define FALSE_ALARMS_MAX 16u
 #define NS_PER_MS        1000000u
+#define NEVER            UINT64_MAX
 
 /* For how long: twice as long each time, and half as long again for so many rings with a reason. */
 #define MUTED_NS_MIN (UINT64_C(10) * NS_PER_MS)
@@ -42,7 +44,7 @@ struct rmx_channel {
     struct rmx_mail inbox;
     struct rmx_mail outbox;
     struct rmx_bell own_bell; /* listened to, never read: see ipc/channel.h */
-    struct rmx_bell client_bell;
+    struct rmx_chime chime;   /* the client's bell */
     uint32_t jobs;
     uint32_t active_at;      /* open and jobs > 0: its index in table.active */
     uint64_t muted_until_ns; /* 0 = listened to */
@@ -61,6 +63,7 @@ static struct {
     uint32_t active_count;
     uint32_t next; /* whose helping is next, of the active */
     uint32_t muted_count;
+    uint64_t owed_ns; /* no ring that is owed is due before; or NEVER */
 } table;
 
 void rmx_channel_init(int epoll_fd, bool (*wake)(uint32_t flow))
@@ -68,6 +71,7 @@ void rmx_channel_init(int epoll_fd, bool (*wake)(uint32_t flow))
     memset(&table, 0, sizeof(table));
     table.epoll_fd = epoll_fd;
     table.wake = wake;
+    table.owed_ns = NEVER;
 }
 
 static uint64_t now_ns(void)
@@ -195,6 +199,7 @@ static void give_up(struct rmx_channel *channel, enum rmx_status status)
         deactivate(channel);
     }
     channel->status = status;
+    channel->chime.owed = false;
     wake_all(channel);
 }
 
@@ -215,7 +220,7 @@ static int open_channel(struct rmx_channel *channel, uint64_t arena_bytes, int *
     rmx_assert(error == 0); /* the geometry is ours */
     shm = channel->arena.base;
     channel->own_bell.shm = &shm->worker_bell;
-    channel->client_bell.shm = &shm->client_bell;
+    channel->chime.bell.shm = &shm->client_bell;
     return listen_to(channel);
 }
 
@@ -233,7 +238,7 @@ int rmx_channel_share(uint32_t place, uint64_t arena_bytes, struct rmx_sock_fds 
         .taken = true,
         .arena = RMX_REGION_INIT,
         .own_bell.fd = rmx_sock_fds_take(fds, 1),
-        .client_bell.fd = rmx_sock_fds_take(fds, 2),
+        .chime.bell.fd = rmx_sock_fds_take(fds, 2),
     };
     if (open_channel(channel, arena_bytes, &arena_fd) < 0) {
         channel->status = RMX_STATUS_OVER_LIMIT;
@@ -252,7 +257,7 @@ int rmx_channel_unshare(uint32_t place)
         give_up(channel, RMX_STATUS_CANCELLED);
     }
     rmx_base_close(&channel->own_bell.fd);
-    rmx_base_close(&channel->client_bell.fd);
+    rmx_base_close(&channel->chime.bell.fd);
     rmx_region_fini(&channel->arena);
     channel->taken = false;
     return 0;
@@ -296,6 +301,16 @@ const struct rmx_region *rmx_channel_arena(const struct rmx_channel *channel)
     return &channel->arena;
 }
 
+/* Now, or later if his rings take long. */
+static void ring_client(struct rmx_channel *channel)
+{
+    uint64_t due_ns = rmx_chime_ring(&channel->chime);
+
+    if (due_ns != 0 && due_ns < table.owed_ns) {
+        table.owed_ns = due_ns;
+    }
+}
+
 int rmx_channel_tell(struct rmx_channel *channel, uint32_t channel_flow, enum rmx_note_kind kind)
 {
     struct rmx_note note = { .kind = kind, .flow = channel_flow };
@@ -303,7 +318,7 @@ int rmx_channel_tell(struct rmx_channel *channel, uint32_t channel_flow, enum rm
         channel->status == RMX_STATUS_OK ? rmx_mail_post(&channel->outbox, &note) : -EBADMSG;
 
     if (error == 0) {
-        (void)rmx_bell_ring(&channel->client_bell);
+        ring_client(channel);
     } else if (error == -EBADMSG && channel->status == RMX_STATUS_OK) {
         give_up(channel, RMX_STATUS_PEER_CORRUPT);
     }
@@ -312,8 +327,16 @@ int rmx_channel_tell(struct rmx_channel *channel, uint32_t channel_flow, enum rm
 
 /* --- for the scheduler ----------------------------------------------------------------------- */
 
+static bool ring_is_due(void)
+{
+    return table.owed_ns != NEVER && now_ns() >= table.owed_ns;
+}
+
 bool rmx_channel_mail_is_due(void)
 {
+    if (ring_is_due()) {
+        return true;
+    }
     for (uint32_t i = 0; i < table.active_count; i++) {
         if (rmx_ring_peek_one(&table.active[i]->inbox.ring) != 0) {
             return true;
@@ -350,11 +373,43 @@ static void take_helping(struct rmx_channel *channel)
     }
 }
 
+static struct rmx_channel *owed_longest(void)
+{
+    struct rmx_channel *longest = NULL;
+
+    for (uint32_t i = 0; i < RMX_WORKER_CHANNELS_MAX; i++) {
+        struct rmx_channel *channel = &table.channels[i];
+
+        if (channel->chime.owed &&
+            (longest == NULL || channel->chime.muted_until_ns < longest->chime.muted_until_ns)) {
+            longest = channel;
+        }
+    }
+    return longest;
+}
+
+/* One of them, since it may take long again. */
+static void ring_who_is_owed(void)
+{
+    struct rmx_channel *channel;
+
+    if (!ring_is_due()) {
+        return;
+    }
+    channel = owed_longest();
+    if (channel != NULL) {
+        ring_client(channel);
+    }
+    channel = owed_longest();
+    table.owed_ns = channel == NULL ? NEVER : channel->chime.muted_until_ns;
+}
+
 void rmx_channel_take_mail(void)
 {
     uint32_t helpings =
         table.active_count < CHANNELS_PER_HELPING ? table.active_count : CHANNELS_PER_HELPING;
 
+    ring_who_is_owed();
     for (uint32_t i = 0; i < helpings && table.active_count > 0; i++) {
         table.next = (table.next + 1) % table.active_count;
         take_helping(table.active[table.next]);
@@ -377,8 +432,12 @@ void rmx_channel_disarm(void)
 
 int rmx_channel_sleep_ms(int longest_ms)
 {
-    uint64_t now = table.muted_count > 0 ? now_ns() : 0;
+    uint64_t now = table.muted_count > 0 || table.owed_ns != NEVER ? now_ns() : 0;
     uint64_t wait_ns = (uint64_t)longest_ms * NS_PER_MS;
+
+    if (table.owed_ns < now + wait_ns) {
+        wait_ns = table.owed_ns > now ? table.owed_ns - now : 0;
+    }
 
     for (uint32_t i = 0; i < RMX_WORKER_CHANNELS_MAX && table.muted_count > 0; i++) {
         struct rmx_channel *channel = &table.channels[i];

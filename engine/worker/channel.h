@@ -51,17 +51,18 @@ enum rmx_status rmx_channel_status(const struct rmx_channel *channel);
 /* Only while the status is OK, or was when the job entered. */
 const struct rmx_region *rmx_channel_arena(const struct rmx_channel *channel);
 
-/* Posts a note and rings. Returns 0, -EAGAIN (the client lets its mailbox fill up) or -EBADMSG
- * (it lies about it, and the channel is corrupt now). */
+/* Posts a note and rings, later if that takes long (chime.h). Returns 0, -EAGAIN (the client lets
+ * its mailbox fill up) or -EBADMSG (it lies about it, and the channel is corrupt now). */
 int rmx_channel_tell(struct rmx_channel *channel, uint32_t channel_flow, enum rmx_note_kind kind);
 
 /* --- for the scheduler ----------------------------------------------------------------------- */
 
-/* Does any channel with jobs have mail (or a mailbox that cannot be)? */
+/* Does any channel with jobs have mail (or a mailbox that cannot be), or is a client to be rung who
+ * was not yet? */
 bool rmx_channel_mail_is_due(void);
 
-/* Takes a helping of it: of some channels, and from each at most until a job woke up, so that
- * clients take turns, however many notes they send. */
+/* Rings one of those; takes a helping of the mail: of some channels, and from each at most until a
+ * job woke up, so that clients take turns, however many notes they send. */
 void rmx_channel_take_mail(void);
 
 /* Around a sleep, as rmx_bell_arm() and rmx_bell_disarm(), for all channels with jobs. */
