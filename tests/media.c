@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <libavutil/channel_layout.h>
+#include <libavutil/intreadwrite.h>
 #include <libavutil/mem.h>
 
 #include "engine/worker/remux.h"
@@ -220,6 +221,25 @@ void media_make_mp4(struct media *media, const char *movflags)
     av_dict_free(&options);
     media_close_io(&muxer->pb);
     avformat_free_context(muxer);
+}
+
+void media_make_large_mp4(struct media *media, size_t picture_bytes)
+{
+    uint8_t *picture = av_mallocz(picture_bytes);
+    AVFormatContext *muxer = NULL;
+
+    rmx_assert(picture && avformat_alloc_output_context2(&muxer, NULL, "mp4", NULL) >= 0);
+    muxer->pb = media_open_io(media, true);
+    add_streams(muxer);
+    AV_WB32(picture, (uint32_t)picture_bytes - 4);
+    picture[4] = 0x65;
+    memset(picture + 5, 0x88, picture_bytes - 5);
+    rmx_assert(avformat_write_header(muxer, NULL) >= 0);
+    write_packet(muxer, 0, 0, picture, picture_bytes);
+    rmx_assert(av_write_trailer(muxer) >= 0);
+    media_close_io(&muxer->pb);
+    avformat_free_context(muxer);
+    av_free(picture);
 }
 
 void media_make_adts(struct media *media)

@@ -30,6 +30,9 @@ struct media {
  * takes them, or NULL. */
 void media_make_mp4(struct media *media, const char *movflags);
 
+/* The same streams, but all there is is one picture of so many bytes. */
+void media_make_large_mp4(struct media *media, size_t picture_bytes);
+
 /* AAC in ADTS, 44.1 kHz stereo. */
 void media_make_adts(struct media *media);
 

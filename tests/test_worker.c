@@ -205,7 +205,7 @@ static void limit_address_space(rlim_t bytes)
     cr_assert_eq(prlimit(lane.worker, RLIMIT_AS, &limit, NULL), 0);
 }
 
-Test(worker, job_that_finds_no_address_space_is_OVER_LIMIT_and_no_other)
+Test(worker, job_that_finds_no_address_space_is_BUSY_and_no_other)
 {
     struct rmx_job_spec spec = job_of("mpegts");
     struct media input = { 0 };
@@ -224,7 +224,7 @@ Test(worker, job_that_finds_no_address_space_is_OVER_LIMIT_and_no_other)
     result = tiny_lane_finish(&lane, second);
     limit_address_space(RLIM_INFINITY);
 
-    cr_assert_eq(result.status, RMX_STATUS_OVER_LIMIT, "%s", rmx_status_name(result.status));
+    cr_assert_eq(result.status, RMX_STATUS_BUSY, "%s", rmx_status_name(result.status));
     cr_assert_eq(result.job, spec.job);
     cr_assert_neq(result.text[0], 0);
     cr_assert(second->ended, "the lane waits for the output's end");

@@ -41,6 +41,8 @@ rmx_criterion(test_sps tests/test_sps.c rmx_remux)
 rmx_criterion(test_tap tests/test_tap.c rmx_remux)
 rmx_criterion(test_live tests/test_live.c rmx_media)
 target_sources(test_live PRIVATE tests/trickle.c)
+rmx_criterion(test_live_times tests/test_live_times.c rmx_media)
+target_sources(test_live_times PRIVATE tests/trickle.c)
 
 # The libavformat stage on plain files: for the conformance runs, not a test by itself.
 add_executable(remux_tool tests/remux_tool.c)
@@ -160,12 +162,14 @@ rmx_criterion(test_desk tests/test_desk.c
 target_sources(test_desk PRIVATE tests/tiny_desk.c tests/crowd.c)
 rmx_criterion(test_bell_storm tests/test_bell_storm.c rmx_worker rmx_tiny_lane)
 rmx_criterion(test_worker tests/test_worker.c rmx_tiny_lane)
+rmx_criterion(test_worker_memory tests/test_worker_memory.c rmx_tiny_lane)
 rmx_criterion(test_worker_channel tests/test_worker_channel.c rmx_tiny_lane)
 rmx_criterion(test_worker_lies tests/test_worker_lies.c rmx_tiny_lane)
 rmx_criterion(test_warden tests/test_warden.c rmx_engine)
 target_compile_definitions(
     test_warden PRIVATE WORKER_PROGRAM="$<TARGET_FILE:ringmux-worker>")
 add_dependencies(test_worker ringmux-worker)
+add_dependencies(test_worker_memory ringmux-worker)
 add_dependencies(test_worker_channel ringmux-worker)
 add_dependencies(test_worker_lies ringmux-worker)
 add_dependencies(test_warden ringmux-worker)

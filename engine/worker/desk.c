@@ -10,6 +10,7 @@
 
 #include "engine/worker/channel.h"
 #include "engine/worker/fiber.h"
+#include "engine/worker/heap.h"
 #include "engine/worker/lastwords.h"
 #include "engine/worker/remux.h"
 #include "engine/worker/task.h"
@@ -55,6 +56,8 @@ struct seat {
     struct rmx_fiber *fiber; /* while it has a job */
     uint64_t until_ns;       /* WAITING: when it looks again though no note came; 0 = never */
     uint32_t party;          /* see turns.h */
+    bool lacked_beside;      /* an allocation of its failed while there were other jobs */
+    bool lacked_alone;       /* and while there were none */
     enum seat_state state;
 };
 
@@ -70,11 +73,15 @@ static struct {
     uint64_t nearest_ns;                          /* no seat's until_ns comes before; or NEVER */
     struct rmx_fiber *pool[RMX_WORKER_FLOWS_MAX]; /* idle fibers, last used on top */
     uint32_t pool_count;
+    uint32_t jobs;
     uint32_t current; /* the flow that runs; NONE = the scheduler does */
     uint64_t turn_ends_ns;
     uint32_t breaths;
     int error; /* -EBADMSG: the lane broke a rule */
 } desk;
+
+static bool nobody_lacked;
+bool *rmx_heap_failed = &nobody_lacked;
 
 static uint64_t now_ns(void)
 {
@@ -107,10 +114,13 @@ static void run_turn(uint32_t flow)
     desk.current = flow;
     desk.turn_ends_ns = rmx_turns_is_empty(&desk.turns) ? 0 : now_ns() + TURN_NS;
     rmx_lastwords_on_core(flow);
+    rmx_heap_failed = desk.jobs > 1 ? &seat->lacked_beside : &seat->lacked_alone;
     if (!rmx_fiber_resume(seat->fiber)) {
         desk.pool[desk.pool_count++] = seat->fiber;
         *seat = (struct seat){ .state = SEAT_IDLE };
+        desk.jobs--;
     }
+    rmx_heap_failed = &nobody_lacked;
     rmx_lastwords_on_core(RMX_LASTWORDS_NO_FLOW);
     desk.current = NONE;
 }
@@ -175,6 +185,18 @@ static void tell(void *owner, enum rmx_note_kind kind)
     tell_lane(desk.current, kind);
 }
 
+/* What others have in use now they give back; what a job by itself cannot have, it never can. */
+static enum rmx_status lack(void *owner)
+{
+    const struct seat *seat = &desk.seats[desk.current];
+
+    (void)owner;
+    if (seat->lacked_beside) {
+        return RMX_STATUS_BUSY;
+    }
+    return seat->lacked_alone ? RMX_STATUS_OVER_LIMIT : RMX_STATUS_OK;
+}
+
 static void sleep_here(void *owner, uint64_t until_ns)
 {
     struct seat *seat = &desk.seats[desk.current];
@@ -218,6 +240,7 @@ static void work(void *argument)
     const struct rmx_task_host host = {
         .sleep = sleep_here,
         .tell = tell,
+        .lack = lack,
         .flow = (uint32_t)(flow - desk.shm->flows),
     };
 
@@ -251,13 +274,14 @@ static void begin_job(uint32_t flow)
     }
     seat->fiber = desk.pool_count > 0 ? desk.pool[--desk.pool_count] : rmx_fiber_new();
     if (seat->fiber == NULL) {
-        rmx_task_refuse(&desk.shm->flows[flow], desk.plan->arena, RMX_STATUS_OVER_LIMIT,
-            "the worker has no address space left for another job");
+        rmx_task_refuse(&desk.shm->flows[flow], desk.plan->arena, RMX_STATUS_BUSY,
+            "the worker has no memory left for another job: try again later");
         rmx_lastwords_count_job();
         tell_lane(flow, RMX_NOTE_DONE);
         return;
     }
     seat->party = party_of(flow);
+    desk.jobs++;
     rmx_fiber_start(seat->fiber, work, &desk.shm->flows[flow]);
     make_ready(flow);
 }

@@ -7,6 +7,8 @@
  * workers, from the first instruction; defines the allocation calls for the whole process. Not in
  * sanitizer builds, which have their own.
  */
+#include "engine/worker/heap.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
@@ -51,9 +53,18 @@ static bool is_small(const void *block)
     return mi_is_in_heap_region(block);
 }
 
+/* A block of no bytes may be NULL. */
+static void *noted(void *block, size_t bytes)
+{
+    if (block == NULL && bytes > 0) {
+        *rmx_heap_failed = true;
+    }
+    return block;
+}
+
 void *malloc(size_t bytes)
 {
-    return is_large(bytes) ? libc.malloc(bytes) : mi_malloc(bytes);
+    return noted(is_large(bytes) ? libc.malloc(bytes) : mi_malloc(bytes), bytes);
 }
 
 void *calloc(size_t count, size_t bytes)
@@ -64,7 +75,7 @@ void *calloc(size_t count, size_t bytes)
         errno = ENOMEM;
         return NULL;
     }
-    return is_large(total) ? libc.calloc(count, bytes) : mi_calloc(count, bytes);
+    return noted(is_large(total) ? libc.calloc(count, bytes) : mi_calloc(count, bytes), total);
 }
 
 void free(void *block)
@@ -88,12 +99,12 @@ void *realloc(void *block, size_t bytes)
         return malloc(bytes);
     }
     if (!is_small(block)) {
-        return libc.realloc(block, bytes);
+        return noted(libc.realloc(block, bytes), bytes);
     }
     if (!is_large(bytes)) {
-        return mi_realloc(block, bytes);
+        return noted(mi_realloc(block, bytes), bytes);
     }
-    large = libc.malloc(bytes);
+    large = noted(libc.malloc(bytes), bytes);
     if (large != NULL) {
         memcpy(large, block, mi_usable_size(block));
         mi_free(block);
@@ -101,27 +112,24 @@ void *realloc(void *block, size_t bytes)
     return large;
 }
 
+void *memalign(size_t align, size_t bytes)
+{
+    return noted(is_large(bytes) ? libc.memalign(align, bytes) : mi_memalign(align, bytes), bytes);
+}
+
 int posix_memalign(void **block, size_t align, size_t bytes)
 {
     void *made;
 
-    if (!is_large(bytes)) {
-        return mi_posix_memalign(block, align, bytes);
-    }
     if (align < sizeof(void *) || (align & (align - 1)) != 0) {
         return EINVAL;
     }
-    made = libc.memalign(align, bytes);
+    made = memalign(align, bytes);
     if (made == NULL) {
         return ENOMEM;
     }
     *block = made;
     return 0;
-}
-
-void *memalign(size_t align, size_t bytes)
-{
-    return is_large(bytes) ? libc.memalign(align, bytes) : mi_memalign(align, bytes);
 }
 
 void *aligned_alloc(size_t align, size_t bytes)

@@ -261,6 +261,23 @@ static void settle(struct task *task)
     task->result.bytes_out = task->sink.total;
 }
 
+/* What libavformat makes of an allocation that failed may look like a fault of the media, or even
+ * like none. */
+static void judge_memory(struct task *task)
+{
+    enum rmx_status lack = task->host->lack(task->host->owner);
+
+    if (lack == RMX_STATUS_OK || task->avio.status != RMX_STATUS_OK) {
+        return;
+    }
+    task->result.status = lack;
+    task->result.cause = 0;
+    memset(task->result.text, 0, sizeof(task->result.text));
+    (void)snprintf(task->result.text, sizeof(task->result.text), "%s",
+        lack == RMX_STATUS_BUSY ? "the worker has no memory left for it: try again later"
+                                : "it needs more memory than a worker may have");
+}
+
 static void move_bytes(struct task *task, const struct rmx_flow_shm *flow)
 {
     task->result.status = enter_channel(task, flow);
@@ -276,6 +293,7 @@ static void move_bytes(struct task *task, const struct rmx_flow_shm *flow)
     rmx_parts_fini(&task->parts);
     rmx_sink_fini(&task->sink);
     rmx_source_fini(&task->source);
+    judge_memory(task);
     if (task->channel != NULL) {
         rmx_channel_leave(task->channel, task->spec.channel_flow);
     }

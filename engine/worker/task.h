@@ -14,6 +14,8 @@
 struct rmx_task_host { /* see avio.h */
     void (*sleep)(void *owner, uint64_t until_ns);
     void (*tell)(void *owner, enum rmx_note_kind kind); /* the lane */
+    /* OK, or what the job ends with because an allocation failed, whatever came of that. */
+    enum rmx_status (*lack)(void *owner);
     void *owner;
     uint32_t flow; /* the job's: notes of a channel wake it by that number */
 };

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the worker's heap (heap.c) tells of itself. Worker process, its one thread.
+ */
+#ifndef RMX_ENGINE_WORKER_HEAP_H
+#define RMX_ENGINE_WORKER_HEAP_H
+
+#include <stdbool.h>
+
+/* Becomes true when an allocation fails: a note about the job on the core, for who turns NULL into
+ * "invalid data" hides the reason. The desk says where it goes; never NULL. */
+extern bool *rmx_heap_failed;
+
+#endif
