@@ -360,11 +360,11 @@ void rmx_config_budget(const struct rmx_config *config, uint32_t workers, uint32
             config->flows_ring * sizeof(struct rmx_flow_shm),
         .session_arena_bytes = RMX_CREDITS_MAX * sizeof(struct rmx_progress_shm),
         .jobs_bytes = jobs * job_bytes,
-        .descriptors = jobs * RMX_JOB_DESCRIPTORS +
-                       workers * (config->flows_small + config->flows_bulk) * RMX_FLOW_SPOOLS +
-                       sessions * RMX_SESSION_DESCRIPTORS +
-                       (workers + 1ull) * RMX_WORKER_DESCRIPTORS +
-                       (uint64_t)lanes * RMX_LANE_DESCRIPTORS + RMX_DAEMON_DESCRIPTORS,
+        .descriptors =
+            jobs * RMX_JOB_DESCRIPTORS +
+            (uint64_t)workers * (config->flows_small + config->flows_bulk) * RMX_FLOW_SPOOLS +
+            sessions * RMX_SESSION_DESCRIPTORS + (workers + 1ull) * RMX_WORKER_DESCRIPTORS +
+            (uint64_t)lanes * RMX_LANE_DESCRIPTORS + RMX_DAEMON_DESCRIPTORS,
     };
     budget->workers_bytes = workers * budget->worker_arena_bytes;
     budget->sessions_bytes = sessions * budget->session_arena_bytes;

@@ -156,16 +156,15 @@ static int look(AVFormatContext *context, struct rmx_ahead *ahead, struct rmx_sp
 }
 
 /* As ffmpeg, goes on when only some streams stay unknown. */
-static enum rmx_status find_streams(AVFormatContext *context, struct rmx_ahead *ahead,
-    struct rmx_split *split, const struct rmx_job_spec *spec, AVIOContext *input,
-    struct rmx_words *words)
+static enum rmx_status find_streams(AVFormatContext *context, const struct rmx_demux_way *way,
+    const struct rmx_job_spec *spec, struct rmx_words *words)
 {
-    int err = look(context, ahead, split, spec);
+    int err = look(context, way->ahead, way->split, spec);
 
-    if (input->error == AVERROR_EXIT || err == AVERROR(ENOMEM) ||
+    if (way->input->error == AVERROR_EXIT || err == AVERROR(ENOMEM) ||
         (err < 0 && context->nb_streams == 0)) {
         rmx_words_default(words, err);
-        return rmx_verdict_input(err, input);
+        return rmx_verdict_input(err, way->input);
     }
     for (unsigned slot = 0; slot < context->nb_streams && spec->kind == RMX_JOB_REMUX; slot++) {
         guess_layout(context->streams[slot]->codecpar);
@@ -200,31 +199,31 @@ static bool prepare(
     return true;
 }
 
-enum rmx_status rmx_demux_open(AVFormatContext **demuxer, struct rmx_ahead *ahead,
-    struct rmx_split *split, const struct rmx_job_spec *spec, struct rmx_tap *tap,
-    AVIOContext *input, struct rmx_words *words)
+enum rmx_status rmx_demux_open(AVFormatContext **demuxer, const struct rmx_demux_way *way,
+    const struct rmx_job_spec *spec, struct rmx_words *words)
 {
+    struct rmx_tap *tap = way->tap;
     const AVInputFormat *format;
     int score;
-    enum rmx_status status = recognise(&format, &score, spec, input, words);
+    enum rmx_status status = recognise(&format, &score, spec, way->input, words);
 
     if (status != RMX_STATUS_OK) {
         return status;
     }
-    AVFormatContext *context = new_context(input, spec->flags & RMX_JOB_BITEXACT, words);
+    AVFormatContext *context = new_context(way->input, spec->flags & RMX_JOB_BITEXACT, words);
 
     if (!context) {
         return RMX_STATUS_OVER_LIMIT;
     }
     bool keeps_all = prepare(context, format, spec->flags & RMX_JOB_LIVE, tap);
 
-    status = open_context(&context, format, input, words);
+    status = open_context(&context, format, way->input, words);
     if (tap && !keeps_all) { /* headers are read with little steps back */
         rmx_tap_forget(tap);
     }
     if (status == RMX_STATUS_OK) {
         context->probe_score = score;
-        status = find_streams(context, ahead, split, spec, input, words);
+        status = find_streams(context, way, spec, words);
     }
     if (keeps_all) {
         rmx_tap_forget(tap);

@@ -17,13 +17,19 @@
 
 #define RMX_DEMUX_STREAMS_MAX 512
 
+/* What an input is read with and through. */
+struct rmx_demux_way {
+    AVIOContext *input;
+    struct rmx_tap *tap;     /* what input reads; NULL where input seeks */
+    struct rmx_split *split; /* a live job reads its packets through it */
+    struct rmx_ahead *ahead; /* packets that had to be read to know the streams: they come first */
+};
+
 /* On OK *demuxer is the caller's, to be closed with avformat_close_input(), which leaves input
  * alone. Else BAD_MEDIA, BAD_OPTION (no such input format), UNSUPPORTED (a format that is not for
  * byte streams), OVER_LIMIT, NEEDS_SEEKABLE_INPUT, CANCELLED or INPUT_IO, with the reason in
- * words. Packets that had to be read to know the streams are put ahead: they come first. A live job
- * reads them, and all others, through split. tap is what input reads, or NULL where input seeks. */
-enum rmx_status rmx_demux_open(AVFormatContext **demuxer, struct rmx_ahead *ahead,
-    struct rmx_split *split, const struct rmx_job_spec *spec, struct rmx_tap *tap,
-    AVIOContext *input, struct rmx_words *words);
+ * words. */
+enum rmx_status rmx_demux_open(AVFormatContext **demuxer, const struct rmx_demux_way *way,
+    const struct rmx_job_spec *spec, struct rmx_words *words);
 
 #endif

@@ -86,8 +86,14 @@ static enum rmx_status open_input(struct remux *remux)
     if (!is_live(remux)) {
         rmx_extent_begin(&remux->extent, input);
     }
-    return rmx_demux_open(&remux->demuxer, &remux->ahead, &remux->split, remux->spec,
-        tapped ? &remux->tap : NULL, input, &remux->words);
+    const struct rmx_demux_way way = {
+        .input = input,
+        .tap = tapped ? &remux->tap : NULL,
+        .split = &remux->split,
+        .ahead = &remux->ahead,
+    };
+
+    return rmx_demux_open(&remux->demuxer, &way, remux->spec, &remux->words);
 }
 
 /* A live job does not wait for streams that were announced and then sent nothing. */
