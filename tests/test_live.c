@@ -4,9 +4,15 @@
  * than was said.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <limits.h>
 #include <string.h>
 
+#include <libavutil/mem.h>
+
+#include "engine/worker/learn.h"
 #include "engine/worker/remux.h"
+#include "engine/worker/weave.h"
 #include "ipc/status.h"
 #include "tests/trickle.h"
 
@@ -173,6 +179,54 @@ Test(live, sound_alone_has_a_fragment_for_each_packet)
     trickle_run(&trickle, &spec);
     assert_ok();
     assert_prompt("sound", 4, 0);
+}
+
+Test(live, packets_of_nothing_do_not_wait_in_any_number)
+{
+    const unsigned most = RMX_WEAVE_BYTES_MAX / RMX_WEAVE_PACKET_BYTES;
+    AVPacket *packet = av_packet_alloc();
+    struct rmx_weave weave;
+
+    cr_assert_eq(rmx_weave_init(&weave, 2, 60000000), 0);
+    for (unsigned count = 0; count < most; count++) {
+        packet->dts = count;
+        cr_assert_eq(rmx_weave_put(&weave, packet, AV_TIME_BASE_Q), 0);
+        cr_assert_eq(rmx_weave_take(&weave, packet, false), 0, "packet %u", count);
+    }
+    packet->dts = most;
+    cr_assert_eq(rmx_weave_put(&weave, packet, AV_TIME_BASE_Q), 0);
+    cr_assert_eq(rmx_weave_take(&weave, packet, false), 1);
+    cr_assert_eq(packet->dts, 0);
+    while (rmx_weave_take(&weave, packet, true)) {
+        av_packet_unref(packet);
+    }
+    cr_assert_eq(weave.bytes, 0);
+    rmx_weave_fini(&weave);
+    av_packet_free(&packet);
+}
+
+/* A parser is smaller than its context. */
+Test(live, a_parser_without_a_context_is_not_left_behind)
+{
+    const size_t between = 700;
+    AVFormatContext *context = avformat_alloc_context();
+    AVStream *stream = avformat_new_stream(context, NULL);
+    AVPacket *packet = av_packet_alloc();
+    struct rmx_learn learn = { 0 };
+
+    stream->codecpar->codec_type = AVMEDIA_TYPE_AUDIO;
+    stream->codecpar->codec_id = AV_CODEC_ID_MP3;
+    cr_assert_eq(av_new_packet(packet, 64), 0);
+    memset(packet->data, 0, 64);
+    av_max_alloc(between);
+    cr_assert_eq(rmx_learn_from(&learn, stream, packet), AVERROR(ENOMEM));
+    cr_assert_null(learn.parser);
+    av_max_alloc(INT_MAX);
+    cr_assert_eq(rmx_learn_from(&learn, stream, packet), 0);
+    cr_assert_not_null(learn.parser);
+    rmx_learn_fini(&learn);
+    av_packet_free(&packet);
+    avformat_free_context(context);
 }
 
 Test(live, packets_wait_for_other_streams_no_longer_than_was_said)

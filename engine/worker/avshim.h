@@ -60,6 +60,17 @@ static inline int rmx_avshim_copy_side_data(AVStream *to, const AVStream *from)
     return 0;
 }
 
+/* 60.31 counts pictures everywhere; before, the parser of H.264 counts fields as pictures unless
+ * its context says that a picture is two ticks. Only a decoder says so. */
+static inline void rmx_avshim_count_pictures(AVCodecContext *parsed)
+{
+#if LIBAVCODEC_VERSION_INT < AV_VERSION_INT(60, 31, 100)
+    parsed->ticks_per_frame = parsed->codec_id == AV_CODEC_ID_H264 ? 2 : parsed->ticks_per_frame;
+#else
+    (void)parsed;
+#endif
+}
+
 /* Gives the output stream its time base. 62 has no helper any more, and needs none: only muxers we
  * do not offer were treated in a special way. */
 static inline int rmx_avshim_copy_timing(

@@ -11,6 +11,7 @@
 #include <libavutil/mem.h>
 
 #include "engine/worker/aac.h"
+#include "engine/worker/avshim.h"
 #include "engine/worker/nal.h"
 #include "engine/worker/shortcut.h"
 
@@ -115,15 +116,18 @@ static int extract_sets(struct rmx_learn *learn, AVStream *stream, const AVPacke
 
 static int open_parser(struct rmx_learn *learn, const AVStream *stream)
 {
-    learn->parser = av_parser_init((int)stream->codecpar->codec_id);
     learn->codec = avcodec_alloc_context3(NULL);
     if (!learn->codec) {
         return AVERROR(ENOMEM);
     }
+    learn->parser = av_parser_init((int)stream->codecpar->codec_id);
     if (learn->parser) {
         learn->parser->flags |= PARSER_FLAG_COMPLETE_FRAMES;
     }
-    return avcodec_parameters_to_context(learn->codec, stream->codecpar);
+    int err = avcodec_parameters_to_context(learn->codec, stream->codecpar);
+
+    rmx_avshim_count_pictures(learn->codec);
+    return err;
 }
 
 /* learn->codec then has what the frame's header says. Without a parser it says nothing. */

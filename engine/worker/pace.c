@@ -4,7 +4,8 @@
  *
  * What the muxer of MP4 takes a sample to last is the way from where it put the sample to where it
  * puts the next one, or to where the packet says that the sample ends. A fragment's first sample it
- * puts where the last one of the fragment before ended, by that one's word.
+ * puts where the last one of the fragment before ended, by that one's word; of a live job, where
+ * the sample says.
  */
 #include "engine/worker/pace.h"
 
@@ -78,6 +79,7 @@ int rmx_pace_init(struct rmx_pace *pace, const AVFormatContext *muxer, bool queu
         .segments = strcmp(name, "dash") == 0,
         .queues = mp4 && queues,
         .from_zero = mp4 && muxer->avoid_negative_ts == AVFMT_AVOID_NEG_TS_MAKE_ZERO,
+        .edits = mp4 && is_set(muxer, "use_editlist"),
         .time_code = mp4 && has_time_code(muxer),
     };
     if (!pace->fragments && !pace->time_code) {
@@ -310,6 +312,12 @@ void rmx_pace_note_written(struct rmx_pace *pace)
         }
         track->taken = taken;
     }
+}
+
+bool rmx_pace_is_exact(const struct rmx_pace *pace)
+{
+    return pace->tracks && pace->fragments && !pace->queues &&
+           (pace->unheard == 0 || (pace->from_zero && !pace->edits));
 }
 
 bool rmx_pace_may_finish(const struct rmx_pace *pace)

@@ -24,6 +24,7 @@ struct rmx_pace {
     bool segments;                 /* DASH */
     bool queues;                   /* the muxer has packets in hand when it ends a fragment */
     bool from_zero;                /* a track's first sample begins where the first of all does */
+    bool edits;                    /* where a track begins is said in the header */
     bool time_code;                /* is one sample as long as all pictures together */
     bool begun;                    /* the muxer has written a packet, or may have */
     int64_t base;                  /* the first one's dts, in units of base_unit */
@@ -38,6 +39,11 @@ int rmx_pace_init(struct rmx_pace *pace, const AVFormatContext *muxer, bool queu
 /* Mends the packet's times. Returns 0, or AVERROR(EOVERFLOW) where nothing can be mended: the
  * output has become longer than its time code can say. */
 int rmx_pace_keep(struct rmx_pace *pace, AVPacket *packet);
+
+/* Live MP4: may each fragment from now on begin where its first packet says, and not where the one
+ * before ended by its own word? Tracks that have not begun would do so too, which is true of those
+ * that begin with zero only. */
+bool rmx_pace_is_exact(const struct rmx_pace *pace);
 
 /* After each packet: has it ended a fragment? */
 void rmx_pace_note_written(struct rmx_pace *pace);

@@ -123,9 +123,19 @@ static void refine_duration(AVPacket *packet, const AVStream *stream)
     }
 }
 
+/* How long a fragment's last sample lasts is a guess when it is written. The next fragment of MP4
+ * would begin where that guess ends; told so each time, it begins where its first packet does. */
+static void begin_where_it_begins(struct rmx_spill *spill)
+{
+    if (rmx_pace_is_exact(spill->pace)) {
+        av_opt_set(spill->context->priv_data, "movflags", "+frag_discont", 0);
+    }
+}
+
 /* Leaves the packet empty. */
 static int write_packet(struct rmx_spill *spill, AVPacket *packet)
 {
+    begin_where_it_begins(spill);
     refine_duration(packet, spill->context->streams[packet->stream_index]);
 
     int err = rmx_pace_keep(spill->pace, packet);

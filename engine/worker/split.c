@@ -13,6 +13,7 @@
 #include <libavutil/mem.h>
 
 #include "engine/worker/aac.h"
+#include "engine/worker/avshim.h"
 #include "engine/worker/nal.h"
 
 #define LATM_TYPE   0x11   /* in MPEG-TS's table */
@@ -65,6 +66,7 @@ static int open_parser(struct rmx_split_stream *state, const AVStream *stream)
     int err = avcodec_parameters_to_context(state->codec, stream->codecpar);
 
     state->codec->pkt_timebase = stream->time_base;
+    rmx_avshim_count_pictures(state->codec);
     return err;
 }
 
@@ -405,7 +407,7 @@ static void set_dts(struct rmx_split_stream *state, AVPacket *packet)
 
 static int read_raw(struct rmx_split *split)
 {
-    av_packet_unref(split->raw); /* empty ones are dropped */
+    av_packet_unref(split->raw);
     int err = av_read_frame(split->demuxer, split->raw);
 
     if (split->raw_sound) { /* what libavformat makes up does not count on */
@@ -413,6 +415,13 @@ static int read_raw(struct rmx_split *split)
         split->raw->dts = AV_NOPTS_VALUE;
     }
     return err < 0 ? err : follow_streams(split);
+}
+
+/* A packet of nothing tells muxers and their filters that the stream is over. Where there is side
+ * data it says something; of MPEG-TS, all packets have some. */
+static bool is_nothing(const struct rmx_split *split)
+{
+    return split->raw->size == 0 && (split->parses || split->raw->side_data_elems == 0);
 }
 
 int rmx_split_read(struct rmx_split *split, AVPacket *packet)
@@ -426,6 +435,9 @@ int rmx_split_read(struct rmx_split *split, AVPacket *packet)
         err = read_raw(split);
         if (err < 0) {
             return err == AVERROR_EOF && split->parses ? take_last(split, packet) : err;
+        }
+        if (is_nothing(split)) {
+            continue;
         }
         struct rmx_split_stream *state = &split->streams[split->raw->stream_index];
 

@@ -36,17 +36,27 @@ int rmx_weave_init(struct rmx_weave *weave, unsigned tracks, uint32_t limit_us)
     return 0;
 }
 
+static size_t weigh(const AVPacket *packet)
+{
+    size_t bytes = RMX_WEAVE_PACKET_BYTES + (size_t)packet->size;
+
+    for (int slot = 0; slot < packet->side_data_elems; slot++) {
+        bytes += packet->side_data[slot].size;
+    }
+    return bytes;
+}
+
 static void count_in(struct rmx_weave *weave, const struct rmx_weave_strand *strand)
 {
     weave->absent -= weave->waiting[strand->packet->stream_index]++ == 0;
-    weave->bytes += (size_t)strand->packet->size;
+    weave->bytes += weigh(strand->packet);
     weave->newest_us = FFMAX(weave->newest_us, strand->dts_us);
 }
 
 static void count_out(struct rmx_weave *weave, const struct rmx_weave_strand *strand)
 {
     weave->absent += --weave->waiting[strand->packet->stream_index] == 0;
-    weave->bytes -= (size_t)strand->packet->size;
+    weave->bytes -= weigh(strand->packet);
 }
 
 int rmx_weave_put(struct rmx_weave *weave, AVPacket *packet, AVRational base)

@@ -13,7 +13,8 @@
 
 #include <libavcodec/packet.h>
 
-#define RMX_WEAVE_BYTES_MAX ((size_t)32 << 20)
+#define RMX_WEAVE_BYTES_MAX    ((size_t)32 << 20)
+#define RMX_WEAVE_PACKET_BYTES ((size_t)512) /* so much is an empty packet */
 
 struct rmx_weave_strand; /* a packet that waits */
 
