@@ -81,7 +81,7 @@ static struct {
 } desk;
 
 static bool nobody_lacked;
-bool *rmx_heap_failed = &nobody_lacked;
+bool *rmx_desk_heap_failed = &nobody_lacked;
 
 static uint64_t now_ns(void)
 {
@@ -114,13 +114,13 @@ static void run_turn(uint32_t flow)
     desk.current = flow;
     desk.turn_ends_ns = rmx_turns_is_empty(&desk.turns) ? 0 : now_ns() + TURN_NS;
     rmx_lastwords_on_core(flow);
-    rmx_heap_failed = desk.jobs > 1 ? &seat->lacked_beside : &seat->lacked_alone;
+    rmx_desk_heap_failed = desk.jobs > 1 ? &seat->lacked_beside : &seat->lacked_alone;
     if (!rmx_fiber_resume(seat->fiber)) {
         desk.pool[desk.pool_count++] = seat->fiber;
         *seat = (struct seat){ .state = SEAT_IDLE };
         desk.jobs--;
     }
-    rmx_heap_failed = &nobody_lacked;
+    rmx_desk_heap_failed = &nobody_lacked;
     rmx_lastwords_on_core(RMX_LASTWORDS_NO_FLOW);
     desk.current = NONE;
 }

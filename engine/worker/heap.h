@@ -9,6 +9,6 @@
 
 /* Becomes true when an allocation fails: a note about the job on the core, for who turns NULL into
  * "invalid data" hides the reason. The desk says where it goes; never NULL. */
-extern bool *rmx_heap_failed;
+extern bool *rmx_desk_heap_failed;
 
 #endif
