@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "bench/chunk_end.h"
+#include "bench/core.h"
 #include "bench/histogram.h"
 #include "bench/samples.h"
 #include "ring/base.h"
@@ -82,22 +83,6 @@ struct cell {
 static struct cell cells[LOADS][KINDS][SIZES];
 static unsigned char source[4 * CHUNK_BYTES_MAX];
 
-static void relax(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-}
-
-static void pin(long cpu)
-{
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    CPU_SET((size_t)cpu % CPU_SETSIZE, &set);
-    (void)sched_setaffinity(0, sizeof(set), &set); /* where it may not, it runs unpinned */
-}
-
 /* --- the ways --------------------------------------------------------------------------------- */
 
 /* A chunk carries when it was at hand; 0 ends the trial. */
@@ -123,7 +108,7 @@ static bool took(struct bench *bench, const unsigned char *chunk)
         uint64_t until = now + bench->chunk_bytes * UINT64_C(1000000) / bench->slow_bytes_per_ms;
 
         while (rmx_samples_now_ns() < until) {
-            relax();
+            rmx_core_relax();
         }
     }
     return true;
@@ -237,7 +222,7 @@ static void answer_line(struct told *told)
 {
     for (uint32_t i = 1; i <= PROBES; i++) {
         while (atomic_load_explicit(&told->ping, memory_order_acquire) != i) {
-            relax();
+            rmx_core_relax();
         }
         atomic_store_explicit(&told->pong, i, memory_order_release);
     }
@@ -252,7 +237,7 @@ static double ask_line_ns(struct told *told)
         began = i == 2 ? rmx_samples_now_ns() : began;
         atomic_store_explicit(&told->ping, i, memory_order_release);
         while (atomic_load_explicit(&told->pong, memory_order_acquire) != i) {
-            relax();
+            rmx_core_relax();
         }
     }
     return (double)(rmx_samples_now_ns() - began) / (PROBES - 1);
@@ -270,7 +255,7 @@ static void run_trial(struct bench *bench, enum kind kind, struct cell *cell, do
     child = fork();
     rmx_assert(child >= 0);
     if (child == 0) {
-        pin(sysconf(_SC_NPROCESSORS_ONLN) - 1);
+        rmx_core_pin(sysconf(_SC_NPROCESSORS_ONLN) - 1);
         answer_line(told);
         (kind == RING ? consume_ring : consume_pipe)(bench);
         _exit(0);
@@ -402,7 +387,7 @@ int main(int argc, char **argv)
     bench.ring_bytes = (uint32_t)value[2] << 10;
     bench.spin_ns = (uint64_t)value[3] * 1000;
     bench.slow_bytes_per_ms = (uint64_t)value[4] * 1000;
-    pin(0);
+    rmx_core_pin(0);
     memset(source, 1, sizeof(source));
     for (size_t i = 0; i < (size_t)LOADS * KINDS * SIZES; i++) {
         (&cells[0][0][0])[i].mb_s = (struct rmx_samples){ .name = "throughput", .unit = "MB/s" };

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/core.h"
 #include "bench/samples.h"
 #include "ring/base.h"
 #include "ring/chunk.h"
@@ -45,27 +46,11 @@ struct pair {
 static unsigned char source[SOURCE_BYTES];
 static unsigned char sink[SOURCE_BYTES];
 
-static void relax(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-}
-
-static void pin(long cpu)
-{
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    CPU_SET((size_t)cpu % CPU_SETSIZE, &set);
-    (void)sched_setaffinity(0, sizeof(set), &set); /* where it may not, it runs unpinned */
-}
-
 static void *run_far(void *user)
 {
     struct pair *pair = user;
 
-    pin(sysconf(_SC_NPROCESSORS_ONLN) - 1);
+    rmx_core_pin(sysconf(_SC_NPROCESSORS_ONLN) - 1);
     pthread_barrier_wait(&pair->go);
     pair->far(pair);
     return NULL;
@@ -110,7 +95,7 @@ static void send_items(struct pair *pair)
             rmx_assert(rmx_ring_reserve(&mail.ring, &room) == 0);
         }
         if (room < pair->batch) {
-            relax();
+            rmx_core_relax();
             continue;
         }
         for (uint32_t i = 0; i < pair->batch; i++) {
@@ -135,7 +120,7 @@ static void take_items(struct pair *pair)
             rmx_assert(rmx_ring_peek(&mail.ring, &ready) == 0);
         }
         if (ready < pair->batch) {
-            relax();
+            rmx_core_relax();
             continue;
         }
         for (uint32_t i = 0; i < pair->batch; i++) {
@@ -166,7 +151,7 @@ static void send_chunks(struct pair *pair)
         struct rmx_chunk chunk = { .offset = (uint64_t)sent * CHUNK_BYTES, .bytes = CHUNK_BYTES };
 
         if (rmx_ring_reserve_one(&ring.ring) == 0) {
-            relax();
+            rmx_core_relax();
             continue;
         }
         memcpy(rmx_chunk_payload(&ring, 0), source + (sent % 4) * CHUNK_BYTES, CHUNK_BYTES);
@@ -185,7 +170,7 @@ static void take_chunks(struct pair *pair)
         struct rmx_chunk chunk;
 
         if (rmx_ring_peek_one(&ring.ring) == 0) {
-            relax();
+            rmx_core_relax();
             continue;
         }
         rmx_assert(rmx_chunk_read(&ring, 0, &chunk) == 0);
@@ -253,7 +238,7 @@ static void await(struct rmx_mail *from, uint64_t value)
     struct rmx_note note = { .value = 0 };
 
     while (rmx_mail_take(from, &note) == 0) {
-        relax();
+        rmx_core_relax();
     }
     rmx_assert(note.value == value);
 }
@@ -295,7 +280,7 @@ static void answer_line(struct pair *pair)
 {
     for (uint32_t i = 1; i <= ROUND_TRIPS; i++) {
         while (atomic_load_explicit(&pair->ping, memory_order_acquire) != i) {
-            relax();
+            rmx_core_relax();
         }
         atomic_store_explicit(&pair->pong, i, memory_order_release);
     }
@@ -306,7 +291,7 @@ static void ask_line(struct pair *pair)
     for (uint32_t i = 1; i <= ROUND_TRIPS; i++) {
         atomic_store_explicit(&pair->ping, i, memory_order_release);
         while (atomic_load_explicit(&pair->pong, memory_order_acquire) != i) {
-            relax();
+            rmx_core_relax();
         }
     }
 }
@@ -387,7 +372,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "usage: bench_ring [TRIALS: 1 to 1000]\n");
         return 2;
     }
-    pin(0);
+    rmx_core_pin(0);
     memset(source, 1, sizeof(source));
     rmx_assert(rmx_region_create(&pair.region, "bench_ring", ARENA_BYTES, 0) == 0);
     rmx_assert(rmx_region_prefault(&pair.region) == 0);

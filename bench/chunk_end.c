@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "bench/core.h"
 #include "bench/samples.h"
 #include "ring/base.h"
 
@@ -21,13 +22,6 @@ static const uint64_t bell_at[RMX_CHUNK_ROLES] = { 0, 4096 };
 static const uint64_t mail_at[RMX_CHUNK_ROLES] = { 8192, 8192 + MAIL_BYTES };
 
 _Static_assert(8192 + 2 * MAIL_BYTES <= RMX_CHUNK_END_RING_AT, "the ring would lie on the mail");
-
-static void relax(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-}
 
 void rmx_chunk_end_make(const struct rmx_region *region, uint32_t slots, uint32_t chunk_bytes)
 {
@@ -111,7 +105,7 @@ static void await(struct rmx_chunk_end *end)
             if (look(end) != 0) {
                 return;
             }
-            relax();
+            rmx_core_relax();
         }
     }
     rmx_bell_arm(&end->own);

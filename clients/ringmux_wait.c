@@ -87,8 +87,8 @@ static int rest(struct rmx_client *client, uint64_t until_ns)
     return until_ns == RMX_CLOCK_NEVER || rmx_clock_ns() < until_ns;
 }
 
-/* Waits until there is something to take: collect() or tell(). Returns as rmx_wait(). */
-static int wait_to(int (*take)(struct rmx_client *client, void *to, size_t max),
+/* Waits until there is something to take. Returns as rmx_wait(). */
+static int wait_held(int (*take)(struct rmx_client *client, void *to, size_t max),
     struct rmx_client *client, void *to, size_t max, int timeout_ms)
 {
     uint64_t until_ns = timeout_ms == 0 ? 0 : rmx_clock_in_ms(timeout_ms);
@@ -112,16 +112,23 @@ static int wait_to(int (*take)(struct rmx_client *client, void *to, size_t max),
     }
 }
 
-int rmx_wait(struct rmx_client *client, struct rmx_result *results, size_t max, int timeout_ms)
+/* The same under the lock, for collect() or tell(). */
+static int wait_to(int (*take)(struct rmx_client *client, void *to, size_t max),
+    struct rmx_client *client, void *to, size_t max, int timeout_ms)
 {
     if (max == 0) {
         return -EINVAL;
     }
     max = max < RMX_INFLIGHT_MAX ? max : RMX_INFLIGHT_MAX;
     rmx_handle_enter(client);
-    int count = wait_to(collect, client, results, max, timeout_ms);
+    int count = wait_held(take, client, to, max, timeout_ms);
     rmx_handle_leave(client);
     return count;
+}
+
+int rmx_wait(struct rmx_client *client, struct rmx_result *results, size_t max, int timeout_ms)
+{
+    return wait_to(collect, client, results, max, timeout_ms);
 }
 
 /* --- events -------------------------------------------------------------------------------- */
@@ -145,14 +152,7 @@ static int tell(struct rmx_client *client, void *to, size_t max)
 
 int rmx_events(struct rmx_client *client, struct rmx_event *events, size_t max, int timeout_ms)
 {
-    if (max == 0) {
-        return -EINVAL;
-    }
-    max = max < RMX_INFLIGHT_MAX ? max : RMX_INFLIGHT_MAX;
-    rmx_handle_enter(client);
-    int count = wait_to(tell, client, events, max, timeout_ms);
-    rmx_handle_leave(client);
-    return count;
+    return wait_to(tell, client, events, max, timeout_ms);
 }
 
 int rmx_ready(struct rmx_client *client, uint64_t id)

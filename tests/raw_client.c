@@ -67,6 +67,16 @@ uint32_t raw_ask_channel(
     return opened->status;
 }
 
+uint32_t raw_answer_to(uint64_t bytes, int arena_fd)
+{
+    struct rmx_msg_channel_opened opened;
+    struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
+    uint32_t said = raw_ask_channel(bytes, arena_fd, &opened, &fds);
+
+    rmx_sock_fds_close(&fds);
+    return said;
+}
+
 void raw_open(struct raw_channel *channel)
 {
     struct rmx_msg_channel_opened opened;

@@ -45,6 +45,9 @@ int raw_say_channel(int fd, uint64_t bytes, int arena_fd, int flags);
 uint32_t raw_ask_channel(
     uint64_t bytes, int arena_fd, struct rmx_msg_channel_opened *opened, struct rmx_sock_fds *fds);
 
+/* What the daemon says to this arena; nothing else is kept. */
+uint32_t raw_answer_to(uint64_t bytes, int arena_fd);
+
 /* A channel with an arena of RAW_ARENA_BYTES. */
 void raw_open(struct raw_channel *channel);
 void raw_close(struct raw_channel *channel);

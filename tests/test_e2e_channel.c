@@ -43,20 +43,9 @@ static void tear_down(void)
 
 TestSuite(e2e_channel, .init = set_up, .fini = tear_down, .timeout = 60);
 
-/* What the daemon says to this arena. */
-static uint32_t ask(uint64_t bytes, int arena_fd)
-{
-    struct rmx_msg_channel_opened opened;
-    struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
-    uint32_t said = raw_ask_channel(bytes, arena_fd, &opened, &fds);
-
-    rmx_sock_fds_close(&fds);
-    return said;
-}
-
 static void expect_answer(uint64_t bytes, int arena_fd, enum rmx_status status)
 {
-    uint32_t said = ask(bytes, arena_fd);
+    uint32_t said = raw_answer_to(bytes, arena_fd);
 
     cr_assert_eq(said, status, "%s, not %s", rmx_status_name(said), rmx_status_name(status));
 }
@@ -175,6 +164,12 @@ Test(e2e_channel, client_that_never_reads_its_answers_holds_nothing_up)
 
 /* --- places ----------------------------------------------------------------------------------- */
 
+static void expect_bad(const struct rmx_job_spec *spec)
+{
+    raw_submit(spec, NULL, 0);
+    raw_expect(spec->job, RMX_STATUS_BAD_JOB);
+}
+
 Test(e2e_channel, rings_that_are_not_the_jobs_own_are_BAD_JOB)
 {
     struct raw_channel channel;
@@ -189,32 +184,25 @@ Test(e2e_channel, rings_that_are_not_the_jobs_own_are_BAD_JOB)
 
     spec = raw_ring_job(&channel, 1);
     spec.output_ring = spec.input_ring;
-    raw_submit(&spec, NULL, 0);
-    raw_expect(spec.job, RMX_STATUS_BAD_JOB);
+    expect_bad(&spec);
     spec = raw_ring_job(&channel, 1);
     spec.output_ring.at = spec.input_ring.at + RMX_CHUNK_ALIGN;
-    raw_submit(&spec, NULL, 0);
-    raw_expect(spec.job, RMX_STATUS_BAD_JOB);
+    expect_bad(&spec);
     spec = raw_ring_job(&channel, 1);
     spec.input_ring = first.output_ring;
-    raw_submit(&spec, NULL, 0);
-    raw_expect(spec.job, RMX_STATUS_BAD_JOB);
+    expect_bad(&spec);
     spec = raw_ring_job(&channel, 1);
     spec.output_ring.at = RAW_ARENA_BYTES - RMX_CHUNK_ALIGN;
-    raw_submit(&spec, NULL, 0);
-    raw_expect(spec.job, RMX_STATUS_BAD_JOB);
+    expect_bad(&spec);
     spec = raw_ring_job(&channel, 1);
     spec.output_ring.at = (UINT64_C(1) << 32) - RMX_CHUNK_ALIGN;
-    raw_submit(&spec, NULL, 0);
-    raw_expect(spec.job, RMX_STATUS_BAD_JOB);
+    expect_bad(&spec);
     spec = raw_ring_job(&channel, 1);
     spec.channel_flow = first.channel_flow;
-    raw_submit(&spec, NULL, 0);
-    raw_expect(spec.job, RMX_STATUS_BAD_JOB);
+    expect_bad(&spec);
     spec = raw_ring_job(&channel, 1);
     spec.channel = channel.name + 1;
-    raw_submit(&spec, NULL, 0);
-    raw_expect(spec.job, RMX_STATUS_BAD_JOB);
+    expect_bad(&spec);
 
     raw_cancel(first.job);
     raw_expect(first.job, RMX_STATUS_CANCELLED);
@@ -457,7 +445,7 @@ Test(e2e_channel, workers_that_stand_still_are_told_later)
         sessions[i] = raw_session(&harness);
         raw_sock = sessions[i];
         for (uint32_t n = 0; n < 4; n++) {
-            uint32_t status = ask(RMX_CHANNEL_BYTES_MIN, fd);
+            uint32_t status = raw_answer_to(RMX_CHANNEL_BYTES_MIN, fd);
 
             cr_assert(status == RMX_STATUS_OK || status == RMX_STATUS_BUSY);
         }

@@ -37,20 +37,9 @@ static void tear_down(void)
 
 TestSuite(e2e_portion, .init = set_up, .fini = tear_down, .timeout = 60);
 
-/* The same arena is as good as another. */
-static uint32_t ask(uint64_t bytes, int arena_fd)
-{
-    struct rmx_msg_channel_opened opened;
-    struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
-    uint32_t said = raw_ask_channel(bytes, arena_fd, &opened, &fds);
-
-    rmx_sock_fds_close(&fds);
-    return said;
-}
-
 static void expect_answer(const struct rmx_region *arena, enum rmx_status status)
 {
-    uint32_t said = ask(arena->size, arena->fd);
+    uint32_t said = raw_answer_to(arena->size, arena->fd);
 
     cr_assert_eq(said, status, "%s, not %s", rmx_status_name(said), rmx_status_name(status));
 }
@@ -75,7 +64,7 @@ Test(e2e_portion, greedy_session_leaves_room_for_others)
     int greedy = raw_sock;
     int others[3];
 
-    while (ask(large.size, large.fd) == RMX_STATUS_OK) {
+    while (raw_answer_to(large.size, large.fd) == RMX_STATUS_OK) {
     }
     for (int i = 0; i < 3; i++) {
         raw_sock = others[i] = raw_session(&harness);
@@ -97,7 +86,7 @@ Test(e2e_portion, session_that_asks_without_end_is_told_to_come_later)
     uint64_t looked_at = 0;
 
     for (int i = 0; i < 500; i++) {
-        uint32_t said = ask(RMX_CHANNEL_BYTES_MIN, none);
+        uint32_t said = raw_answer_to(RMX_CHANNEL_BYTES_MIN, none);
 
         cr_assert(said == RMX_STATUS_BUSY || said == RMX_STATUS_PEER_CORRUPT);
         looked_at += said == RMX_STATUS_PEER_CORRUPT;

@@ -263,6 +263,9 @@ foreach(program stream_tool test_backpressure)
         RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endforeach()
 add_test(NAME test_backpressure COMMAND test_backpressure)
+# It watches the worker's memory, and ASan would keep all that was freed.
+set_tests_properties(test_backpressure PROPERTIES
+    ENVIRONMENT "ASAN_OPTIONS=quarantine_size_mb=1:thread_local_quarantine_size_kb=64")
 add_test(NAME test_streams_matrix COMMAND ${RMX_PYTHON}
     ${CMAKE_SOURCE_DIR}/tests/test_streams_matrix.py ${CMAKE_BINARY_DIR})
 set_tests_properties(test_backpressure test_streams_matrix PROPERTIES TIMEOUT 600)

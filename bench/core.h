@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The core a benchmark's thread runs on.
+ */
+#ifndef RMX_BENCH_CORE_H
+#define RMX_BENCH_CORE_H
+
+/* Binds the calling thread to this cpu; where it may not, it runs unbound. */
+void rmx_core_pin(long cpu);
+
+/* In a loop that polls: lets the core's other thread go on. */
+static inline void rmx_core_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+#endif
