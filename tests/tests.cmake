@@ -43,6 +43,8 @@ rmx_criterion(test_live tests/test_live.c rmx_media)
 target_sources(test_live PRIVATE tests/trickle.c)
 rmx_criterion(test_live_times tests/test_live_times.c rmx_media)
 target_sources(test_live_times PRIVATE tests/trickle.c)
+rmx_criterion(test_live_foreword tests/test_live_foreword.c rmx_media)
+target_sources(test_live_foreword PRIVATE tests/trickle.c)
 
 # The libavformat stage on plain files: for the conformance runs, not a test by itself.
 add_executable(remux_tool tests/remux_tool.c)

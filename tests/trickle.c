@@ -31,6 +31,14 @@ static const uint8_t avcc[] = { 0x01, 0x64, 0x00, 0x0d, 0xff, 0xe1, 0x00, 0x1c, 
 static const uint8_t asc[] = { 0x12, 0x10 };
 static const uint8_t silence[] = { 0x21, 0x10, 0x04, 0x60, 0x8c, 0x1c };
 
+/* Two channels at 44.1 kHz, in frames of so many bytes, of which these are not 0. */
+#define DOLBY 140
+static const uint8_t ac3_head[] = { 0x0b, 0x77, 0, 0, 0x41, 0x40, 0x40 };
+static const uint8_t eac3_head[] = { 0x0b, 0x77, 0x00, 0x45, 0x74, 0x87, 0xc0, 0x00, 0x20, 0x00,
+    0x00, 0x00, 0x3a, 0x00, 0x00, 0x04, 0x04, 0x04, 0x01, 0x01, 0x01, 0x01, 0x8f, 0x9f, 0x3e, 0x7c,
+    0xf9, 0xf3, 0xe7, 0xcf, 0x9f, 0x3e, 0x7d, 0xff, 0x3a, 0xbe, 0x7c, 0xf9, 0xf3, 0xe7, 0xcf, 0x9f,
+    0x3e, 0x7c, 0x7f, 0xce, 0xaf, 0x9f, 0x3e, 0x7c, 0xf9, 0xf3, 0xe7, 0xcf, 0x9f, 0x00 };
+
 /* --- making ---------------------------------------------------------------------------------- */
 
 static uint8_t *copy(const uint8_t *bytes, size_t count)
@@ -59,17 +67,21 @@ static void add_pictures(AVFormatContext *muxer, uint8_t level)
     stream->codecpar->extradata[SET_AT + LEVEL_AT] = level;
 }
 
-static void add_sound(AVFormatContext *muxer)
+static void add_sound(AVFormatContext *muxer, enum AVCodecID codec)
 {
     AVStream *stream = avformat_new_stream(muxer, NULL);
+    bool dolby = codec != AV_CODEC_ID_NONE;
 
     rmx_assert(stream);
     stream->time_base = (AVRational){ 1, 44100 };
     stream->codecpar->codec_type = AVMEDIA_TYPE_AUDIO;
-    stream->codecpar->codec_id = AV_CODEC_ID_AAC;
+    stream->codecpar->codec_id = dolby ? codec : AV_CODEC_ID_AAC;
     stream->codecpar->sample_rate = 44100;
-    stream->codecpar->frame_size = 1024;
+    stream->codecpar->frame_size = dolby ? 1536 : 1024;
     av_channel_layout_default(&stream->codecpar->ch_layout, 2);
+    if (dolby) {
+        return;
+    }
     stream->codecpar->extradata = copy(asc, sizeof(asc));
     stream->codecpar->extradata_size = sizeof(asc);
 }
@@ -89,7 +101,7 @@ void trickle_begin(struct trickle *trickle, const char *muxer, int64_t start_s, 
     if (strcmp(muxer, SOUND_ALONE) != 0) {
         add_pictures(context, level);
     }
-    add_sound(context);
+    add_sound(context, trickle->codec);
     context->output_ts_offset = start_s * AV_TIME_BASE;
     av_dict_set(&options, "movflags", "frag_custom+empty_moov+default_base_moof", 0);
     av_dict_set(&options, "pes_payload_size", "0", 0);
@@ -140,10 +152,28 @@ void trickle_picture(struct trickle *trickle, unsigned count, bool key)
     write_packet(trickle, 0, count, 1, picture, sizeof(picture), key);
 }
 
+static void write_sound(
+    struct trickle *trickle, unsigned count, int samples, const uint8_t *bytes, size_t size)
+{
+    write_packet(trickle, trickle->muxer->nb_streams - 1, (int64_t)count * samples, samples, bytes,
+        size, true);
+}
+
 void trickle_sound(struct trickle *trickle, unsigned count)
 {
-    write_packet(trickle, trickle->muxer->nb_streams - 1, (int64_t)count * 1024, 1024, silence,
-        sizeof(silence), true);
+    uint8_t frame[DOLBY] = { 0 };
+
+    if (trickle->codec == AV_CODEC_ID_NONE) {
+        write_sound(trickle, count, 1024, silence, sizeof(silence));
+        return;
+    }
+    if (trickle->codec == AV_CODEC_ID_AC3) {
+        memcpy(frame, ac3_head, sizeof(ac3_head));
+    } else {
+        memcpy(frame, eac3_head, sizeof(eac3_head));
+    }
+    frame[0] = trickle->torn ? 0 : frame[0];
+    write_sound(trickle, count, 1536, frame, sizeof(frame));
 }
 
 void trickle_end(struct trickle *trickle)

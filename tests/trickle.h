@@ -19,10 +19,12 @@ struct trickle {
     size_t later[TRICKLE_WRITES_MAX]; /* and after a pause, when that was given nothing */
     struct rmx_idle idle;
     unsigned writes;
-    unsigned asked;    /* of seen: how many are known */
-    unsigned pause_us; /* before each of them is given */
-    bool latm;         /* the sound of an MPEG-TS */
-    int most;          /* bytes are given at once; 0 = a packet */
+    unsigned asked;       /* of seen: how many are known */
+    unsigned pause_us;    /* before each of them is given */
+    bool latm;            /* the sound of an MPEG-TS */
+    bool torn;            /* the sound is no frames */
+    enum AVCodecID codec; /* of the sound, before the beginning; NONE = AAC */
+    int most;             /* bytes are given at once; 0 = a packet */
     AVFormatContext *muxer;
     struct rmx_job_result result;
 };
@@ -31,7 +33,7 @@ struct trickle {
  * start_s. Later ones go on where the input ends. level: of the pictures, 13 as ever. */
 void trickle_begin(struct trickle *trickle, const char *muxer, int64_t start_s, uint8_t level);
 
-/* The count-th picture (of 25 a second) and sound (of 44100 / 1024). */
+/* The count-th picture (of 25 a second) and sound (of 44100 / 1024, or 1536 for (E-)AC-3). */
 void trickle_picture(struct trickle *trickle, unsigned count, bool key);
 void trickle_sound(struct trickle *trickle, unsigned count);
 void trickle_end(struct trickle *trickle);

@@ -12,6 +12,7 @@
 
 #include "engine/worker/aac.h"
 #include "engine/worker/avshim.h"
+#include "engine/worker/foreword.h"
 #include "engine/worker/nal.h"
 #include "engine/worker/shortcut.h"
 
@@ -316,7 +317,8 @@ int rmx_learn_from(struct rmx_learn *learn, AVStream *stream, const AVPacket *pa
     if (err == AVERROR(ENOMEM)) {
         return err;
     }
-    learn->known = rmx_learn_is_known(stream->codecpar);
+    learn->known = rmx_learn_is_known(stream->codecpar) &&
+                   rmx_foreword_says(stream->codecpar->codec_id, packet);
     if (learn->known) {
         rmx_learn_fini(learn);
     }

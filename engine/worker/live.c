@@ -11,9 +11,11 @@
 #include <libavutil/mem.h>
 #include <libavutil/time.h>
 
+#include "engine/worker/foreword.h"
 #include "engine/worker/learn.h"
 #include "engine/worker/shortcut.h"
 #include "engine/worker/sps.h"
+#include "engine/worker/words.h"
 
 #define MEDIA_FACTOR 10 /* see live.h */
 
@@ -200,16 +202,24 @@ int rmx_live_find_streams(
     if (err < 0) {
         return err;
     }
-    if (av_match_name("matroska", demuxer->iformat->name) && !order_pictures(demuxer, split)) {
-        return avformat_find_stream_info(demuxer, NULL);
+    bool whole =
+        av_match_name("matroska", demuxer->iformat->name) && !order_pictures(demuxer, split);
+
+    if (whole) {
+        err = avformat_find_stream_info(demuxer, NULL);
+    } else {
+        ahead->split = split;
     }
-    ahead->split = split;
-    err = look_on(&look, ahead);
+    if (err >= 0) {
+        err = look_on(&look, ahead);
+    }
     for (unsigned slot = 0; slot < look.count; slot++) {
         rmx_learn_fini(&look.streams[slot]);
     }
     av_free(look.streams);
-    rmx_shortcut_note_start(demuxer);
+    if (!whole) {
+        rmx_shortcut_note_start(demuxer);
+    }
     return err;
 }
 
@@ -218,21 +228,38 @@ static bool is_unknown(const AVStream *stream)
     return is_media(stream) && !rmx_learn_is_known(stream->codecpar);
 }
 
-void rmx_live_leave_out(
-    struct rmx_streams *streams, AVFormatContext *demuxer, struct rmx_words *words)
+/* Of what the muxer needs a packet for, is there none ahead that serves? */
+static bool is_missed(
+    const AVFormatContext *muxer, const AVStream *stream, const struct rmx_ahead *ahead)
+{
+    bool needed = rmx_foreword_needs_packet(muxer, stream->codecpar);
+
+    for (unsigned slot = ahead->next; slot < ahead->count && needed; slot++) {
+        const AVPacket *packet = ahead->packets[slot];
+
+        needed = packet->stream_index != stream->index ||
+                 !rmx_foreword_says(stream->codecpar->codec_id, packet);
+    }
+    return needed;
+}
+
+void rmx_live_leave_out(struct rmx_streams *streams, AVFormatContext *demuxer,
+    const struct rmx_ahead *ahead, const AVFormatContext *muxer)
 {
     unsigned kept = 0;
 
     for (unsigned slot = 0; slot < streams->count; slot++) {
-        AVStream *stream = demuxer->streams[streams->source[slot]];
+        unsigned source = streams->source[slot];
+        AVStream *stream = demuxer->streams[source];
 
-        if (!is_unknown(stream)) {
-            streams->source[kept++] = streams->source[slot];
+        if (!is_unknown(stream) && !is_missed(muxer, stream, ahead)) {
+            streams->source[kept++] = source;
             continue;
         }
         stream->discard = AVDISCARD_ALL;
-        rmx_words_say(words, "stream %u (%s) was announced but is silent: left out",
-            streams->source[slot], avcodec_get_name(stream->codecpar->codec_id));
+        rmx_words_say(muxer->opaque,
+            "stream %u (%s) was announced but is silent or unreadable: left out", source,
+            avcodec_get_name(stream->codecpar->codec_id));
     }
     streams->count = kept;
 }

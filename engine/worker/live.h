@@ -24,7 +24,6 @@
 #include "engine/worker/ahead.h"
 #include "engine/worker/split.h"
 #include "engine/worker/streams.h"
-#include "engine/worker/words.h"
 
 /* No packet for so long, while others have some: silent. By the clock, since a fragment of an MP4
  * may hold seconds of one stream before the next; by the media it is ten times as long, for an
@@ -43,8 +42,9 @@ void rmx_live_prepare(AVFormatContext *demuxer);
 int rmx_live_find_streams(
     AVFormatContext *demuxer, struct rmx_ahead *ahead, struct rmx_split *split, uint32_t silent_us);
 
-/* Takes streams nothing is known of out of those chosen, and says so. */
-void rmx_live_leave_out(
-    struct rmx_streams *streams, AVFormatContext *demuxer, struct rmx_words *words);
+/* Takes streams nothing is known of out of those chosen, and those of which the muxer needs a
+ * packet, but none is ahead; and says so. */
+void rmx_live_leave_out(struct rmx_streams *streams, AVFormatContext *demuxer,
+    const struct rmx_ahead *ahead, const AVFormatContext *muxer);
 
 #endif

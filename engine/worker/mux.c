@@ -12,6 +12,7 @@
 #include <libavutil/opt.h>
 
 #include "engine/worker/avshim.h"
+#include "engine/worker/foreword.h"
 #include "engine/worker/metadata.h"
 #include "engine/worker/options.h"
 #include "engine/worker/verdict.h"
@@ -193,23 +194,6 @@ static bool goes_back(const AVFormatContext *context, const struct rmx_format *f
     return format->patch == RMX_PATCH_ALWAYS;
 }
 
-/* The sample description of (E-)AC-3 is made from a packet, so it cannot stand before the first
- * one: the muxer has to hold the header back until then. */
-static void delay_header_for_ac3(struct rmx_mux *mux)
-{
-    if (!rmx_options_has_flag(mux->context, "movflags", "empty_moov") &&
-        !rmx_options_has_flag(mux->context, "movflags", "cmaf")) {
-        return;
-    }
-    for (unsigned slot = 0; slot < mux->count; slot++) {
-        enum AVCodecID codec = mux->tracks[slot].stream->codecpar->codec_id;
-
-        if (codec == AV_CODEC_ID_AC3 || codec == AV_CODEC_ID_EAC3) {
-            av_opt_set(mux->context->priv_data, "movflags", "+delay_moov", 0);
-        }
-    }
-}
-
 /* Can the output take what the muxer does? Says what to do if not. */
 static enum rmx_status check_output(const struct rmx_mux *mux, const struct rmx_format *format,
     const struct rmx_outlet *outlet, const struct rmx_job_spec *spec, struct rmx_words *words)
@@ -273,7 +257,7 @@ int rmx_mux_add_streams(struct rmx_mux *mux, const AVFormatContext *demuxer,
     if (err < 0) {
         return err;
     }
-    delay_header_for_ac3(mux);
+    rmx_foreword_delay(mux->context);
     mux->needs_pts = (mux->context->oformat->flags & AVFMT_NOFILE) ||
                      rmx_options_has_flag(mux->context, "movflags", "cmaf") ||
                      rmx_options_has_flag(mux->context, "movflags", "negative_cts_offsets");
@@ -398,6 +382,13 @@ int64_t rmx_mux_due_us(const struct rmx_mux *mux)
     return rmx_weave_due_us(&mux->spill.weave);
 }
 
+static int write_header_at_last(struct rmx_mux *mux)
+{
+    int err = mux->live ? 0 : av_interleaved_write_frame(mux->context, NULL);
+
+    return err < 0 ? err : rmx_foreword_write(mux->context);
+}
+
 int rmx_mux_finish(struct rmx_mux *mux)
 {
     int err = 0;
@@ -409,6 +400,12 @@ int rmx_mux_finish(struct rmx_mux *mux)
     }
     if (err >= 0 && mux->live) {
         err = rmx_spill_release(&mux->spill, true);
+    }
+    if (rmx_foreword_is_due(mux->context)) {
+        err = err < 0 ? err : write_header_at_last(mux);
+        if (err < 0) { /* the trailer would write half of it */
+            return err;
+        }
     }
     if (!rmx_pace_may_finish(&mux->pace)) {
         return err < 0 ? err : AVERROR_INVALIDDATA;

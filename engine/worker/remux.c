@@ -101,7 +101,7 @@ static enum rmx_status leave_out_silent(struct remux *remux)
 {
     unsigned chosen = remux->streams.count;
 
-    rmx_live_leave_out(&remux->streams, remux->demuxer, &remux->words);
+    rmx_live_leave_out(&remux->streams, remux->demuxer, &remux->ahead, remux->mux.context);
     if (remux->streams.count < chosen) {
         memcpy(remux->warning, remux->words.text, sizeof(remux->warning));
     }

@@ -10,6 +10,7 @@
 #include <libavutil/mathematics.h>
 #include <libavutil/opt.h>
 
+#include "engine/worker/foreword.h"
 #include "engine/worker/options.h"
 
 #define FRAGMENT_BYTES_MAX "16777216" /* without a keyframe in it */
@@ -60,6 +61,7 @@ int rmx_spill_begin(struct rmx_spill *spill, AVFormatContext *context, struct rm
         .pace = pace,
         .packet = av_packet_alloc(),
         .each = can_be_asked(context) && (!fragments || by_packet),
+        .header_due = rmx_foreword_is_due(context),
         .keeps_sound = av_match_name(context->oformat->name, "matroska,webm"),
         .cut_us = fragments && !by_packet ? spec->fragment_us : 0,
         .begun_us = AV_NOPTS_VALUE,
@@ -132,6 +134,21 @@ static void begin_where_it_begins(struct rmx_spill *spill)
     }
 }
 
+/* A header that was held back waits for the first packet of each track that has one in the queue:
+ * those it was to wait for were waited for already. */
+static int write_header_if_due(struct rmx_spill *spill)
+{
+    for (unsigned slot = 0; slot < spill->context->nb_streams; slot++) {
+        if (spill->context->streams[slot]->nb_frames == 0 && spill->weave.waiting[slot] > 0) {
+            return 0;
+        }
+    }
+    int err = rmx_foreword_write(spill->context);
+
+    spill->header_due = err < 0;
+    return err;
+}
+
 /* Leaves the packet empty. */
 static int write_packet(struct rmx_spill *spill, AVPacket *packet)
 {
@@ -144,7 +161,10 @@ static int write_packet(struct rmx_spill *spill, AVPacket *packet)
     if (err >= 0) {
         err = av_write_frame(spill->context, packet);
     }
-
+    if (err >= 0 && spill->header_due) {
+        err = write_header_if_due(spill);
+        cut = cut && !spill->header_due;
+    }
     if (err >= 0 && cut) {
         err = dislodge_sound(spill, packet);
     }
