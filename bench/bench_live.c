@@ -3,11 +3,12 @@
  * From packet in to packet out of a live stream: through a warm job over client rings, and through
  * ffmpeg -fflags nobuffer -flush_packets 1 over pipes, in turn, the same bytes at the same pace.
  *
- *     bench_live [-n TRIALS] [-t SECONDS] [-r RATE]... [-w WAY] [-s SOCKET]
+ *     bench_live [-n TRIALS] [-t SECONDS] [-r RATE]... [-w WAY]
  *
  * Prints JSON; a table on standard error. Default: 3 trials of 2 s each at 25, 50 and 1000 packets
- * a second, for each of the ways below; a private daemon with one worker bound to a core; ffmpeg is
- * bound to the same core, and this program, which writes and reads, to another. About 3 minutes.
+ * a second, for each of the ways below; private daemons with one worker each, bound to one core;
+ * ffmpeg is bound to the same core, and this program, which writes and reads, to another. About 4
+ * minutes. ringmux three times: both ends sleep between packets; the caller polls; both poll.
  *
  * Which write a packet belongs to. The input is cut so that each write ends with the last byte of
  * one packet (an FLV tag with its size behind it; of a TS the last transport packet of a PES
@@ -40,9 +41,20 @@
 #define READS_MAX    400000u
 #define END_NS       UINT64_C(10000000000)
 
-enum side { RINGMUX, POLLING, FFMPEG, SIDES };
+/* Longer than any wait between two packets here; and not so long that a worker with nothing to do
+ * is in ffmpeg's way. */
+#define CALLER_SPIN_NS UINT64_C(100000000)
+#define WORKER_SPIN    "--spin=100ms"
 
-static const char *const side_names[SIDES] = { "ringmux", "ringmux_polling", "ffmpeg" };
+enum side {
+    RINGMUX,     /* both ends sleep */
+    POLLING,     /* the caller polls */
+    ALL_POLLING, /* the worker too */
+    FFMPEG,
+    SIDES,
+};
+
+static const char *const side_names[SIDES] = { "ringmux", "caller_polls", "both_poll", "ffmpeg" };
 
 struct way {
     const char *name;
@@ -80,9 +92,9 @@ struct heard {
 
 struct bench {
     struct rmx_client *client;
-    int core; /* the worker's, and ffmpeg's */
+    struct rmx_client *polling; /* of a daemon whose worker polls */
+    int core;                   /* the workers', and ffmpeg's */
     char dir[64];
-    const char *socket;
     const char *only;
     long trials;
     double seconds;
@@ -294,9 +306,11 @@ static void run_side(
     if (side == FFMPEG) {
         rmx_live_peer_ffmpeg(&peer, bench->core, &trial->way->told);
     } else {
-        rmx_spin(bench->client, side == POLLING ? 100000000 : 0);
-        rmx_live_peer_ringmux(&peer, bench->client, &trial->way->told);
-        peer.polling = side == POLLING;
+        struct rmx_client *client = side == ALL_POLLING ? bench->polling : bench->client;
+
+        rmx_spin(client, side == RINGMUX ? 0 : CALLER_SPIN_NS);
+        rmx_live_peer_ringmux(&peer, client, &trial->way->told);
+        peer.polling = side != RINGMUX;
     }
     run_trial(&peer, trial, rate, &bench->heard);
     judge(trial, &bench->heard, cell);
@@ -376,26 +390,33 @@ static void warm_up(struct rmx_client *client)
     }
 }
 
-static void connect_to(struct bench *bench)
+/* Returns the core of its worker. */
+static int start_daemon(struct rmx_client **client, const char *spin)
 {
-    static const char *const settings[] = { "--log-level=error", "--workers=1", NULL };
+    const char *const settings[] = { "--log-level=error", "--workers=1", spin, NULL };
     struct rmx_private_options options = { .daemon = RMX_BENCH_DAEMON, .settings = settings };
-    int error = bench->socket ? rmx_open(&bench->client, bench->socket)
-                              : rmx_open_private(&bench->client, &options);
+    int error = rmx_open_private(client, &options);
 
     if (error < 0) {
         rmx_process_die("daemon", strerrordesc_np(-error));
     }
-    warm_up(bench->client);
-    bench->core = rmx_process_core(rmx_process_worker((pid_t)rmx_daemon_pid(bench->client)));
+    warm_up(*client);
+    return rmx_process_core(rmx_process_worker((pid_t)rmx_daemon_pid(*client)));
+}
+
+static void start_daemons(struct bench *bench)
+{
+    bench->core = start_daemon(&bench->client, "--spin=auto");
+    if (start_daemon(&bench->polling, WORKER_SPIN) != bench->core) {
+        rmx_process_die("daemons", "their workers are on different cores");
+    }
     rmx_process_bind(0, bench->core == 0 ? (int)sysconf(_SC_NPROCESSORS_ONLN) - 1 : 0);
     (void)prctl(PR_SET_TIMERSLACK, 1); /* the pace, not the waits, hangs on it */
 }
 
 static int usage(void)
 {
-    (void)fprintf(
-        stderr, "usage: bench_live [-n TRIALS] [-t SECONDS] [-r RATE]... [-w WAY] [-s SOCKET]\n");
+    (void)fprintf(stderr, "usage: bench_live [-n TRIALS] [-t SECONDS] [-r RATE]... [-w WAY]\n");
     return 2;
 }
 
@@ -403,7 +424,7 @@ static bool parse(struct bench *bench, int argc, char **argv)
 {
     int option;
 
-    while ((option = getopt(argc, argv, "n:t:r:w:s:")) != -1) {
+    while ((option = getopt(argc, argv, "n:t:r:w:")) != -1) {
         if (option == 'n') {
             bench->trials = strtol(optarg, NULL, 10);
         } else if (option == 't') {
@@ -412,8 +433,6 @@ static bool parse(struct bench *bench, int argc, char **argv)
             bench->rate[bench->rates++] = strtod(optarg, NULL);
         } else if (option == 'w') {
             bench->only = optarg;
-        } else if (option == 's') {
-            bench->socket = optarg;
         } else {
             return false;
         }
@@ -445,7 +464,7 @@ int main(int argc, char **argv)
         rmx_process_die(bench.dir, "cannot be made");
     }
     make_clips(&bench);
-    connect_to(&bench);
+    start_daemons(&bench);
     (void)fprintf(stderr,
         "way                      rate  side               p50 us    p99 us  p99.99 us"
         "  max us\n");
@@ -461,6 +480,7 @@ int main(int argc, char **argv)
     }
     printf("  ]\n}\n");
     rmx_close(&bench.client);
+    rmx_close(&bench.polling);
     remove_clips(&bench);
     free(bench.heard.bytes);
     free(bench.heard.read);

@@ -284,7 +284,8 @@ int rmx_progress(const struct rmx_client *client, uint64_t id, struct rmx_progre
 int rmx_memory(struct rmx_client *client, size_t channel_bytes);
 
 /* Sets how long a call that waits polls before it sleeps, in nanoseconds; 0, the default, is not at
- * all. Polling takes a core and saves the wake-up, 3 to 40 us of latency. */
+ * all. Polling takes a core and saves the wake-up, 3 to 100 us of latency. The worker has its own:
+ * the daemon's setting "spin". */
 void rmx_spin(struct rmx_client *client, uint64_t ns);
 
 /* Room for the next piece of a job's input, in the ring itself. Returns 0, and sets *to and *bytes

@@ -184,7 +184,7 @@ static void expect_in_time(void)
     }
 }
 
-Test(desk, what_is_held_back_goes_out_in_time_though_no_input_comes)
+static void hold_back_without_input(void)
 {
     struct tiny_desk_job job = tiny_desk_begin(0, 0, 0);
     uint64_t until = tiny_desk_now_ns() + PATIENCE_MS * NS_PER_MS;
@@ -207,6 +207,17 @@ Test(desk, what_is_held_back_goes_out_in_time_though_no_input_comes)
     tiny_desk_finish(1);
     tiny_desk_close();
     expect_in_time();
+}
+
+Test(desk, what_is_held_back_goes_out_in_time_though_no_input_comes)
+{
+    hold_back_without_input();
+}
+
+Test(desk, worker_that_polls_does_not_keep_what_is_held_back)
+{
+    tiny_desk.spin_ns = UINT64_C(2) * TOO_LATE_MS * NS_PER_MS;
+    hold_back_without_input();
 }
 
 Test(desk, job_that_computes_does_not_keep_what_is_held_back)

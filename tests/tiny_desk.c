@@ -108,6 +108,7 @@ static void *run_desk(void *argument)
         .lane_bell_fd = tiny_desk.lane_bell.fd,
         .ctl_fd = tiny_desk.ctl[1],
         .epoll_fd = epoll_create1(EPOLL_CLOEXEC),
+        .spin_ns = tiny_desk.spin_ns,
     };
 
     rmx_assert(rmx_desk_run(&plan) == 0);

@@ -32,7 +32,8 @@ struct tiny_desk {
     struct tiny_channel channels[TINY_DESK_CHANNELS];
     int ctl[2];
     pthread_t thread;
-    uint32_t done; /* a bit for each flow */
+    uint64_t spin_ns; /* the desk's; 0 unless the test says before it opens */
+    uint32_t done;    /* a bit for each flow */
 };
 
 /* Our ends of a job's rings. */

@@ -388,11 +388,12 @@ static void pause_core(void)
 #endif
 }
 
-/* True if mail came. */
+/* True if mail came, or a wait is over. */
 static bool spin(void)
 {
     uint64_t until = desk.plan->spin_ns == 0 ? 0 : now_ns() + desk.plan->spin_ns;
 
+    until = until < desk.nearest_ns ? until : desk.nearest_ns;
     while (until != 0) {
         for (uint32_t i = 0; i < SPINS_PER_LOOK; i++) {
             if (mail_is_due()) {
@@ -404,7 +405,7 @@ static bool spin(void)
             break;
         }
     }
-    return mail_is_due();
+    return mail_is_due() || (until != 0 && until == desk.nearest_ns);
 }
 
 /* Sleeps until a bell rings, a wait is over, the daemon hangs up, or a second. False: it hung up.
