@@ -69,7 +69,8 @@ void rmx_manual_help(FILE *out)
           "      Read settings from FILE: name = value, one a line, # starts a comment. The names\n"
           "      are those below; the command line wins.\n"
           "  --print-config\n"
-          "      Print every setting with its value, in the form of such a file, and exit.\n",
+          "      Print every setting with its value, in the form of such a file, and exit.\n\n"
+          "SIGHUP: settings that say `reloadable` are read again.\n",
         out);
     for (const struct rmx_setting *end = row + count; row < end; row++) {
         char name[64];
@@ -82,7 +83,7 @@ void rmx_manual_help(FILE *out)
         rmx_setting_range(row, range, sizeof(range));
         fprintf(out, "  --%s=%s\n", dashed(row->name, name, sizeof(name)), row->standard);
         wrap(out, "      ", row->prose);
-        fprintf(out, "      [%s]\n", range);
+        fprintf(out, "      [%s%s]\n", range, row->reloadable ? "; reloadable" : "");
     }
 }
 
@@ -104,8 +105,8 @@ void rmx_manual_config(FILE *out, const struct rmx_config *config)
         rmx_setting_range(row, range, sizeof(range));
         fputs("\n", out);
         wrap(out, "# ", row->prose);
-        fprintf(out, "# Default: %s. Allowed: %s.\n", row->standard[0] ? row->standard : "empty",
-            range);
+        fprintf(out, "# Default: %s. Allowed: %s.%s\n", row->standard[0] ? row->standard : "empty",
+            range, row->reloadable ? " Reloadable." : "");
         fprintf(out, "%s =%s%s\n", row->name, value[0] ? " " : "", value);
     }
 }
@@ -126,7 +127,7 @@ void rmx_manual_options(FILE *out)
             fprintf(
                 out, ".It Ic %s No = Ar %s\n", row->name, row->standard[0] ? row->standard : "\\&");
             write_sentences(out, row->prose);
-            fprintf(out, "Allowed: %s.\n", range);
+            fprintf(out, "Allowed: %s.\n%s", range, row->reloadable ? "Reloadable.\n" : "");
         }
         if (row + 1 == end || row[1].type == RMX_SETTING_GROUP) {
             fputs(".El\n", out);

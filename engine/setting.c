@@ -21,13 +21,18 @@
 #define OFFSET_BOOL(name)     offsetof(struct rmx_config, name)
 #define OFFSET_CHOICE(name)   offsetof(struct rmx_config, name)
 
+/* Whether a new value counts in a daemon that runs. */
+#define TAKEN_START  false
+#define TAKEN_RELOAD true
+
 static const struct rmx_setting rows[] = {
 #define RMX_GROUP(title) { .type = RMX_SETTING_GROUP, .name = (title) },
-#define RMX_SETTING(type_, name_, standard_, min_, max_, note_, prose_)                            \
+#define RMX_SETTING(type_, name_, standard_, taken_, min_, max_, note_, prose_)                    \
     {                                                                                              \
         .type = RMX_SETTING_##type_,                                                               \
         .name = #name_,                                                                            \
         .standard = (standard_),                                                                   \
+        .reloadable = TAKEN_##taken_,                                                              \
         .min = (min_),                                                                             \
         .max = (max_),                                                                             \
         .note = (note_),                                                                           \

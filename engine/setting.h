@@ -29,6 +29,7 @@ struct rmx_setting {
     enum rmx_setting_type type;
     const char *name; /* of a GROUP: its title */
     const char *standard;
+    bool reloadable; /* a new value counts in a daemon that runs */
     uint64_t min;
     uint64_t max;
     const char *note;

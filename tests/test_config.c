@@ -334,6 +334,27 @@ Test(config, help_names_every_setting_and_stays_within_100_columns)
     free(text);
 }
 
+Test(config, what_is_reloadable_is_said_wherever_settings_are_shown)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+
+    rmx_manual_help(out);
+    rmx_manual_options(out);
+    rmx_manual_config(out, &config);
+    fclose(out);
+    cr_expect_not_null(strstr(text, "[1 to 1024; reloadable]\n  --jobs-max=1024\n"));
+    cr_expect_not_null(strstr(text, "[1 to 16384]\n"));
+    cr_expect_not_null(strstr(text, "Allowed: 1 to 1024.\nReloadable.\n.It Ic jobs_max"));
+    cr_expect_not_null(strstr(text, "Allowed: 1 to 16384.\n.El"));
+    cr_expect_not_null(strstr(text, "Allowed: 1 to 1024. Reloadable.\ncredits ="));
+    cr_expect_not_null(strstr(text, "Allowed: 1 to 16384.\njobs_max ="));
+    free(text);
+    cr_expect(rmx_setting_find("log_level")->reloadable);
+    cr_expect_not(rmx_setting_find("socket")->reloadable);
+}
+
 Test(config, the_manual_has_the_settings_as_the_program_prints_them)
 {
     static char manual[1 << 16];
