@@ -22,6 +22,7 @@ void rmx_spill_set_options(AVFormatContext *context)
         { "pes_payload_size", "0" },             /* MPEG-TS: each frame has a PES packet */
         { "live", "1" },                         /* Matroska: no sizes, no cues */
         { "frag_size", FRAGMENT_BYTES_MAX },     /* MP4 */
+        { "movflags", "+skip_trailer" },         /* MP4: a list of all fragments */
         { "flvflags", "+no_duration_filesize" }, /* FLV: neither is ever known */
     };
 
