@@ -132,7 +132,7 @@ Test(live_times, a_picture_of_a_transport_stream_lasts_a_frame_and_not_a_field)
 
     demuxer->pb = io;
     cr_assert_geq(avformat_open_input(&demuxer, "", NULL, NULL), 0);
-    cr_assert_eq(rmx_split_begin(&split, demuxer), 0);
+    cr_assert_eq(rmx_split_begin(&split, demuxer, NULL), 0);
     while (rmx_split_read(&split, packet) >= 0) {
         if (packet->stream_index == 0) {
             cr_assert_eq(packet->duration, 3600, "%d", (int)packet->duration);

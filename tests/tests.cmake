@@ -43,6 +43,8 @@ rmx_criterion(test_live tests/test_live.c rmx_media)
 target_sources(test_live PRIVATE tests/trickle.c)
 rmx_criterion(test_live_times tests/test_live_times.c rmx_media)
 target_sources(test_live_times PRIVATE tests/trickle.c)
+rmx_criterion(test_renew tests/test_renew.c rmx_media)
+target_sources(test_renew PRIVATE tests/trickle.c)
 rmx_criterion(test_live_foreword tests/test_live_foreword.c rmx_media)
 target_sources(test_live_foreword PRIVATE tests/trickle.c)
 

@@ -103,7 +103,8 @@ void trickle_begin(struct trickle *trickle, const char *muxer, int64_t start_s, 
     }
     add_sound(context, trickle->codec);
     context->output_ts_offset = start_s * AV_TIME_BASE;
-    av_dict_set(&options, "movflags", "frag_custom+empty_moov+default_base_moof", 0);
+    av_dict_set(&options, "movflags",
+        trickle->movflags ? trickle->movflags : "frag_custom+empty_moov+default_base_moof", 0);
     av_dict_set(&options, "pes_payload_size", "0", 0);
     av_dict_set(&options, "live", "1", 0);
     av_dict_set(&options, "mpegts_copyts", "1", 0);
@@ -122,6 +123,7 @@ static void note_end(struct trickle *trickle)
 static void write_packet(struct trickle *trickle, unsigned stream, int64_t ts, int64_t duration,
     const uint8_t *bytes, size_t count, bool key)
 {
+    static const int later[] = { 1, 2, 0 }; /* so many pictures */
     AVStream *to = trickle->muxer->streams[stream];
     AVRational base =
         stream == trickle->muxer->nb_streams - 1 ? (AVRational){ 1, 44100 } : (AVRational){ 1, 25 };
@@ -131,8 +133,11 @@ static void write_packet(struct trickle *trickle, unsigned stream, int64_t ts, i
     memcpy(packet->data, bytes, count);
     packet->stream_index = (int)stream;
     packet->pts = av_rescale_q(ts, base, to->time_base);
-    packet->dts = packet->pts;
     packet->duration = av_rescale_q(duration, base, to->time_base);
+    packet->dts = packet->pts;
+    if (stream == 0 && trickle->reordered) {
+        packet->pts += later[ts % 3] * packet->duration;
+    }
     packet->flags = key ? AV_PKT_FLAG_KEY : 0;
     rmx_assert(av_write_frame(trickle->muxer, packet) >= 0);
     if (trickle->muxer->oformat->flags & AVFMT_ALLOW_FLUSH) {

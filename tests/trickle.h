@@ -24,6 +24,8 @@ struct trickle {
     bool latm;            /* the sound of an MPEG-TS */
     bool torn;            /* the sound is no frames */
     enum AVCodecID codec; /* of the sound, before the beginning; NONE = AAC */
+    const char *movflags; /* of an MP4, others than usual */
+    bool reordered;       /* pictures are shown in another order */
     int most;             /* bytes are given at once; 0 = a packet */
     AVFormatContext *muxer;
     struct rmx_job_result result;

@@ -142,16 +142,17 @@ static enum rmx_status open_context(AVFormatContext **context, const AVInputForm
     return RMX_STATUS_OK;
 }
 
-static int look(AVFormatContext *context, struct rmx_ahead *ahead, struct rmx_split *split,
-    const struct rmx_job_spec *spec)
+static int look(
+    AVFormatContext *context, const struct rmx_demux_way *way, const struct rmx_job_spec *spec)
 {
     const struct rmx_format *format = rmx_format_find(spec->format);
 
     if (spec->flags & RMX_JOB_LIVE) {
-        return rmx_live_find_streams(context, ahead, split, spec->interleave_us);
+        return rmx_live_find_streams(
+            context, way->ahead, way->split, way->tap, spec->interleave_us);
     }
     return spec->kind == RMX_JOB_REMUX && format
-               ? rmx_shortcut_find_streams(context, ahead, format->muxer)
+               ? rmx_shortcut_find_streams(context, way->ahead, format->muxer)
                : avformat_find_stream_info(context, NULL);
 }
 
@@ -159,7 +160,7 @@ static int look(AVFormatContext *context, struct rmx_ahead *ahead, struct rmx_sp
 static enum rmx_status find_streams(AVFormatContext *context, const struct rmx_demux_way *way,
     const struct rmx_job_spec *spec, struct rmx_words *words)
 {
-    int err = look(context, way->ahead, way->split, spec);
+    int err = look(context, way, spec);
 
     if (way->input->error == AVERROR_EXIT || err == AVERROR(ENOMEM) ||
         (err < 0 && context->nb_streams == 0)) {
@@ -190,6 +191,9 @@ static bool prepare(
     }
     if (live && tap && strcmp(format->name, "mpegts") == 0) {
         rmx_tap_watch(tap);
+    }
+    if (live && tap && av_match_name("mov", format->name)) {
+        rmx_tap_follow(tap);
     }
     if (live || !tap || !is_rewound(format)) {
         return false;

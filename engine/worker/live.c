@@ -189,15 +189,15 @@ void rmx_live_prepare(AVFormatContext *demuxer)
     demuxer->max_probe_packets = 1; /* MPEG-TS doubts its own word for AAC, for three frames */
 }
 
-int rmx_live_find_streams(
-    AVFormatContext *demuxer, struct rmx_ahead *ahead, struct rmx_split *split, uint32_t silent_us)
+int rmx_live_find_streams(AVFormatContext *demuxer, struct rmx_ahead *ahead,
+    struct rmx_split *split, struct rmx_tap *tap, uint32_t silent_us)
 {
     struct look look = {
         .demuxer = demuxer,
         .silent_us = FFMAX(silent_us, RMX_LIVE_SILENT_US),
         .first_us = AV_NOPTS_VALUE,
     };
-    int err = rmx_split_begin(split, demuxer);
+    int err = rmx_split_begin(split, demuxer, tap);
 
     if (err < 0) {
         return err;

@@ -6,12 +6,8 @@
  *
  * A stream that was announced is waited for, but not for long: silent, it is left out.
  *
- * What a job holds does not grow while it runs, but for an input in fragmented MP4: libavformat's
- * demuxer keeps an index entry of each sample (33 bytes a packet, 200 MB in a day of pictures and
- * sound) and has no call that drops any. A demuxer opened anew at a fragment, on the header kept,
- * would have none, but not the same times either: where fragments do not say when they begin, where
- * their offsets count from the beginning of the file, or where pictures are reordered by negative
- * offsets, which it learns as it reads.
+ * What a job holds does not grow while it runs: of fragmented MP4, of which libavformat's demuxer
+ * keeps an index entry for each sample, several demuxers read their share, see renew.h.
  */
 #ifndef RMX_ENGINE_WORKER_LIVE_H
 #define RMX_ENGINE_WORKER_LIVE_H
@@ -37,10 +33,10 @@
  * know its streams. */
 void rmx_live_prepare(AVFormatContext *demuxer);
 
-/* Instead of avformat_find_stream_info(), and with its return values. silent_us: at least how long
- * to wait for a silent stream. Packets read go ahead. */
-int rmx_live_find_streams(
-    AVFormatContext *demuxer, struct rmx_ahead *ahead, struct rmx_split *split, uint32_t silent_us);
+/* Instead of avformat_find_stream_info(), and with its return values. tap, or NULL: what demuxer
+ * reads. silent_us: at least how long to wait for a silent stream. Packets read go ahead. */
+int rmx_live_find_streams(AVFormatContext *demuxer, struct rmx_ahead *ahead,
+    struct rmx_split *split, struct rmx_tap *tap, uint32_t silent_us);
 
 /* Takes streams nothing is known of out of those chosen, and those of which the muxer needs a
  * packet, but none is ahead; and says so. */

@@ -37,6 +37,7 @@ void rmx_split_fini(struct rmx_split *split)
     }
     av_freep(&split->streams);
     av_packet_free(&split->raw);
+    rmx_renew_fini(&split->renew);
     split->count = 0;
 }
 
@@ -99,7 +100,7 @@ static int follow_streams(struct rmx_split *split)
     return err;
 }
 
-int rmx_split_begin(struct rmx_split *split, AVFormatContext *demuxer)
+int rmx_split_begin(struct rmx_split *split, AVFormatContext *demuxer, struct rmx_tap *tap)
 {
     *split = (struct rmx_split){ .demuxer = demuxer, .raw = av_packet_alloc() };
     if (!split->raw) {
@@ -108,6 +109,7 @@ int rmx_split_begin(struct rmx_split *split, AVFormatContext *demuxer)
     split->raw_sound = av_match_name("aac", demuxer->iformat->name);
     split->parses = split->raw_sound || av_match_name("mpegts", demuxer->iformat->name);
     demuxer->flags |= split->parses ? AVFMT_FLAG_NOPARSE : 0;
+    rmx_renew_begin(&split->renew, demuxer, tap);
     return follow_streams(split);
 }
 
@@ -408,7 +410,7 @@ static void set_dts(struct rmx_split_stream *state, AVPacket *packet)
 static int read_raw(struct rmx_split *split)
 {
     av_packet_unref(split->raw);
-    int err = av_read_frame(split->demuxer, split->raw);
+    int err = rmx_renew_read(&split->renew, split->raw);
 
     if (split->raw_sound) { /* what libavformat makes up does not count on */
         split->raw->pts = AV_NOPTS_VALUE;

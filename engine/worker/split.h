@@ -14,6 +14,8 @@
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 
+#include "engine/worker/renew.h"
+
 #define RMX_SPLIT_REORDER_MAX 16 /* H.264's and H.265's own limit */
 
 struct rmx_split_stream {
@@ -35,15 +37,17 @@ struct rmx_split {
     AVFormatContext *demuxer;
     struct rmx_split_stream *streams;
     unsigned count;
-    bool parses;    /* else libavformat does */
-    bool raw_sound; /* has no times but those counted here */
-    AVPacket *raw;  /* being taken apart */
-    int at;         /* the first byte of it that is still to come */
-    unsigned ended; /* at the end of the input: streams that gave up their last frame */
+    bool parses;            /* else libavformat does */
+    bool raw_sound;         /* has no times but those counted here */
+    AVPacket *raw;          /* being taken apart */
+    int at;                 /* the first byte of it that is still to come */
+    struct rmx_renew renew; /* of MP4 */
+    unsigned ended;         /* at the end of the input: streams that gave up their last frame */
 };
 
-/* Call when the demuxer is open and before anything is read. Returns 0 or AVERROR(ENOMEM). */
-int rmx_split_begin(struct rmx_split *split, AVFormatContext *demuxer);
+/* Call when the demuxer is open and before anything is read. tap, or NULL: what it reads. Returns 0
+ * or AVERROR(ENOMEM). */
+int rmx_split_begin(struct rmx_split *split, AVFormatContext *demuxer, struct rmx_tap *tap);
 
 /* As av_read_frame(). */
 int rmx_split_read(struct rmx_split *split, AVPacket *packet);

@@ -210,24 +210,146 @@ static int read_head(struct rmx_tap *tap, uint8_t *buffer, int wanted)
     return (int)bytes;
 }
 
-static int read_bytes(void *opaque, uint8_t *buffer, int wanted)
+/* What was kept, or is new. */
+static int read_on(struct rmx_tap *tap, uint8_t *buffer, int wanted)
 {
-    struct rmx_tap *tap = opaque;
-    int got = 0;
+    int got = tap->head ? read_head(tap, buffer, wanted) : 0;
 
-    for (unsigned slot = 0; slot < tap->count && tap->is_ts && tap->partial_bytes == 0; slot++) {
-        if (tap->pids[slot].ended && wanted >= RMX_TAP_TS_BYTES) {
-            return say_ended(&tap->pids[slot], buffer);
-        }
-    }
-    if (tap->head) {
-        got = read_head(tap, buffer, wanted);
-    }
     if (got == 0) {
         av_freep(&tap->head); /* as far as it went */
         rmx_tap_forget(tap);
         got = read_input(tap->input, buffer, wanted);
     }
+    return got;
+}
+
+/* --- where another demuxer goes on ----------------------------------------------------------- */
+
+/* Looks at the box that begins. Returns 0 when that is to be read on, or AVERROR. */
+static int look_ahead(struct rmx_tap *tap)
+{
+    while (tap->held_bytes < RMX_TAP_HELD_BYTES) {
+        int got =
+            read_on(tap, tap->held + tap->held_bytes, (int)(RMX_TAP_HELD_BYTES - tap->held_bytes));
+
+        if (got < 0) {
+            return tap->held_bytes > 0 ? 0 : got;
+        }
+        tap->held_bytes += (unsigned)got;
+    }
+    tap->cut = AV_RB32(tap->held + 4) != AV_RB32("mdat");
+    return tap->cut ? AVERROR_EOF : 0;
+}
+
+static int read_held(struct rmx_tap *tap, uint8_t *buffer, int wanted)
+{
+    unsigned bytes = FFMIN(tap->held_bytes, (unsigned)wanted);
+
+    memcpy(buffer, tap->held, bytes);
+    tap->held_bytes -= bytes;
+    memmove(tap->held, tap->held + bytes, tap->held_bytes);
+    return (int)bytes;
+}
+
+static int read_recap(struct rmx_tap *tap, uint8_t *buffer, int wanted)
+{
+    size_t bytes = FFMIN((size_t)wanted, tap->recap_bytes - tap->recap_at);
+
+    memcpy(buffer, tap->recap + tap->recap_at, bytes);
+    tap->recap_at += bytes;
+    if (tap->recap_at == tap->recap_bytes) {
+        av_freep(&tap->recap);
+    }
+    return (int)bytes;
+}
+
+/* Bytes that are read again were noted. */
+static void note(struct rmx_tap *tap, const uint8_t *bytes, size_t count)
+{
+    size_t known = (size_t)FFMIN(tap->noted - tap->at, count);
+
+    rmx_fragments_note(&tap->fragments, bytes + known, count - known);
+    tap->at += count;
+    tap->noted = FFMAX(tap->noted, tap->at);
+}
+
+static int read_mp4(struct rmx_tap *tap, uint8_t *buffer, int wanted)
+{
+    if (tap->recap) {
+        return read_recap(tap, buffer, wanted);
+    }
+    if (!tap->cut && tap->held_bytes == 0 && rmx_fragments_is_long(&tap->fragments)) {
+        if (rmx_fragments_is_between(&tap->fragments)) {
+            int err = look_ahead(tap);
+
+            if (err < 0) {
+                return err;
+            }
+        }
+        wanted = (int)FFMIN((size_t)wanted, rmx_fragments_room(&tap->fragments));
+    }
+    if (tap->cut) {
+        return AVERROR_EOF;
+    }
+    int got = tap->held_bytes > 0 ? read_held(tap, buffer, wanted) : read_on(tap, buffer, wanted);
+
+    if (got > 0) {
+        note(tap, buffer, (size_t)got);
+    }
+    return got;
+}
+
+/* Some are in the context's buffer. */
+void rmx_tap_follow(struct rmx_tap *tap)
+{
+    tap->is_mp4 = true;
+    if (tap->head) {
+        note(tap, tap->head, tap->head_at);
+    } else {
+        tap->fragments.lost = true;
+    }
+}
+
+bool rmx_tap_was_cut(const struct rmx_tap *tap)
+{
+    return tap->cut;
+}
+
+/* Offsets in the input stay what they were: the recapitulation stands right before. */
+int rmx_tap_resume(struct rmx_tap *tap, unsigned *tracks)
+{
+    AVIOContext *context = tap->context;
+
+    tap->recap_at = 0;
+    tap->recap_bytes = rmx_fragments_recap(&tap->fragments, &tap->recap, tracks);
+    if (tap->recap_bytes == 0) {
+        return -ENOMEM;
+    }
+    tap->cut = false;
+    context->pos -= (int64_t)tap->recap_bytes;
+    context->buf_ptr = context->buffer;
+    context->buf_end = context->buffer;
+    context->eof_reached = 0;
+    context->error = 0;
+    return 0;
+}
+
+/* --- all together ---------------------------------------------------------------------------- */
+
+static int read_bytes(void *opaque, uint8_t *buffer, int wanted)
+{
+    struct rmx_tap *tap = opaque;
+
+    if (tap->is_mp4) {
+        return read_mp4(tap, buffer, wanted);
+    }
+    for (unsigned slot = 0; slot < tap->count && tap->is_ts && tap->partial_bytes == 0; slot++) {
+        if (tap->pids[slot].ended && wanted >= RMX_TAP_TS_BYTES) {
+            return say_ended(&tap->pids[slot], buffer);
+        }
+    }
+    int got = read_on(tap, buffer, wanted);
+
     if (got > 0) {
         pass(tap, buffer, (unsigned)got);
     }
@@ -245,6 +367,7 @@ static int64_t seek(void *opaque, int64_t offset, int whence)
         return AVERROR(EPIPE);
     }
     tap->head_at = (size_t)offset;
+    tap->at = (uint64_t)offset;
     return offset;
 }
 
@@ -293,4 +416,6 @@ void rmx_tap_fini(struct rmx_tap *tap)
         avio_context_free(&tap->context);
     }
     av_freep(&tap->head);
+    av_freep(&tap->recap);
+    rmx_fragments_fini(&tap->fragments);
 }

@@ -12,6 +12,9 @@
  * fiber.
  *
  * A stream that breaks its habit costs one picture, and is not believed again.
+ *
+ * A live MP4 in fragments ends, as far as one demuxer can see, when that has had its share of
+ * samples; the next one reads on there.
  */
 #ifndef RMX_ENGINE_WORKER_TAP_H
 #define RMX_ENGINE_WORKER_TAP_H
@@ -21,9 +24,12 @@
 
 #include <libavformat/avio.h>
 
-#define RMX_TAP_PIDS_MAX 8          /* of pictures; more than that go on as they come */
-#define RMX_TAP_TS_BYTES 188        /* of a packet */
-#define RMX_TAP_HEAD_MAX (8u << 20) /* a demuxer looks at 5 MB, not counting what it skips */
+#include "engine/worker/fragments.h"
+
+#define RMX_TAP_PIDS_MAX   8   /* of pictures; more than that go on as they come */
+#define RMX_TAP_TS_BYTES   188 /* of a packet */
+#define RMX_TAP_HELD_BYTES 8
+#define RMX_TAP_HEAD_MAX   (8u << 20) /* a demuxer looks at 5 MB, not counting what it skips */
 
 /* One PID with pictures. */
 struct rmx_tap_pid {
@@ -50,6 +56,16 @@ struct rmx_tap {
     unsigned count;
     uint8_t partial[RMX_TAP_TS_BYTES]; /* the first bytes of a packet */
     unsigned partial_bytes;
+    bool is_mp4; /* in fragments, perhaps */
+    bool cut;    /* ended, for this demuxer */
+    uint64_t at; /* bytes the demuxer has read, but for those it went back over */
+    uint64_t noted;
+    struct rmx_fragments fragments;   /* which has noted so many */
+    uint8_t held[RMX_TAP_HELD_BYTES]; /* the next ones: a box began and they said how it goes on */
+    unsigned held_bytes;
+    uint8_t *recap; /* what comes before them, for a new demuxer */
+    size_t recap_bytes;
+    size_t recap_at;
 };
 
 /* Call before anything is read. tap may not move. context can seek among the first 16 KB, until
@@ -58,6 +74,14 @@ int rmx_tap_init(struct rmx_tap *tap, AVIOContext *input);
 
 /* What comes next are live MPEG-TS packets of 188 bytes. There is no going back from here. */
 void rmx_tap_watch(struct rmx_tap *tap);
+
+/* What comes is a live MP4, and the demuxer's next byte is the first. */
+void rmx_tap_follow(struct rmx_tap *tap);
+
+/* After context said that it was at its end, and was_cut: begins anew for another demuxer, at the
+ * same place. *tracks: see fragments.h. Returns 0 or -ENOMEM. */
+bool rmx_tap_was_cut(const struct rmx_tap *tap);
+int rmx_tap_resume(struct rmx_tap *tap, unsigned *tracks);
 
 /* Until told to forget, context can seek among all that was read since the beginning, and says so:
  * as a file is looked at. Where that becomes more than RMX_TAP_HEAD_MAX, it cannot any more, and
