@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What clients ask for. See request.h.
+ */
+#include "engine/request.h"
+
+#include <string.h>
+
+#include "engine/hello.h"
+#include "engine/lane.h"
+
+/* A job without a credit has no job table entry either: the answer goes out now or never. */
+static bool refuse_unpaid(struct rmx_client *client, uint64_t job)
+{
+    struct {
+        struct rmx_msg_head head; /* struct rmx_msg_done with one item */
+        struct rmx_done_item item;
+    } message = {
+        .head = { .type = RMX_MSG_DONE, .bytes = sizeof(message), .count = 1 },
+        .item.result = { .job = job, .status = RMX_STATUS_BUSY },
+    };
+    const char *text = rmx_status_text(RMX_STATUS_BUSY);
+
+    memcpy(message.item.result.text, text, strlen(text));
+    rmx_stats_add(&client->lane->stats, RMX_STATS_JOBS_REFUSED, 1);
+    rmx_stats_add(&client->lane->stats, RMX_STATS_CREDITS_REFUSED, 1);
+    return rmx_client_say(client, &message, sizeof(message), NULL, 0);
+}
+
+static void accept_job(
+    struct rmx_client *client, const struct rmx_job_spec *spec, int *input_fd, int *output_fd)
+{
+    struct rmx_lane *lane = client->lane;
+    struct rmx_flow *flow = rmx_lane_take_flow(lane);
+    const char *why = "";
+    uint32_t status = (uint32_t)rmx_job_check(spec, &why);
+    uint32_t slot = client->free_slots[--client->free_slots_count];
+
+    rmx_assert(flow != NULL); /* the credit was a promise of it */
+    client->jobs++;
+    if (lane->draining) {
+        status = RMX_STATUS_DRAINING;
+        why = rmx_status_text(status);
+    }
+    if (status == RMX_STATUS_OK) {
+        struct rmx_progress_shm *shown = &client->progress[slot];
+
+        atomic_store_explicit(&shown->bytes_in, 0, memory_order_relaxed);
+        atomic_store_explicit(&shown->bytes_out, 0, memory_order_relaxed);
+        status = rmx_flow_admit(flow, client, spec, slot, input_fd, output_fd);
+    } else {
+        rmx_flow_refuse(flow, client, spec->job, slot, status, why);
+    }
+    rmx_stats_add(&lane->stats, RMX_STATS_JOBS_REFUSED, status != RMX_STATUS_OK);
+}
+
+static void submit(
+    struct rmx_client *client, const struct rmx_msg_submit *submit, struct rmx_sock_fds *fds)
+{
+    int next = 0;
+
+    rmx_stats_add(&client->lane->stats, RMX_STATS_JOBS_SUBMITTED, submit->head.count);
+    for (uint32_t i = 0; i < submit->head.count && client->fd >= 0; i++) {
+        const struct rmx_job_spec *spec = &submit->jobs[i];
+        rmx_autofd int input_fd = -1;
+        rmx_autofd int output_fd = -1;
+
+        if (spec->inputs > 0 && spec->input_port == RMX_JOB_DESCRIPTOR) {
+            input_fd = rmx_sock_fds_take(fds, next);
+        }
+        if (spec->outputs > 0 && spec->output_port == RMX_JOB_DESCRIPTOR) {
+            output_fd = rmx_sock_fds_take(fds, next + (int)rmx_job_descriptors(spec) - 1);
+        }
+        next += (int)rmx_job_descriptors(spec); /* what a check refuses is closed with fds */
+        if (rmx_session_spend(&client->talk, 1) == 0) {
+            accept_job(client, spec, &input_fd, &output_fd);
+        } else if (!refuse_unpaid(client, spec->job)) {
+            rmx_client_cut_off(client, "it submits without credits and does not read the answers");
+        }
+    }
+}
+
+static void cancel(struct rmx_client *client, uint64_t job)
+{
+    struct rmx_lane *lane = client->lane;
+
+    for (uint32_t i = 0; i < lane->config->jobs_max; i++) {
+        struct rmx_flow *flow = &lane->flows[i];
+
+        if (flow->state != RMX_FLOW_FREE && flow->client == client && flow->spec.job == job) {
+            rmx_flow_stop(flow, RMX_STATUS_CANCELLED, 0, "cancelled by the client");
+            return;
+        }
+    }
+}
+
+static void say_stats(struct rmx_client *client)
+{
+    struct rmx_lane *lane = client->lane;
+    struct rmx_msg_stats_reply *reply = (struct rmx_msg_stats_reply *)lane->gate.message;
+    uint32_t bytes = sizeof(*reply) + RMX_STATS_COUNT * sizeof(reply->values[0]);
+
+    memset(reply, 0, bytes);
+    reply->head.type = RMX_MSG_STATS_REPLY;
+    reply->head.bytes = bytes;
+    reply->head.count = RMX_STATS_COUNT;
+    rmx_lane_refresh_stats(lane);
+    for (uint32_t i = 0; i < lane->lanes_count; i++) {
+        rmx_stats_collect(&lane->lanes[i]->stats, reply->values);
+    }
+    (void)rmx_client_say(client, reply, bytes, NULL, 0);
+}
+
+static void say_pong(struct rmx_client *client, uint64_t nonce)
+{
+    struct rmx_msg_ping pong = {
+        .head = { .type = RMX_MSG_PONG, .bytes = sizeof(pong) },
+        .nonce = nonce,
+    };
+
+    (void)rmx_client_say(client, &pong, sizeof(pong), NULL, 0);
+}
+
+static void open_channel(
+    struct rmx_client *client, const struct rmx_msg_channel *channel, struct rmx_sock_fds *fds)
+{
+    rmx_autofd int arena_fd = rmx_sock_fds_take(fds, 0);
+
+    rmx_share_request(client, channel->arena_bytes, &arena_fd);
+}
+
+/* One message of `bytes` bytes is in gate->message. */
+void rmx_request_take(struct rmx_client *client, size_t bytes, struct rmx_sock_fds *fds)
+{
+    const void *message = client->lane->gate.message;
+
+    rmx_stats_add(&client->lane->stats, RMX_STATS_MESSAGES_IN, 1);
+    switch (rmx_session_receive(&client->talk, message, bytes, (uint32_t)fds->count)) {
+    case RMX_MSG_HELLO:
+        rmx_hello_take(client, message);
+        break;
+    case RMX_MSG_SUBMIT:
+        submit(client, message, fds);
+        break;
+    case RMX_MSG_CANCEL:
+        cancel(client, ((const struct rmx_msg_cancel *)message)->job);
+        break;
+    case RMX_MSG_PING:
+        say_pong(client, ((const struct rmx_msg_ping *)message)->nonce);
+        break;
+    case RMX_MSG_STATS:
+        say_stats(client);
+        break;
+    case RMX_MSG_CHANNEL:
+        open_channel(client, message, fds);
+        break;
+    case RMX_MSG_GOODBYE:
+        if (client->talk.state == RMX_SESSION_LEAVING) {
+            client->leaving = true;
+            rmx_gate_mark_due(&client->lane->gate, client);
+        } else {
+            rmx_client_part(client, "it hung up");
+        }
+        break;
+    default:
+        rmx_client_cut_off(client, "it broke the protocol");
+    }
+}
