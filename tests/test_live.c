@@ -266,6 +266,20 @@ Test(live, and_no_longer_by_the_clock_when_nothing_comes_at_all)
     assert_all_out("by the clock");
 }
 
+Test(live, a_kind_that_an_flv_does_not_promise_is_not_waited_for)
+{
+    trickle.mute = true;
+    trickle_begin(&trickle, "flv", 0, 13);
+    for (unsigned count = 0; count < PICTURES; count++) {
+        trickle_picture(&trickle, count, count == 0);
+    }
+    trickle_end(&trickle);
+    run("flv");
+    assert_ok();
+    assert_prompt("pictures alone", 4, 0);
+    assert_all_out("pictures alone");
+}
+
 Test(live, a_stream_that_was_announced_and_stays_silent_is_left_out)
 {
     trickle.pause_us = 30000;

@@ -101,7 +101,9 @@ void trickle_begin(struct trickle *trickle, const char *muxer, int64_t start_s, 
     if (strcmp(muxer, SOUND_ALONE) != 0) {
         add_pictures(context, level);
     }
-    add_sound(context, trickle->codec);
+    if (!trickle->mute) {
+        add_sound(context, trickle->codec);
+    }
     context->output_ts_offset = start_s * AV_TIME_BASE;
     av_dict_set(&options, "movflags",
         trickle->movflags ? trickle->movflags : "frag_custom+empty_moov+default_base_moof", 0);

@@ -23,6 +23,7 @@ struct trickle {
     unsigned pause_us;    /* before each of them is given */
     bool latm;            /* the sound of an MPEG-TS */
     bool torn;            /* the sound is no frames */
+    bool mute;            /* there is no sound, and none is announced */
     enum AVCodecID codec; /* of the sound, before the beginning; NONE = AAC */
     const char *movflags; /* of an MP4, others than usual */
     bool reordered;       /* pictures are shown in another order */

@@ -142,14 +142,16 @@ static enum rmx_status open_context(AVFormatContext **context, const AVInputForm
     return RMX_STATUS_OK;
 }
 
-static int look(
-    AVFormatContext *context, const struct rmx_demux_way *way, const struct rmx_job_spec *spec)
+/* kinds: promised to a live job. */
+static int look(AVFormatContext *context, const struct rmx_demux_way *way,
+    const struct rmx_job_spec *spec, unsigned kinds)
 {
     const struct rmx_format *format = rmx_format_find(spec->format);
 
     if (spec->flags & RMX_JOB_LIVE) {
-        return rmx_live_find_streams(
-            context, way->ahead, way->split, way->tap, spec->interleave_us);
+        const struct rmx_live_look how = { .kinds = kinds, .silent_us = spec->interleave_us };
+
+        return rmx_live_find_streams(context, way->ahead, way->split, way->tap, &how);
     }
     return spec->kind == RMX_JOB_REMUX && format
                ? rmx_shortcut_find_streams(context, way->ahead, format->muxer)
@@ -158,9 +160,9 @@ static int look(
 
 /* As ffmpeg, goes on when only some streams stay unknown. */
 static enum rmx_status find_streams(AVFormatContext *context, const struct rmx_demux_way *way,
-    const struct rmx_job_spec *spec, struct rmx_words *words)
+    const struct rmx_job_spec *spec, unsigned kinds, struct rmx_words *words)
 {
-    int err = look(context, way, spec);
+    int err = look(context, way, spec, kinds);
 
     if (way->input->error == AVERROR_EXIT || err == AVERROR(ENOMEM) ||
         (err < 0 && context->nb_streams == 0)) {
@@ -186,9 +188,6 @@ static bool is_rewound(const AVInputFormat *format)
 static bool prepare(
     AVFormatContext *context, const AVInputFormat *format, bool live, struct rmx_tap *tap)
 {
-    if (live) {
-        rmx_live_prepare(context);
-    }
     if (live && tap && strcmp(format->name, "mpegts") == 0) {
         rmx_tap_watch(tap);
     }
@@ -219,7 +218,9 @@ enum rmx_status rmx_demux_open(AVFormatContext **demuxer, const struct rmx_demux
     if (!context) {
         return RMX_STATUS_OVER_LIMIT;
     }
-    bool keeps_all = prepare(context, format, spec->flags & RMX_JOB_LIVE, tap);
+    bool live = spec->flags & RMX_JOB_LIVE;
+    bool keeps_all = prepare(context, format, live, tap);
+    unsigned kinds = live ? rmx_live_prepare(context, format) : 0;
 
     status = open_context(&context, format, way->input, words);
     if (tap && !keeps_all) { /* headers are read with little steps back */
@@ -227,7 +228,7 @@ enum rmx_status rmx_demux_open(AVFormatContext **demuxer, const struct rmx_demux
     }
     if (status == RMX_STATUS_OK) {
         context->probe_score = score;
-        status = find_streams(context, way, spec, words);
+        status = find_streams(context, way, spec, kinds, words);
     }
     if (keeps_all) {
         rmx_tap_forget(tap);

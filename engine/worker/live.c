@@ -24,6 +24,7 @@ struct look {
     struct rmx_learn *streams;
     unsigned count;
     int64_t silent_us;
+    unsigned kinds;   /* as rmx_live_prepare() returned them */
     int64_t came_us;  /* by the clock: the first packet */
     int64_t first_us; /* by the media */
     int64_t clock_us; /* since then */
@@ -40,17 +41,34 @@ static bool is_media(const AVStream *stream)
 
 /* --- who is expected ------------------------------------------------------------------------- */
 
-/* FLV says in its first bytes what kinds there will be, and makes streams of them as they come. */
-static bool kind_is_missing(const AVFormatContext *demuxer)
+#define FLV_AUDIO 4u
+#define FLV_VIDEO 1u
+
+/* FLV says in its fifth byte what kinds there will be, and makes streams of them as they come. One
+ * that promises neither may have both. */
+static unsigned promised_kinds(AVIOContext *input)
 {
-    bool video = false;
-    bool audio = false;
+    unsigned char head[5] = { 0 };
+    int bytes = avio_read(input, head, sizeof(head));
+    unsigned kinds = head[4] & (FLV_AUDIO | FLV_VIDEO);
+
+    if (bytes < 0 || avio_seek(input, 0, SEEK_SET) < 0) {
+        return 0;
+    }
+    return kinds != 0 ? kinds : FLV_AUDIO | FLV_VIDEO;
+}
+
+static bool kind_is_missing(const AVFormatContext *demuxer, unsigned promised)
+{
+    unsigned there = 0;
 
     for (unsigned slot = 0; slot < demuxer->nb_streams; slot++) {
-        video |= demuxer->streams[slot]->codecpar->codec_type == AVMEDIA_TYPE_VIDEO;
-        audio |= demuxer->streams[slot]->codecpar->codec_type == AVMEDIA_TYPE_AUDIO;
+        enum AVMediaType type = demuxer->streams[slot]->codecpar->codec_type;
+
+        there |= type == AVMEDIA_TYPE_VIDEO ? FLV_VIDEO : 0;
+        there |= type == AVMEDIA_TYPE_AUDIO ? FLV_AUDIO : 0;
     }
-    return av_match_name("flv", demuxer->iformat->name) && !(video && audio);
+    return (promised & ~there) != 0;
 }
 
 /* MPEG-TS lists its programs, and tells of each one's streams later. */
@@ -75,7 +93,8 @@ static bool is_enough(const struct look *look)
     if (FFMAX(look->clock_us, look->media_us) >= RMX_LIVE_PATIENCE_US) {
         return true;
     }
-    if (!waited(look) && (kind_is_missing(look->demuxer) || program_is_missing(look->demuxer))) {
+    if (!waited(look) &&
+        (kind_is_missing(look->demuxer, look->kinds) || program_is_missing(look->demuxer))) {
         return false;
     }
     for (unsigned slot = 0; slot < look->count; slot++) {
@@ -183,18 +202,20 @@ static bool order_pictures(AVFormatContext *demuxer, struct rmx_split *split)
  * second is how often a stream must say what it is made of, and twenty megabits are a lot. */
 #define KEPT_BYTES 262144
 
-void rmx_live_prepare(AVFormatContext *demuxer)
+unsigned rmx_live_prepare(AVFormatContext *demuxer, const AVInputFormat *format)
 {
     demuxer->probesize = KEPT_BYTES;
     demuxer->max_probe_packets = 1; /* MPEG-TS doubts its own word for AAC, for three frames */
+    return av_match_name("flv", format->name) ? promised_kinds(demuxer->pb) : 0;
 }
 
 int rmx_live_find_streams(AVFormatContext *demuxer, struct rmx_ahead *ahead,
-    struct rmx_split *split, struct rmx_tap *tap, uint32_t silent_us)
+    struct rmx_split *split, struct rmx_tap *tap, const struct rmx_live_look *how)
 {
     struct look look = {
         .demuxer = demuxer,
-        .silent_us = FFMAX(silent_us, RMX_LIVE_SILENT_US),
+        .kinds = how->kinds,
+        .silent_us = FFMAX(how->silent_us, RMX_LIVE_SILENT_US),
         .first_us = AV_NOPTS_VALUE,
     };
     int err = rmx_split_begin(split, demuxer, tap);

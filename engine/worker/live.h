@@ -30,13 +30,19 @@
 #define RMX_LIVE_PATIENCE_US 15000000
 
 /* Between the making of the demuxer's context and its opening: how much it may read before it must
- * know its streams. */
-void rmx_live_prepare(AVFormatContext *demuxer);
+ * know its streams. Returns which kinds of streams the input's first bytes promise, for the look.
+ */
+unsigned rmx_live_prepare(AVFormatContext *demuxer, const AVInputFormat *format);
+
+struct rmx_live_look {
+    unsigned kinds;     /* as rmx_live_prepare() returned them */
+    uint32_t silent_us; /* at least how long to wait for a silent stream */
+};
 
 /* Instead of avformat_find_stream_info(), and with its return values. tap, or NULL: what demuxer
- * reads. silent_us: at least how long to wait for a silent stream. Packets read go ahead. */
+ * reads. Packets read go ahead. */
 int rmx_live_find_streams(AVFormatContext *demuxer, struct rmx_ahead *ahead,
-    struct rmx_split *split, struct rmx_tap *tap, uint32_t silent_us);
+    struct rmx_split *split, struct rmx_tap *tap, const struct rmx_live_look *how);
 
 /* Takes streams nothing is known of out of those chosen, and those of which the muxer needs a
  * packet, but none is ahead; and says so. */
