@@ -89,12 +89,16 @@ static void compare(const void *got, size_t size, const struct bytes *reference)
 static void run_by_descriptor(
     struct rmx_client *client, struct rmx_job *job, const char *path, const struct bytes *reference)
 {
+    rmx_autofd int input = open(path, O_RDONLY | O_CLOEXEC);
     rmx_autofd int output = memfd_create("honest", MFD_CLOEXEC);
     struct stat st;
     void *got;
 
-    job->input = open(path, O_RDONLY | O_CLOEXEC);
-    job->output = fcntl(output, F_DUPFD_CLOEXEC, 0); /* the library closes the one it gets */
+    if (input < 0 || output < 0) {
+        fail("no descriptor left:", strerror(errno));
+    }
+    job->input = input;
+    job->output = output;
     run(client, job);
     rmx_assert(fstat(output, &st) == 0);
     got = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, output, 0);
