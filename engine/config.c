@@ -20,7 +20,7 @@
 #define LINE_BYTES_MAX 1024 /* of a configuration file */
 #define NAME_BYTES     64
 
-/* One run of rmx_config_load(). */
+/* One run of rmx_config_load(). Of rmx_config_fits() it only keeps the complaint. */
 struct load {
     struct rmx_config *config;
     const char *file; /* the configuration file's name; NULL while the command line is read */
@@ -148,16 +148,17 @@ static void load_file(struct load *load, const char *path)
 
 struct option {
     char name[NAME_BYTES];
-    const char *value; /* NULL: a question, which has none */
+    const char *value; /* NULL: a question, or --replace */
 };
 
-static bool is_question(const char *name)
+static bool has_no_value(const char *name)
 {
     return strcmp(name, "help") == 0 || strcmp(name, "version") == 0 ||
-           strcmp(name, "print-config") == 0 || strcmp(name, "print-man-options") == 0;
+           strcmp(name, "print-config") == 0 || strcmp(name, "print-man-options") == 0 ||
+           strcmp(name, "replace") == 0;
 }
 
-/* Takes --name=value, --name value or --question at argv[*at], and moves on. */
+/* Takes --name=value, --name value or --name without one at argv[*at], and moves on. */
 static bool next_option(struct load *load, int argc, char **argv, int *at, struct option *option)
 {
     const char *text = strcmp(argv[*at], "-h") == 0 ? "--help" : argv[*at];
@@ -171,7 +172,7 @@ static bool next_option(struct load *load, int argc, char **argv, int *at, struc
     option->name[name_bytes - 2] = '\0';
     option->value = text[name_bytes] == '=' ? text + name_bytes + 1 : NULL;
     ++*at;
-    if (is_question(option->name)) {
+    if (has_no_value(option->name)) {
         if (option->value) {
             complain(load, "--%s takes no value", option->name);
         }
@@ -202,6 +203,8 @@ static void find_wishes(struct load *load, int argc, char **argv, struct wish *w
                 complain(load, "--config is given twice");
             }
             wish->file = option.value;
+        } else if (strcmp(option.name, "replace") == 0) {
+            load->config->replace = true;
         } else if (!option.value && wish->question[0] == '\0') {
             memcpy(wish->question, option.name, NAME_BYTES);
         }
@@ -244,25 +247,24 @@ static bool is_power_of_two(uint64_t value)
 }
 
 static void check_ring(
-    struct load *load, const char *size, uint64_t ring_bytes, uint64_t chunk_bytes)
+    struct load *load, const char *size, uint64_t ring_bytes, uint64_t chunk_bytes, uint32_t depth)
 {
     if (!is_power_of_two(ring_bytes) || !is_power_of_two(chunk_bytes)) {
         complain(load, "%s_%s_bytes must be a power of two",
             is_power_of_two(ring_bytes) ? "chunk" : "ring", size);
     } else if (chunk_bytes > ring_bytes / 2) {
         complain(load, "chunk_%s_bytes must be at most half of ring_%s_bytes", size, size);
-    } else if (load->config->read_depth > ring_bytes / chunk_bytes) {
-        complain(load, "read_depth=%u needs as many chunks, but a %s ring has %ju",
-            load->config->read_depth, size, (uintmax_t)(ring_bytes / chunk_bytes));
+    } else if (depth > ring_bytes / chunk_bytes) {
+        complain(load, "read_depth=%u needs as many chunks, but a %s ring has %ju", depth, size,
+            (uintmax_t)(ring_bytes / chunk_bytes));
     }
 }
 
-static void check_together(struct load *load)
+static void check_together(struct load *load, const struct rmx_config *config)
 {
-    const struct rmx_config *config = load->config;
-
-    check_ring(load, "small", config->ring_small_bytes, config->chunk_small_bytes);
-    check_ring(load, "bulk", config->ring_bulk_bytes, config->chunk_bulk_bytes);
+    check_ring(
+        load, "small", config->ring_small_bytes, config->chunk_small_bytes, config->read_depth);
+    check_ring(load, "bulk", config->ring_bulk_bytes, config->chunk_bulk_bytes, config->read_depth);
     if (config->flows_small + config->flows_bulk + config->flows_ring > RMX_WORKER_FLOWS_MAX) {
         complain(load, "flows_small, flows_bulk and flows_ring must be at most %u together",
             RMX_WORKER_FLOWS_MAX);
@@ -290,6 +292,14 @@ static void check_together(struct load *load)
     if (config->alloc_max_bytes > config->worker_memory_bytes) {
         complain(load, "alloc_max_bytes must be at most worker_memory_bytes");
     }
+}
+
+bool rmx_config_fits(const struct rmx_config *config, char *error, size_t error_bytes)
+{
+    struct load load = { .error = error, .error_bytes = error_bytes };
+
+    check_together(&load, config);
+    return !load.failed;
 }
 
 static void answer(const char *question, const struct rmx_config *config)
@@ -325,7 +335,7 @@ enum rmx_config_next rmx_config_load(
         load_file(&load, wish.file);
     }
     set_from_arguments(&load, argc, argv);
-    check_together(&load);
+    check_together(&load, config);
     if (load.failed) {
         return RMX_CONFIG_EXIT_USAGE;
     }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The daemon's settings: defaults, then a file, then the command line, each with the same names,
- * all made from engine/config.def. Runs in ringmuxd's main thread, once, before anything else
- * exists. Must never guess: what is unknown, out of range or contradicts itself is an error that
- * says where it stands and what would be right.
+ * all made from engine/config.def. Runs in ringmuxd's main thread, before anything else exists and
+ * with each reload. Must never guess: what is unknown, out of range or contradicts itself is an
+ * error that says where it stands and what would be right.
  */
 #ifndef RMX_ENGINE_CONFIG_H
 #define RMX_ENGINE_CONFIG_H
@@ -32,6 +32,7 @@ struct rmx_config {
 #include "engine/config.def"
 #undef RMX_SETTING
 #undef RMX_GROUP
+    bool replace; /* --replace, which stands on the command line alone: take over from a daemon */
 };
 
 enum rmx_config_next {
@@ -43,6 +44,9 @@ enum rmx_config_next {
 /* Reads the command line, and the file it names with --config. argv is main's. */
 enum rmx_config_next rmx_config_load(
     struct rmx_config *config, int argc, char **argv, char *error, size_t error_bytes);
+
+/* Do the settings fit each other? If not, error says what is wrong, in one line. */
+bool rmx_config_fits(const struct rmx_config *config, char *error, size_t error_bytes);
 
 /* What a daemon with this configuration takes; does not depend on the media or the load. */
 struct rmx_config_budget {

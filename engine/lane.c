@@ -222,6 +222,27 @@ void rmx_lane_abort(struct rmx_lane *lane)
     }
 }
 
+static void serve(struct rmx_lane *lane)
+{
+    if (!lane->serving) {
+        lane->serving = true;
+        rmx_gate_open(&lane->gate, lane);
+    }
+}
+
+/* What the settings are kept as elsewhere. */
+static void settle(struct rmx_lane *lane)
+{
+    const struct rmx_config *config = lane->config;
+    struct rmx_spool_dir *spools = &lane->spools;
+
+    lane->pace.coalesce_bytes = (uint32_t)config->write_coalesce_bytes;
+    spools->bytes_max = config->spool_total_bytes / lane->lanes_count;
+    spools->job_bytes_max = config->spool_bytes < spools->bytes_max
+                                ? config->spool_bytes
+                                : spools->bytes_max; /* else it would wait for nobody */
+}
+
 static void order_came(struct rmx_op *op, int events)
 {
     struct rmx_lane *lane = op->owner;
@@ -233,6 +254,9 @@ static void order_came(struct rmx_op *op, int events)
     (void)eventfd_read(lane->control_fd, &count);
     /* A12, pairs with R12: the order was written before the descriptor was. */
     switch (atomic_load_explicit(&lane->order, memory_order_acquire)) {
+    case RMX_LANE_SERVE:
+        serve(lane);
+        break;
     case RMX_LANE_DRAIN:
         drain(lane);
         break;
@@ -241,6 +265,9 @@ static void order_came(struct rmx_op *op, int events)
         break;
     default:
         break;
+    }
+    if (rmx_reload_take(&lane->reload, &lane->settings)) {
+        settle(lane);
     }
     if (!op->busy) {
         rmx_loop_poll_always(&lane->loop, op, lane->control_fd, POLLIN);
@@ -288,10 +315,6 @@ static void open_spools(struct rmx_lane *lane)
     const struct rmx_config *config = lane->config;
     int error = rmx_spool_dir_init(&lane->spools, &lane->loop, config->spool_dir);
 
-    lane->spools.bytes_max = config->spool_total_bytes / lane->lanes_count;
-    lane->spools.job_bytes_max = config->spool_bytes < lane->spools.bytes_max
-                                     ? config->spool_bytes
-                                     : lane->spools.bytes_max; /* else it would wait for nobody */
     if (error < 0 && lane->index == 0) {
         rmx_log(RMX_LOG_WARN, "no_spool_dir", RMX_LOG_STR("dir", config->spool_dir),
             RMX_LOG_ERRNO("why", error),
@@ -311,8 +334,8 @@ static int open_up(struct rmx_lane *lane)
         return fail(lane, error, remedy);
     }
     open_spools(lane);
+    settle(lane);
     lane->check_time_ns = UINT64_MAX;
-    lane->pace.coalesce_bytes = (uint32_t)lane->config->write_coalesce_bytes;
     lane->control_op = (struct rmx_op){ .done = order_came, .owner = lane };
     rmx_loop_poll_always(&lane->loop, &lane->control_op, lane->control_fd, POLLIN);
     error = make_tables(lane);
@@ -327,7 +350,10 @@ static int open_up(struct rmx_lane *lane)
     if (error < 0) {
         return fail(lane, error, "no memory for the sessions: lower sessions_max");
     }
-    rmx_gate_open(&lane->gate, lane);
+    /* A12, pairs with R12: with the order to serve there is a socket to accept from. */
+    if (atomic_load_explicit(&lane->order, memory_order_acquire) == RMX_LANE_SERVE) {
+        serve(lane);
+    }
     return 0;
 }
 
@@ -362,6 +388,8 @@ int rmx_lane_start(struct rmx_lane *lane)
 {
     int error;
 
+    lane->settings = *lane->config;
+    lane->config = &lane->settings;
     lane->control_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (lane->control_fd < 0) {
         return -errno;
@@ -374,6 +402,12 @@ void rmx_lane_order(struct rmx_lane *lane, enum rmx_lane_order order)
 {
     /* R12, pairs with A12: the lane that hears of it sees it. */
     atomic_store_explicit(&lane->order, order, memory_order_release);
+    (void)eventfd_write(lane->control_fd, 1);
+}
+
+void rmx_lane_reload(struct rmx_lane *lane, const struct rmx_config *config)
+{
+    rmx_reload_post(&lane->reload, config);
     (void)eventfd_write(lane->control_fd, 1);
 }
 

@@ -19,25 +19,27 @@
 #include "engine/loop.h"
 #include "engine/plan.h"
 #include "engine/queue.h"
+#include "engine/reload.h"
 #include "engine/topology.h"
 #include "ipc/stats.h"
 
 /* What the supervisor wants of a lane; it only ever rises. */
 enum rmx_lane_order {
-    RMX_LANE_SERVE = 0,
-    RMX_LANE_DRAIN = 1, /* take nothing new, finish what runs, then end */
-    RMX_LANE_ABORT = 2, /* cancel what runs, then end */
+    RMX_LANE_WAIT = 0,  /* get ready, but take no client yet: listen_fd is not known */
+    RMX_LANE_SERVE = 1, /* take clients */
+    RMX_LANE_DRAIN = 2, /* take nothing new, finish what runs, then end */
+    RMX_LANE_ABORT = 3, /* cancel what runs, then end */
 };
 
 struct rmx_lane {
     uint32_t index;
-    const struct rmx_config *config;
+    const struct rmx_config *config; /* the supervisor's; once it runs, its own `settings` */
     const struct rmx_topology *topology;
     const struct rmx_plan *plan;
     const struct rmx_plan_lane *place;
     struct rmx_lane *const *lanes; /* all of them, for the sum of their counters */
     uint32_t lanes_count;
-    int listen_fd;  /* the supervisor's; -1 = none */
+    int listen_fd;  /* the supervisor's, written before the order SERVE; -1 = none */
     int private_fd; /* a client that is connected already, taken at start; -1 = none */
     uint64_t spin_ns;
 
@@ -50,6 +52,8 @@ struct rmx_lane {
     _Atomic int error;      /* -errno it ended with */
     const char *why;        /* of error, for a person (static); written before `over` */
 
+    struct rmx_reload_box reload; /* settings that are to count, with control_fd written */
+    struct rmx_config settings;   /* that count */
     struct rmx_loop loop;
     struct rmx_stats stats;
     struct rmx_drain_pace pace;
@@ -64,6 +68,7 @@ struct rmx_lane {
     struct rmx_op control_op;
     uint64_t check_time_ns; /* no job wants to be looked at before */
     int failed;             /* -errno to end with; 0 = none */
+    bool serving;           /* it takes clients, or did */
     bool draining;
     bool aborting; /* a client that does not read its answers goes without */
 };
@@ -72,6 +77,10 @@ struct rmx_lane {
  * supervisor has seen `over`, joined by rmx_lane_join(). */
 int rmx_lane_start(struct rmx_lane *lane);
 void rmx_lane_order(struct rmx_lane *lane, enum rmx_lane_order order);
+
+/* Settings that changed: it takes them when it turns next. */
+void rmx_lane_reload(struct rmx_lane *lane, const struct rmx_config *config);
+
 void rmx_lane_join(struct rmx_lane *lane);
 
 /* --- for gate and flow, on the lane's thread ------------------------------------------------ */

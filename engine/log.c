@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -21,7 +22,9 @@
 
 /* Set before other threads run, then only read. */
 static enum rmx_log_format chosen_format = RMX_LOG_JSON;
-static enum rmx_log_level chosen_level = RMX_LOG_INFO;
+
+/* Changed by the supervisor, read by all. Relaxed: it stands alone. */
+static _Atomic uint32_t chosen_level = RMX_LOG_INFO;
 
 /* One writer at a time, so that poll(2) speaks for the write that follows it. */
 static pthread_mutex_t writer = PTHREAD_MUTEX_INITIALIZER;
@@ -217,13 +220,18 @@ void rmx_log_init(enum rmx_log_format format, enum rmx_log_level level)
     if (format == RMX_LOG_AUTO) {
         chosen_format = isatty(STDERR_FILENO) ? RMX_LOG_TEXT : RMX_LOG_JSON;
     }
-    chosen_level = level;
+    rmx_log_set_level(level);
     signal(SIGPIPE, SIG_IGN);
+}
+
+void rmx_log_set_level(enum rmx_log_level level)
+{
+    atomic_store_explicit(&chosen_level, level, memory_order_relaxed);
 }
 
 bool rmx_log_enabled(enum rmx_log_level level)
 {
-    return level <= chosen_level;
+    return level <= atomic_load_explicit(&chosen_level, memory_order_relaxed);
 }
 
 uint64_t rmx_log_dropped(void)

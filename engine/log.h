@@ -60,6 +60,9 @@ struct rmx_log_field {
  * runs. Ignores SIGPIPE for the process: a dead log reader must not kill the daemon. */
 void rmx_log_init(enum rmx_log_format format, enum rmx_log_level level);
 
+/* From now on, at any time. */
+void rmx_log_set_level(enum rmx_log_level level);
+
 /* Is a line of this level written at all? For callers that would work to make its fields. */
 bool rmx_log_enabled(enum rmx_log_level level);
 

@@ -5,7 +5,7 @@
  * orders. Runs on the main thread. Must never touch a job, a client or a media byte.
  *
  * SIGTERM and SIGINT: finish what runs, take nothing new, exit 0. A second one, or drain_timeout:
- * cancel what runs, exit 0.
+ * cancel what runs, exit 0. SIGHUP: read the settings again.
  */
 #include <errno.h>
 #include <poll.h>
@@ -24,7 +24,9 @@
 #include "engine/config.h"
 #include "engine/lane.h"
 #include "engine/log.h"
+#include "engine/notify.h"
 #include "engine/plan.h"
+#include "engine/reload.h"
 #include "engine/topology.h"
 #include "ipc/sock.h"
 
@@ -37,6 +39,8 @@ enum { EXIT_FAULT = 1, EXIT_USAGE = 2 };
 #define ABORT_NS 2000000000u
 
 struct supervisor {
+    int argc; /* main's, to be read again */
+    char **argv;
     struct rmx_config config;
     struct rmx_topology topology;
     struct rmx_plan plan;
@@ -88,7 +92,7 @@ static int open_signals(void)
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
-    (void)sigaddset(&set, SIGHUP); /* nothing is reloadable yet: do not die of it */
+    (void)sigaddset(&set, SIGHUP);
     if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0) {
         return -EINVAL;
     }
@@ -192,6 +196,8 @@ static int make_lane(struct supervisor *sup, uint32_t index, uint64_t spin_ns)
         .private_fd = is_private ? (int)sup->config.private_fd : -1,
         .spin_ns = spin_ns,
         .report_fd = sup->report_fd,
+        .order = RMX_LANE_SERVE,
+        .reload.lock = PTHREAD_MUTEX_INITIALIZER,
     };
     sup->lanes[index] = lane;
     return 0;
@@ -222,12 +228,31 @@ static void order(struct supervisor *sup, enum rmx_lane_order what)
     if (what <= sup->order) {
         return;
     }
+    if (sup->order < RMX_LANE_DRAIN) {
+        rmx_notify_stopping();
+    }
     sup->order = what;
     sup->patience_until_ns =
         rmx_clock_ns() + (what == RMX_LANE_ABORT ? ABORT_NS : sup->config.drain_timeout_ns);
     stop_listening(sup); /* who connects from here on is refused, or finds our successor */
     for (uint32_t i = 0; i < sup->lanes_count; i++) {
         rmx_lane_order(sup->lanes[i], what);
+    }
+}
+
+static void reload(struct supervisor *sup)
+{
+    if (sup->announced) {
+        rmx_notify_reloading();
+    }
+    if (rmx_reload_read(&sup->config, sup->argc, sup->argv) == 0) {
+        rmx_log_set_level(sup->config.log_level);
+        for (uint32_t i = 0; i < sup->lanes_count; i++) {
+            rmx_lane_reload(sup->lanes[i], &sup->config);
+        }
+    }
+    if (sup->announced) {
+        rmx_notify_ready();
     }
 }
 
@@ -238,7 +263,9 @@ static void take_signals(struct supervisor *sup)
     while (read(sup->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
             rmx_log(RMX_LOG_INFO, "signal", RMX_LOG_U64("number", info.ssi_signo));
-            order(sup, sup->order == RMX_LANE_SERVE ? RMX_LANE_DRAIN : RMX_LANE_ABORT);
+            order(sup, sup->order < RMX_LANE_DRAIN ? RMX_LANE_DRAIN : RMX_LANE_ABORT);
+        } else if (info.ssi_signo == SIGHUP && sup->order < RMX_LANE_DRAIN) {
+            reload(sup);
         }
     }
 }
@@ -262,6 +289,7 @@ static uint32_t take_reports(struct supervisor *sup)
         rmx_log(RMX_LOG_INFO, "ready",
             RMX_LOG_STR("socket", sup->config.private_fd != 0 ? "private" : sup->config.socket),
             RMX_LOG_U64("lanes", sup->lanes_count), RMX_LOG_U64("workers", sup->plan.workers));
+        rmx_notify_ready();
     }
     return over;
 }
@@ -271,7 +299,7 @@ static int patience_ms(const struct supervisor *sup)
 {
     uint64_t now = rmx_clock_ns();
 
-    if (sup->order == RMX_LANE_SERVE) {
+    if (sup->order < RMX_LANE_DRAIN) {
         return -1;
     }
     return now >= sup->patience_until_ns ? 0 : (int)((sup->patience_until_ns - now) / 1000000u) + 1;
@@ -348,6 +376,7 @@ static int serve(struct supervisor *sup)
 int main(int argc, char **argv)
 {
     static struct supervisor sup = {
+        .order = RMX_LANE_SERVE,
         .topology = RMX_TOPOLOGY_INIT,
         .listen_fd = -1,
         .signal_fd = -1,
@@ -356,6 +385,8 @@ int main(int argc, char **argv)
     char error[512];
     int result;
 
+    sup.argc = argc;
+    sup.argv = argv;
     switch (rmx_config_load(&sup.config, argc, argv, error, sizeof(error))) {
     case RMX_CONFIG_EXIT_OK:
         return EXIT_SUCCESS;

@@ -121,7 +121,8 @@ int rmx_spool_grow(struct rmx_spool *spool, uint64_t end, uint64_t others)
     if (end > dir->job_bytes_max || others > dir->job_bytes_max - end) {
         return -E2BIG;
     }
-    if (more > dir->bytes_max - dir->bytes) {
+    if (more > dir->bytes_max ||
+        dir->bytes > dir->bytes_max - more) { /* it may have been lowered */
         return -EOVERFLOW;
     }
     dir->bytes += more;

@@ -95,6 +95,17 @@ Test(config, the_command_line_takes_both_forms_and_dashes)
     cr_assert_not(config.pin);
 }
 
+Test(config, replacing_is_no_setting_but_a_word_on_the_command_line)
+{
+    cr_assert_eq(LOAD("--workers=3"), RMX_CONFIG_RUN, "%s", error);
+    cr_assert_not(config.replace);
+    cr_assert_eq(LOAD("--replace", "--workers=3"), RMX_CONFIG_RUN, "%s", error);
+    cr_assert(config.replace);
+    cr_assert_eq(config.workers, 3);
+    cr_assert_eq(load_text("replace = on\n"), RMX_CONFIG_EXIT_USAGE);
+    cr_assert_str_eq(error, ":1: unknown setting 'replace'");
+}
+
 Test(config, the_last_of_two_on_the_command_line_counts)
 {
     cr_assert_eq(LOAD("--workers=3", "--workers=5"), RMX_CONFIG_RUN, "%s", error);
@@ -196,6 +207,7 @@ static const struct {
     { { "--" }, "'--' is no setting: they are --name=value, see --help" },
     { { "--=3" }, "'--=3' is no setting: they are --name=value, see --help" },
     { { "--help=3" }, "--help takes no value" },
+    { { "--replace=on" }, "--replace takes no value" },
     { { "--config=/nonexistent/ringmuxd.conf" },
         "--config=/nonexistent/ringmuxd.conf: No such file or directory" },
     { { "--config=/dev/null", "--config=/dev/null" }, "--config is given twice" },
