@@ -344,6 +344,13 @@ int rmx_job_check_result(const struct rmx_job_result *result)
         !rmx_job_is_text(result->text, sizeof(result->text))) {
         return -EBADMSG;
     }
+    if (result->input_wait_ns > result->total_ns ||
+        result->output_wait_ns > result->total_ns - result->input_wait_ns) {
+        return -EBADMSG;
+    }
+    if (result->retry_after_ns && result->status != RMX_STATUS_BUSY) {
+        return -EBADMSG;
+    }
     return 0;
 }
 

@@ -66,7 +66,8 @@ enum rmx_job_class {
  *   0        8            16    20     24     26     28    29      30    31   32
  *   | job    | deadline   | kind| flags| class| maps | ins | outs  | in  | out |
  *   | input_format 32 | format 32 | traceparent 56 | map 16 x 32 | options 976 |
- *   | channel 4 | flow 4 | input ring 16 | output ring 16 | input bytes 8 | 4 | 4 | zero 8 |  */
+ *   | channel 4 | flow 4 | input ring 16 | output ring 16 | input bytes 8 | 4 | 4 | group 4 | 0 |
+ */
 struct rmx_job_spec {
     uint64_t job;         /* the client's name for it; unique among its jobs in flight, not 0 */
     uint64_t deadline_ns; /* absolute, CLOCK_MONOTONIC; 0 = none */
@@ -91,7 +92,8 @@ struct rmx_job_spec {
     uint64_t input_bytes;            /* RING: its size, UINT64_MAX = unknown; else 0 */
     uint32_t interleave_us;          /* LIVE: a packet waits so long for other streams' */
     uint32_t fragment_us;            /* LIVE: of an MP4 fragment; 0 = from keyframe to keyframe */
-    uint64_t zero1;
+    uint32_t group;                  /* an open group of the session's; 0 = none */
+    uint32_t zero1;
 };
 
 _Static_assert(offsetof(struct rmx_job_spec, class_) == 24, "wire format");
@@ -111,14 +113,18 @@ struct rmx_job_result {
     uint64_t packets_in;     /* demuxed from selected streams */
     uint64_t packets_out;    /* given to the muxer */
     uint64_t bytes_expected; /* TRUNCATED: what the input's own index or header promises; else 0 */
-    uint64_t queued_ns;      /* submit received -> a worker started it */
+    uint64_t queued_ns;      /* it waited for a worker, once its input had its first byte */
     uint64_t run_ns;         /* worker started it -> worker was done */
     uint64_t total_ns;       /* submit received -> the last byte was written */
+    uint64_t input_wait_ns;  /* of total_ns, it waited for its input: for the first byte, and while
+                                it ran */
+    uint64_t output_wait_ns; /* of total_ns, it waited for its output to take what it had */
+    uint64_t retry_after_ns; /* BUSY: when it is worth another try; else 0 */
     char text[RMX_JOB_TEXT_BYTES]; /* printable ASCII: the library's own words, for a person */
 };
 
-_Static_assert(offsetof(struct rmx_job_result, text) == 80, "wire format");
-_Static_assert(sizeof(struct rmx_job_result) == 272, "wire format");
+_Static_assert(offsetof(struct rmx_job_result, text) == 104, "wire format");
+_Static_assert(sizeof(struct rmx_job_result) == 296, "wire format");
 
 /* Is this a job at all? The same check runs in the client (to fail early), in the daemon (because
  * the client may lie) and in the worker (because the daemon's memory is shared with it). `spec`
@@ -133,7 +139,8 @@ _Static_assert(sizeof(struct rmx_job_result) == 272, "wire format");
  * ipc/format.def, BAD_JOB for all else. */
 int rmx_job_check(const struct rmx_job_spec *spec, const char **why);
 
-/* Is this a result at all? cause 0 or a -errno; text printable, ending in NUL and zero after it.
+/* Is this a result at all? cause 0 or a -errno; text printable, ending in NUL and zero after it; no
+ * more waiting than there was time, and another try only after BUSY.
  * Not checked: whose job it is, and whether the status has a row (rmx_status_known()), which a lane
  * asks of its worker but a client must not ask of a younger daemon. Returns 0 or -EBADMSG.
  * `result` must be private memory. */

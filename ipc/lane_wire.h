@@ -23,9 +23,10 @@
 #include "ipc/job.h"
 #include "ring/layout.h"
 
-#define RMX_LANE_WIRE_VERSION   2u
+#define RMX_LANE_WIRE_VERSION   3u
 #define RMX_WORKER_FLOWS_MAX    2048u /* jobs one worker may hold at once */
 #define RMX_WORKER_CHANNELS_MAX 256u  /* channels of clients one worker may hold at once */
+#define RMX_WORKER_PARTIES      2048u /* clients who share a worker's core evenly */
 #define RMX_WORKER_MAIL_SLOTS   16384u
 #define RMX_WORKER_FDS          16u /* a worker's own, and room to receive a channel's */
 #define RMX_CHANNEL_FDS         2u  /* of each of its channels: the bells */
@@ -93,8 +94,17 @@ enum rmx_flow_stage {
     RMX_STAGE_DELIVER = 2, /* copy the input, a finished file, to the output, forward only */
 };
 
+/* What a job waits for, in its worker. */
+enum rmx_flow_wait {
+    RMX_WAIT_NOTHING = 0,
+    RMX_WAIT_INPUT = 1,
+    RMX_WAIT_OUTPUT = 2,
+};
+
 /* One job as lane and worker share it. The lane writes all of it before RMX_NOTE_RUN; then only
- * `stop` (lane) and `result` (worker) change, until RMX_NOTE_DONE. */
+ * `stop` (lane), the waits and `result` (worker) change, until RMX_NOTE_DONE. The lane reads the
+ * waits when the job has ended, however it did; they are a claim of the worker's, never more than
+ * the time it had the job. */
 struct rmx_flow_shm {
     struct rmx_job_spec spec;
     uint64_t input_bytes; /* size of a regular input; UINT64_MAX = unknown */
@@ -104,14 +114,18 @@ struct rmx_flow_shm {
     uint32_t input_chunk_bytes;
     uint32_t output_slots;
     uint32_t output_chunk_bytes;
-    uint32_t port;         /* enum rmx_flow_port */
-    _Atomic uint32_t stop; /* lane writes: 0, or the enum rmx_status to end with, soon */
-    uint32_t stage;        /* enum rmx_flow_stage */
-    uint32_t channel;      /* with PORT_CHANNEL_*: its place, as SHARE said */
+    uint32_t port;                   /* enum rmx_flow_port */
+    _Atomic uint32_t stop;           /* lane writes: 0, or the enum rmx_status to end with, soon */
+    uint32_t stage;                  /* enum rmx_flow_stage */
+    uint32_t channel;                /* with PORT_CHANNEL_*: its place, as SHARE said */
+    uint32_t party;                  /* whose job it is: below RMX_WORKER_PARTIES */
+    _Atomic uint32_t waits_for;      /* enum rmx_flow_wait */
+    _Atomic uint64_t waits_since_ns; /* CLOCK_MONOTONIC, unless it waits for nothing */
+    _Atomic uint64_t waited_ns[3];   /* by what for: before the present wait */
     struct rmx_job_result result;
-    uint8_t zero[4096 - 1760 - 272];
+    uint8_t zero[4096 - 1800 - 296];
 };
-_Static_assert(offsetof(struct rmx_flow_shm, result) == 1760, "layout is wire format");
+_Static_assert(offsetof(struct rmx_flow_shm, result) == 1800, "layout is wire format");
 _Static_assert(sizeof(struct rmx_flow_shm) == 4096, "one page each");
 
 /* Written by the worker as it goes, read by the daemon after the worker died. */
@@ -131,6 +145,7 @@ struct rmx_worker_shm {
     _Alignas(RMX_LINE) struct rmx_bell_shm worker_bell; /* the worker sleeps on it */
     _Alignas(RMX_LINE) struct rmx_bell_shm lane_bell;   /* the lane sleeps on it */
     _Alignas(RMX_LINE) struct rmx_last_words_shm last_words;
+    _Alignas(RMX_LINE) _Atomic uint64_t busy_ns; /* time it had jobs on its core: worker writes */
     _Alignas(4096) unsigned char to_worker[RMX_LINE * 4 + RMX_WORKER_MAIL_SLOTS * 16];
     _Alignas(4096) unsigned char to_lane[RMX_LINE * 4 + RMX_WORKER_MAIL_SLOTS * 16];
     _Alignas(4096) struct rmx_flow_shm flows[];

@@ -52,6 +52,9 @@ struct rmx_session {
     uint64_t refused; /* credits asked for and not there */
     uint32_t channels_due; /* CHANNELs said or heard and not yet answered, at most
                               RMX_CHANNELS_MAX */
+    uint32_t groups_open;  /* GROUPs not yet DONE, at most RMX_GROUPS_MAX */
+    uint32_t answer_due;   /* to an operator's JOBS, CANCEL_JOBS or HANDOVER: its type; 0 = none */
+    uint64_t features;     /* those HELLO asks for, until WELCOME; then those that are on */
 };
 
 void rmx_session_init(struct rmx_session *session, enum rmx_session_side side);
@@ -62,13 +65,16 @@ void rmx_session_init(struct rmx_session *session, enum rmx_session_side side);
  * legal shape, but for a job's spec, which rmx_job_check() judges, since a bad job is no broken
  * session. Otherwise -EPROTO, and the state is BROKEN: unknown type; wrong size, count or number
  * of descriptors; not legal from the other side in this state; a word that must be 0 is not; a
- * field out of its range; more credits than RMX_CREDITS_MAX; a CHANNEL_OPENED that answers no
- * CHANNEL, or more than RMX_CHANNELS_MAX of these unanswered. */
+ * field out of its range; more credits than RMX_CREDITS_MAX; an answer to what was not
+ * asked (CHANNEL_OPENED, GROUP_DONE, an operator's); more than RMX_CHANNELS_MAX channels
+ * unanswered, RMX_GROUPS_MAX groups open, or one question of an operator's; a feature in WELCOME
+ * that HELLO did not ask for; what is for operators only, or not for them. */
 int rmx_session_receive(
     struct rmx_session *session, const void *message, size_t bytes, uint32_t fds);
 
-/* May we say this type now? Returns 0, or -EPROTO: a client must ask before SUBMIT and CHANNEL,
- * which DRAINING forbids. */
+/* May we say this type now? Returns 0, or -EPROTO: a client must ask before SUBMIT, CHANNEL, GROUP
+ * and HANDOVER, which DRAINING forbids. It must not have as many unanswered as it may have, either
+ * (channels_due, groups_open, answer_due): that is not asked here. */
 int rmx_session_may_send(const struct rmx_session *session, uint32_t type);
 
 /* Moves the state for a message we sent (or queued for good). Asserts that we might, and that

@@ -61,6 +61,12 @@ enum rmx_stat rmx_stats_ended(uint32_t status)
 void rmx_stats_collect(const struct rmx_stats *stats, uint64_t *totals)
 {
     for (uint32_t i = 0; i < RMX_STATS_COUNT; i++) {
-        totals[i] += rmx_stats_get(stats, i);
+        uint64_t value = rmx_stats_get(stats, i);
+
+        if (rows[i].kind != RMX_STATS_LEVEL) {
+            totals[i] += value;
+        } else if (totals[i] < value) {
+            totals[i] = value;
+        }
     }
 }

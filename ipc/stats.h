@@ -34,6 +34,7 @@ _Static_assert((int)RMX_STATS_COUNT <= (int)RMX_STATS_VALUES_MAX, "a STATS_REPLY
 enum rmx_stats_kind {
     RMX_STATS_COUNTER, /* only grows */
     RMX_STATS_GAUGE,   /* how it is now */
+    RMX_STATS_LEVEL,   /* likewise, and the highest of the lanes' counts */
 };
 
 struct rmx_stats {
@@ -50,7 +51,7 @@ enum rmx_stats_kind rmx_stats_kind(uint32_t i);
 /* The counter of jobs that ended so; a status without a row counts as INTERNAL. */
 enum rmx_stat rmx_stats_ended(uint32_t status);
 
-/* Adds every value of one lane to totals[RMX_STATS_COUNT]. */
+/* Adds every value of one lane to totals[RMX_STATS_COUNT], or lifts a LEVEL to it. */
 void rmx_stats_collect(const struct rmx_stats *stats, uint64_t *totals);
 
 /* Relaxed is enough: each word stands alone. */

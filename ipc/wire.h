@@ -12,7 +12,7 @@
 
 #include "ipc/job.h"
 
-#define RMX_WIRE_VERSION     2u     /* this header's; HELLO carries the range a client speaks */
+#define RMX_WIRE_VERSION     3u     /* this header's; HELLO carries the range a client speaks */
 #define RMX_WIRE_BYTES_MAX   32768u /* no message is longer */
 #define RMX_WIRE_FDS_MAX     32u    /* no message carries more descriptors */
 #define RMX_SUBMIT_JOBS_MAX  16u    /* jobs in one SUBMIT */
@@ -20,6 +20,17 @@
 #define RMX_CREDITS_MAX      1024u  /* a session never holds more */
 #define RMX_STATS_VALUES_MAX 256u   /* counters in one STATS_REPLY */
 #define RMX_CHANNELS_MAX     64u    /* a session never has more */
+#define RMX_GROUPS_MAX       64u    /* groups a session may have open at once */
+#define RMX_GROUP_NAME_BYTES 32     /* with its NUL */
+#define RMX_GROUP_ENDS       32u /* counts in a GROUP_DONE: by status, of which there are fewer */
+#define RMX_JOBS_ITEMS_MAX   64u /* jobs in one JOBS_REPLY */
+
+/* Bits of HELLO's and WELCOME's features. */
+#define RMX_FEATURE_OPERATOR                                                                       \
+    (UINT64_C(1) << 0) /* may look at, cancel and hand over what is not its                        \
+                          own; may not submit. On only for root and for the                        \
+                          daemon's own user */
+#define RMX_FEATURES_ALL RMX_FEATURE_OPERATOR
 
 enum rmx_msg_type {
     /* client -> daemon */
@@ -41,7 +52,21 @@ enum rmx_msg_type {
     /* daemon -> client */
     RMX_MSG_CHANNEL_OPENED = 13, /* answers CHANNEL, in order; carries two bells if status is OK */
     RMX_MSG_CHANNEL_LOST = 14,   /* its worker died: no job can use it any more */
-    RMX_MSG_TYPES = 15,
+    /* client -> daemon */
+    RMX_MSG_GROUP = 15,        /* opens a group; jobs that name it may follow */
+    RMX_MSG_GROUP_CLOSE = 16,  /* no more jobs of it follow: GROUP_DONE comes after its last end */
+    RMX_MSG_GROUP_CANCEL = 17, /* ends all its jobs early, and those that follow at once */
+    /* daemon -> client */
+    RMX_MSG_GROUP_DONE = 18, /* after the DONE of its last job; its name is free again */
+    /* operator -> daemon */
+    RMX_MSG_JOBS = 19,        /* answered by one or more JOBS_REPLY */
+    RMX_MSG_CANCEL_JOBS = 20, /* ends jobs of anybody's early; answered by CANCEL_REPLY */
+    RMX_MSG_HANDOVER = 21,    /* answered by HANDOVER_REPLY; with GOODBYE the daemon then drains */
+    /* daemon -> operator */
+    RMX_MSG_JOBS_REPLY = 22,
+    RMX_MSG_CANCEL_REPLY = 23,
+    RMX_MSG_HANDOVER_REPLY = 24, /* carries the listening socket if status is OK */
+    RMX_MSG_TYPES = 25,
 };
 
 /*   0      2      4        8       12
@@ -58,7 +83,7 @@ struct rmx_msg_hello {
     struct rmx_msg_head head;
     uint32_t version_min;
     uint32_t version_max;
-    uint64_t features; /* bits this client can use; none is defined yet: 0 */
+    uint64_t features; /* RMX_FEATURE_*: what it asks for */
     char name[32];     /* for the daemon's log; printable, NUL-terminated, may be empty */
 };
 
@@ -143,6 +168,91 @@ struct rmx_msg_channel_lost {
     uint32_t zero;
 };
 
+enum rmx_group_flags {
+    RMX_GROUP_COLLECT_ALL = 1u << 0, /* a job that fails leaves the others alone; default: the first
+                                        that does cancels them */
+    RMX_GROUP_FLAGS_ALL = (1u << 1) - 1,
+};
+
+/* A group of jobs with one end. Its deadline caps theirs. A job that finds jobs_max of its group
+ * started waits in the queue. */
+struct rmx_msg_group {
+    struct rmx_msg_head head;
+    uint32_t group;    /* the client's name for it: not 0, and not open */
+    uint32_t flags;    /* enum rmx_group_flags */
+    uint32_t jobs_max; /* at work at once; 0 = no limit */
+    uint32_t zero;
+    uint64_t deadline_ns;            /* absolute, CLOCK_MONOTONIC; 0 = none */
+    char name[RMX_GROUP_NAME_BYTES]; /* for operators; printable, NUL-terminated, may be empty */
+};
+
+struct rmx_msg_group_name { /* GROUP_CLOSE, GROUP_CANCEL */
+    struct rmx_msg_head head;
+    uint32_t group; /* an unknown one is not an error: it may just have ended */
+    uint32_t zero;
+};
+
+struct rmx_msg_group_done {
+    struct rmx_msg_head head;
+    uint32_t group;
+    uint32_t status; /* enum rmx_status: of the first job that did not end OK; or OK. A group that
+                        was cancelled as such, or was late, before one did: CANCELLED, DEADLINE */
+    struct rmx_job_result first;    /* that job's; zeros if there is none */
+    uint64_t ended[RMX_GROUP_ENDS]; /* by status: how many of its jobs ended so */
+};
+
+enum rmx_job_state {
+    RMX_JOB_WAITING = 1, /* for the first byte of its input */
+    RMX_JOB_QUEUED = 2,  /* for a worker, or for its group */
+    RMX_JOB_RUNNING = 3,
+    RMX_JOB_DRAINING = 4, /* what is in flight comes to an end */
+};
+
+struct rmx_jobs_item {
+    uint32_t session; /* the daemon's name for the client's session; never used again */
+    int32_t pid;      /* the client's, as it was when it connected */
+    uint32_t uid;     /* likewise */
+    uint16_t state;   /* enum rmx_job_state */
+    uint16_t class_;  /* enum rmx_job_class */
+    uint64_t job;     /* the client's name for it */
+    uint64_t age_ns;  /* since the submit was received */
+    uint64_t left_ns; /* until its deadline; UINT64_MAX = it has none */
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    char format[RMX_JOB_NAME_BYTES];
+    char group[RMX_GROUP_NAME_BYTES];
+    char traceparent[RMX_JOB_TRACE_BYTES];
+};
+
+struct rmx_msg_jobs_reply {
+    struct rmx_msg_head head;
+    uint32_t last; /* 1: no more follow; else 0 */
+    uint32_t zero;
+    struct rmx_jobs_item items[]; /* head.count of them; none only if `last` */
+};
+
+/* Which: all that match what is given. At least one field is. */
+struct rmx_msg_cancel_jobs {
+    struct rmx_msg_head head;
+    uint64_t job;                     /* with session; 0 = any */
+    uint32_t session;                 /* 0 = any */
+    uint32_t all;                     /* 1: every job of everybody; the others are 0 then */
+    char group[RMX_GROUP_NAME_BYTES]; /* "" = any */
+};
+
+struct rmx_msg_cancel_reply {
+    struct rmx_msg_head head;
+    uint64_t jobs; /* how many were told to end */
+};
+
+struct rmx_msg_handover_reply {
+    struct rmx_msg_head head;
+    uint32_t status; /* enum rmx_status: OK; BUSY: it is draining, or another has it already;
+                        UNSUPPORTED: it listens nowhere */
+    uint32_t held;   /* with OK, 1: a service manager has the socket too, so that nobody may shut it
+                        down or remove its file; else 0 */
+};
+
 /* In the session arena, written by the daemon while a job runs, read by the client when it likes.
  * A slot belongs to a job while `job` says so; values only grow during one job. */
 struct rmx_progress_shm {
@@ -158,16 +268,28 @@ _Static_assert(sizeof(struct rmx_msg_welcome) == 64, "wire format");
 _Static_assert(sizeof(struct rmx_msg_submit) == 16, "wire format");
 _Static_assert(sizeof(struct rmx_msg_cancel) == 24, "wire format");
 _Static_assert(sizeof(struct rmx_msg_ping) == 24, "wire format");
-_Static_assert(sizeof(struct rmx_done_item) == 280, "wire format");
+_Static_assert(sizeof(struct rmx_done_item) == 304, "wire format");
 _Static_assert(sizeof(struct rmx_msg_credit) == 24, "wire format");
 _Static_assert(sizeof(struct rmx_msg_goodbye) == 24, "wire format");
 _Static_assert(sizeof(struct rmx_msg_channel) == 24, "wire format");
 _Static_assert(sizeof(struct rmx_msg_channel_opened) == 24, "wire format");
 _Static_assert(sizeof(struct rmx_msg_channel_lost) == 24, "wire format");
+_Static_assert(sizeof(struct rmx_msg_group) == 72, "wire format");
+_Static_assert(sizeof(struct rmx_msg_group_name) == 24, "wire format");
+_Static_assert(sizeof(struct rmx_msg_group_done) == 576, "wire format");
+_Static_assert(sizeof(struct rmx_jobs_item) == 176, "wire format");
+_Static_assert(sizeof(struct rmx_msg_jobs_reply) == 24, "wire format");
+_Static_assert(sizeof(struct rmx_msg_cancel_jobs) == 64, "wire format");
+_Static_assert(sizeof(struct rmx_msg_cancel_reply) == 24, "wire format");
+_Static_assert(sizeof(struct rmx_msg_handover_reply) == 24, "wire format");
 _Static_assert(sizeof(struct rmx_progress_shm) == 32, "wire format");
 _Static_assert(sizeof(struct rmx_msg_submit) + RMX_SUBMIT_JOBS_MAX * sizeof(struct rmx_job_spec) <=
                    RMX_WIRE_BYTES_MAX,
     "a full SUBMIT fits");
+_Static_assert(
+    sizeof(struct rmx_msg_jobs_reply) + RMX_JOBS_ITEMS_MAX * sizeof(struct rmx_jobs_item) <=
+        RMX_WIRE_BYTES_MAX,
+    "a full JOBS_REPLY fits");
 _Static_assert(sizeof(struct rmx_msg_head) + RMX_DONE_JOBS_MAX * sizeof(struct rmx_done_item) <=
                    RMX_WIRE_BYTES_MAX,
     "a full DONE fits");

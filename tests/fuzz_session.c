@@ -156,9 +156,9 @@ static size_t seed_for_client(uint8_t *data)
     set_word(data, at, 24, offsetof(struct rmx_msg_credit, credits), 1000);
     at = put(data, at, RMX_MSG_CHANNEL_OPENED, 24, 0);
     set_word(data, at, 24, offsetof(struct rmx_msg_channel_opened, channel), 1);
-    at = put(data, at, RMX_MSG_DONE, 16 + 280, 1);
-    set_word(data, at, 280, 0, 2);
-    set_word(data, at, 280, offsetof(struct rmx_done_item, result), 1);
+    at = put(data, at, RMX_MSG_DONE, 16 + 304, 1);
+    set_word(data, at, 304, 0, 2);
+    set_word(data, at, 304, offsetof(struct rmx_done_item, result), 1);
     at = put(data, at, RMX_MSG_PONG, 24, 0);
     at = put(data, at, RMX_MSG_CHANNEL_LOST, 24, 0);
     set_word(data, at, 24, offsetof(struct rmx_msg_channel_lost, channel), 1);

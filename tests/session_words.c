@@ -15,7 +15,7 @@ struct message message;
 static uint32_t fixed_bytes(uint32_t type)
 {
     static const uint32_t bytes[RMX_MSG_TYPES] = { 0, 64, 16, 24, 24, 16, 64, 16, 24, 24, 16, 24,
-        24, 24, 24 };
+        24, 24, 24, 72, 24, 24, 576, 16, 64, 16, 24, 24, 24 };
 
     return bytes[type];
 }
@@ -23,22 +23,48 @@ static uint32_t fixed_bytes(uint32_t type)
 uint32_t item_bytes(uint32_t type)
 {
     return type == RMX_MSG_SUBMIT        ? 1704
-           : type == RMX_MSG_DONE        ? 280
+           : type == RMX_MSG_DONE        ? 304
            : type == RMX_MSG_STATS_REPLY ? 8
+           : type == RMX_MSG_JOBS_REPLY  ? 176
                                          : 0;
 }
 
 uint32_t items_max(uint32_t type)
 {
-    return type == RMX_MSG_STATS_REPLY ? 256 : item_bytes(type) ? 16 : 0;
+    return type == RMX_MSG_STATS_REPLY  ? 256
+           : type == RMX_MSG_JOBS_REPLY ? 64
+           : item_bytes(type)           ? 16
+                                        : 0;
 }
 
 /* Whose word is it? GOODBYE is both sides'. */
 static bool may_say(enum rmx_session_side side, uint32_t type)
 {
-    bool is_clients = type <= RMX_MSG_STATS || type == RMX_MSG_CHANNEL;
+    bool is_clients = type <= RMX_MSG_STATS || type == RMX_MSG_CHANNEL ||
+                      (type >= RMX_MSG_GROUP && type <= RMX_MSG_GROUP_CANCEL) ||
+                      (type >= RMX_MSG_JOBS && type <= RMX_MSG_HANDOVER);
 
     return type == RMX_MSG_GOODBYE || is_clients == (side == CLIENT);
+}
+
+/* The messages about groups, and operators'. */
+static void fill_younger(uint32_t type, uint32_t count)
+{
+    if (type == RMX_MSG_GROUP || type == RMX_MSG_GROUP_CLOSE || type == RMX_MSG_GROUP_CANCEL ||
+        type == RMX_MSG_GROUP_DONE) {
+        message.name.group = 1;
+    } else if (type == RMX_MSG_CANCEL_JOBS) {
+        message.match.session = 1;
+    } else if (type == RMX_MSG_JOBS_REPLY) {
+        message.jobs.last = 1;
+        for (uint32_t i = 0; i < count; i++) {
+            message.jobs.items[i].session = 1;
+            message.jobs.items[i].state = RMX_JOB_QUEUED;
+            message.jobs.items[i].job = i + 1;
+        }
+    } else if (type == RMX_MSG_HANDOVER_REPLY) {
+        message.fds = 1;
+    }
 }
 
 struct message *make(uint32_t type, uint32_t count)
@@ -75,6 +101,8 @@ struct message *make(uint32_t type, uint32_t count)
         message.fds = 2;
     } else if (type == RMX_MSG_CHANNEL_LOST) {
         message.lost.channel = 1;
+    } else {
+        fill_younger(type, count);
     }
     return &message;
 }
@@ -107,13 +135,31 @@ struct rmx_session in(enum rmx_session_side side, enum rmx_session_state state)
     rmx_session_init(&session, side);
     session.state = state;
     session.channels_due = 1; /* so that every type may come */
+    session.groups_open = 1;
+    return session;
+}
+
+bool is_operators(uint32_t type)
+{
+    return type >= RMX_MSG_JOBS && type < RMX_MSG_TYPES;
+}
+
+struct rmx_session in_for(enum rmx_session_side side, enum rmx_session_state state, uint32_t type)
+{
+    struct rmx_session session = in(side, state);
+
+    if (is_operators(type)) {
+        session.features = RMX_FEATURE_OPERATOR;
+        session.channels_due = session.groups_open = 0;
+        session.answer_due = type >= RMX_MSG_JOBS_REPLY ? type : 0;
+    }
     return session;
 }
 
 void assert_heard(enum rmx_session_side side, enum rmx_session_state state, const struct message *m,
     enum rmx_session_state then)
 {
-    struct rmx_session session = in(side, state);
+    struct rmx_session session = in_for(side, state, m->head.type);
 
     cr_assert_eq(
         hear(&session, m), m->head.type, "%d in %s", m->head.type, rmx_session_state_name(state));
@@ -123,14 +169,18 @@ void assert_heard(enum rmx_session_side side, enum rmx_session_state state, cons
 void assert_lie(enum rmx_session_side side, enum rmx_session_state state, const struct message *m,
     size_t bytes, uint32_t fds)
 {
-    struct rmx_session session = in(side, state);
+    struct rmx_session session = in_for(side, state, m->head.type);
+    struct rmx_session before = session;
 
     session.credits = 5;
     cr_assert_eq(
         rmx_session_receive(&session, m->bytes, bytes, fds), -EPROTO, "type %d", m->head.type);
     cr_assert_eq(session.state, RMX_SESSION_BROKEN);
     cr_assert_eq(session.credits, 5, "a lie moves no credits");
-    cr_assert_eq(session.channels_due, 1, "a lie answers nothing");
+    cr_assert_eq(session.channels_due, before.channels_due, "a lie answers nothing");
+    cr_assert_eq(session.groups_open, before.groups_open);
+    cr_assert_eq(session.answer_due, before.answer_due);
+    cr_assert_eq(session.features, before.features);
 }
 
 enum rmx_session_state state_for(uint32_t type)

@@ -27,6 +27,12 @@ struct message {
         struct rmx_msg_channel channel;
         struct rmx_msg_channel_opened opened;
         struct rmx_msg_channel_lost lost;
+        struct rmx_msg_group group;
+        struct rmx_msg_group_name name;
+        struct rmx_msg_group_done ended;
+        struct rmx_msg_cancel_jobs match;
+        struct rmx_msg_jobs_reply jobs;
+        struct rmx_msg_handover_reply handover;
         unsigned char bytes[RMX_WIRE_BYTES_MAX + 1];
     };
 };
@@ -34,7 +40,7 @@ struct message {
 /* The one every make*() below fills and returns. */
 extern struct message message;
 
-/* A legal one of that type with `count` items; make_any() picks the fewest. */
+/* A legal one of that type with `count` items; make_any() picks one, if it carries any. */
 struct message *make(uint32_t type, uint32_t count);
 struct message *make_any(uint32_t type);
 struct message *make_goodbye(uint32_t status);
@@ -42,11 +48,14 @@ struct message *make_goodbye(uint32_t status);
 uint32_t item_bytes(uint32_t type);
 uint32_t items_max(uint32_t type); /* 0 = carries none */
 
-/* A session in that state, where a CHANNEL waits for its answer; the side that may hear the type,
- * and a state in which it may. */
+/* A session in that state, where a CHANNEL waits for its answer and a group is open; the same for a
+ * message of that type, which may be an operator's; the side that may hear the type, and a state in
+ * which it may. */
 struct rmx_session in(enum rmx_session_side side, enum rmx_session_state state);
+struct rmx_session in_for(enum rmx_session_side side, enum rmx_session_state state, uint32_t type);
 enum rmx_session_side hearer(uint32_t type);
 enum rmx_session_state state_for(uint32_t type);
+bool is_operators(uint32_t type); /* only for sessions of operators */
 
 /* rmx_session_sent() and rmx_session_receive() of all of a message. */
 void say(struct rmx_session *session, const struct message *m);

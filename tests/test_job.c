@@ -135,7 +135,7 @@ Test(job, words_that_must_be_0_are)
 {
     struct rmx_job_spec spec = remux();
 
-    spec.zero1 = 1ull << 63;
+    spec.zero1 = 1u << 31;
     assert_bad(&spec, "zero1");
 }
 

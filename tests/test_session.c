@@ -25,6 +25,12 @@ static unsigned heard_in(enum rmx_session_side speaker, uint32_t type)
         [RMX_MSG_PING] = 0x0c,
         [RMX_MSG_STATS] = 0x0c,
         [RMX_MSG_CHANNEL] = 0x0c,
+        [RMX_MSG_GROUP] = 0x0c,
+        [RMX_MSG_GROUP_CLOSE] = 0x0c,
+        [RMX_MSG_GROUP_CANCEL] = 0x0c,
+        [RMX_MSG_JOBS] = 0x0c,
+        [RMX_MSG_CANCEL_JOBS] = 0x0c,
+        [RMX_MSG_HANDOVER] = 0x0c,
         [RMX_MSG_GOODBYE] = 0x0c };
     static const unsigned daemon[RMX_MSG_TYPES] = { [RMX_MSG_WELCOME] = 0x02,
         [RMX_MSG_DONE] = 0x1c,
@@ -33,6 +39,10 @@ static unsigned heard_in(enum rmx_session_side speaker, uint32_t type)
         [RMX_MSG_STATS_REPLY] = 0x1c,
         [RMX_MSG_CHANNEL_OPENED] = 0x1c,
         [RMX_MSG_CHANNEL_LOST] = 0x1c,
+        [RMX_MSG_GROUP_DONE] = 0x1c,
+        [RMX_MSG_JOBS_REPLY] = 0x1c,
+        [RMX_MSG_CANCEL_REPLY] = 0x1c,
+        [RMX_MSG_HANDOVER_REPLY] = 0x1c,
         [RMX_MSG_GOODBYE] = 0x1f };
 
     return speaker == CLIENT ? client[type] : daemon[type];
@@ -43,7 +53,8 @@ static unsigned said_in(enum rmx_session_side speaker, uint32_t type)
     if (type == RMX_MSG_GOODBYE) {
         return heard_in(speaker, type) | RMX_SESSION_BROKEN;
     }
-    return type == RMX_MSG_SUBMIT || type == RMX_MSG_CREDIT || type == RMX_MSG_CHANNEL
+    return type == RMX_MSG_SUBMIT || type == RMX_MSG_CREDIT || type == RMX_MSG_CHANNEL ||
+                   type == RMX_MSG_GROUP || type == RMX_MSG_HANDOVER
                ? heard_in(speaker, type) & RMX_SESSION_OPEN
                : heard_in(speaker, type);
 }
@@ -55,7 +66,7 @@ Test(session, every_type_is_heard_in_its_states_and_from_its_side_only)
 
         for (uint32_t type = 0; type < RMX_MSG_TYPES; type++) {
             for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
-                struct rmx_session session = in(side, states[i]);
+                struct rmx_session session = in_for(side, states[i], type);
                 bool legal = heard_in((enum rmx_session_side)speaker, type) & states[i];
 
                 cr_assert_eq(hear(&session, make_any(type)), legal ? (int)type : -EPROTO,
@@ -71,7 +82,7 @@ Test(session, every_type_is_said_in_its_states_and_by_its_side_only)
     for (int side = CLIENT; side <= DAEMON; side++) {
         for (uint32_t type = 0; type < RMX_MSG_TYPES; type++) {
             for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
-                struct rmx_session session = in((enum rmx_session_side)side, states[i]);
+                struct rmx_session session = in_for((enum rmx_session_side)side, states[i], type);
                 bool legal = said_in((enum rmx_session_side)side, type) & states[i];
 
                 cr_assert_eq(rmx_session_may_send(&session, type), legal ? 0 : -EPROTO, "%d in %s",

@@ -22,7 +22,9 @@ Test(session_shape, items_may_be_as_many_as_the_limits_say)
             make(type, most)->head.count = most + 1;
             message.head.bytes += item_bytes(type);
             assert_lies(hearer(type), &message);
-            assert_lies(hearer(type), make(type, 0));
+            if (type != RMX_MSG_JOBS_REPLY) { /* whose last may be empty */
+                assert_lies(hearer(type), make(type, 0));
+            }
         } else {
             make(type, 0)->head.count = 1;
             assert_lies(hearer(type), &message);

@@ -79,6 +79,7 @@ static struct field fields[] = {
     FIELD(rmx_job_spec, input_bytes),
     FIELD(rmx_job_spec, interleave_us),
     FIELD(rmx_job_spec, fragment_us),
+    FIELD(rmx_job_spec, group),
     FIELD(rmx_job_spec, zero1),
     FIELD(rmx_msg_cancel, head),
     FIELD(rmx_msg_cancel, job),
@@ -100,6 +101,9 @@ static struct field fields[] = {
     FIELD(rmx_job_result, queued_ns),
     FIELD(rmx_job_result, run_ns),
     FIELD(rmx_job_result, total_ns),
+    FIELD(rmx_job_result, input_wait_ns),
+    FIELD(rmx_job_result, output_wait_ns),
+    FIELD(rmx_job_result, retry_after_ns),
     FIELD(rmx_job_result, text),
     FIELD(rmx_msg_credit, head),
     FIELD(rmx_msg_credit, credits),
@@ -120,6 +124,48 @@ static struct field fields[] = {
     FIELD(rmx_msg_channel_lost, head),
     FIELD(rmx_msg_channel_lost, channel),
     FIELD(rmx_msg_channel_lost, zero),
+    FIELD(rmx_msg_group, head),
+    FIELD(rmx_msg_group, group),
+    FIELD(rmx_msg_group, flags),
+    FIELD(rmx_msg_group, jobs_max),
+    FIELD(rmx_msg_group, zero),
+    FIELD(rmx_msg_group, deadline_ns),
+    FIELD(rmx_msg_group, name),
+    FIELD(rmx_msg_group_name, head),
+    FIELD(rmx_msg_group_name, group),
+    FIELD(rmx_msg_group_name, zero),
+    FIELD(rmx_msg_group_done, head),
+    FIELD(rmx_msg_group_done, group),
+    FIELD(rmx_msg_group_done, status),
+    FIELD(rmx_msg_group_done, first),
+    FIELD(rmx_msg_group_done, ended),
+    FIELD(rmx_msg_jobs_reply, head),
+    FIELD(rmx_msg_jobs_reply, last),
+    FIELD(rmx_msg_jobs_reply, zero),
+    REST(rmx_msg_jobs_reply, items),
+    FIELD(rmx_jobs_item, session),
+    FIELD(rmx_jobs_item, pid),
+    FIELD(rmx_jobs_item, uid),
+    FIELD(rmx_jobs_item, state),
+    FIELD(rmx_jobs_item, class_),
+    FIELD(rmx_jobs_item, job),
+    FIELD(rmx_jobs_item, age_ns),
+    FIELD(rmx_jobs_item, left_ns),
+    FIELD(rmx_jobs_item, bytes_in),
+    FIELD(rmx_jobs_item, bytes_out),
+    FIELD(rmx_jobs_item, format),
+    FIELD(rmx_jobs_item, group),
+    FIELD(rmx_jobs_item, traceparent),
+    FIELD(rmx_msg_cancel_jobs, head),
+    FIELD(rmx_msg_cancel_jobs, job),
+    FIELD(rmx_msg_cancel_jobs, session),
+    FIELD(rmx_msg_cancel_jobs, all),
+    FIELD(rmx_msg_cancel_jobs, group),
+    FIELD(rmx_msg_cancel_reply, head),
+    FIELD(rmx_msg_cancel_reply, jobs),
+    FIELD(rmx_msg_handover_reply, head),
+    FIELD(rmx_msg_handover_reply, status),
+    FIELD(rmx_msg_handover_reply, held),
     FIELD(rmx_channel_shm, worker_bell),
     FIELD(rmx_channel_shm, client_bell),
     REST(rmx_channel_shm, to_worker),
@@ -152,6 +198,10 @@ static struct field fields[] = {
     FIELD(rmx_flow_shm, stop),
     FIELD(rmx_flow_shm, stage),
     FIELD(rmx_flow_shm, channel),
+    FIELD(rmx_flow_shm, party),
+    FIELD(rmx_flow_shm, waits_for),
+    FIELD(rmx_flow_shm, waits_since_ns),
+    FIELD(rmx_flow_shm, waited_ns),
     FIELD(rmx_flow_shm, result),
     FIELD(rmx_flow_shm, zero),
     FIELD(rmx_last_words_shm, flow),
@@ -236,13 +286,16 @@ Test(wire, every_diagram_is_what_the_headers_say_and_no_field_is_missing)
 
 Test(wire, sizes_and_limits_are_those_the_document_names)
 {
-    cr_assert_eq(RMX_WIRE_VERSION, 2);
+    cr_assert_eq(RMX_WIRE_VERSION, 3);
     cr_assert_eq(RMX_WIRE_BYTES_MAX, 32768);
     cr_assert_eq(RMX_WIRE_FDS_MAX, 32);
     cr_assert_eq(RMX_SUBMIT_JOBS_MAX, 16);
     cr_assert_eq(RMX_DONE_JOBS_MAX, 16);
     cr_assert_eq(RMX_CREDITS_MAX, 1024);
     cr_assert_eq(RMX_CHANNELS_MAX, 64);
+    cr_assert_eq(RMX_GROUPS_MAX, 64);
+    cr_assert_eq(RMX_GROUP_ENDS, 32);
+    cr_assert_eq(RMX_JOBS_ITEMS_MAX, 64);
     cr_assert_eq(RMX_STATS_VALUES_MAX, 256);
     cr_assert_eq(RMX_STATS_ENDED_SLOTS, 32);
     cr_assert_eq(RMX_JOB_WAIT_US_MAX, 60000000);
@@ -250,10 +303,11 @@ Test(wire, sizes_and_limits_are_those_the_document_names)
     cr_assert_eq(RMX_CHANNEL_BYTES_MAX, 4096ull << 20);
     cr_assert_eq(RMX_CHANNEL_FLOWS_MAX, 1024);
     cr_assert_eq(RMX_CHANNEL_MAIL_SLOTS, 4096);
-    cr_assert_eq(RMX_LANE_WIRE_VERSION, 2);
+    cr_assert_eq(RMX_LANE_WIRE_VERSION, 3);
     cr_assert_eq(RMX_WORKER_MAIL_SLOTS, 16384);
     cr_assert_eq(RMX_WORKER_FLOWS_MAX, 2048);
     cr_assert_eq(RMX_WORKER_CHANNELS_MAX, 256);
+    cr_assert_eq(RMX_WORKER_PARTIES, 2048);
 }
 
 Test(wire, types_have_the_numbers_of_the_document)
@@ -261,13 +315,15 @@ Test(wire, types_have_the_numbers_of_the_document)
     static const int types[] = { RMX_MSG_HELLO, RMX_MSG_SUBMIT, RMX_MSG_CANCEL, RMX_MSG_PING,
         RMX_MSG_STATS, RMX_MSG_WELCOME, RMX_MSG_DONE, RMX_MSG_CREDIT, RMX_MSG_PONG,
         RMX_MSG_STATS_REPLY, RMX_MSG_GOODBYE, RMX_MSG_CHANNEL, RMX_MSG_CHANNEL_OPENED,
-        RMX_MSG_CHANNEL_LOST, RMX_MSG_TYPES };
+        RMX_MSG_CHANNEL_LOST, RMX_MSG_GROUP, RMX_MSG_GROUP_CLOSE, RMX_MSG_GROUP_CANCEL,
+        RMX_MSG_GROUP_DONE, RMX_MSG_JOBS, RMX_MSG_CANCEL_JOBS, RMX_MSG_HANDOVER, RMX_MSG_JOBS_REPLY,
+        RMX_MSG_CANCEL_REPLY, RMX_MSG_HANDOVER_REPLY, RMX_MSG_TYPES };
     static const int lane_types[] = { RMX_LANE_FORK, RMX_LANE_FORKED, RMX_LANE_EXITED,
         RMX_LANE_READY, RMX_LANE_ADOPT, RMX_LANE_SHARE, RMX_LANE_UNSHARE };
     static const int notes[] = { RMX_NOTE_RUN, RMX_NOTE_CANCEL, RMX_NOTE_INPUT, RMX_NOTE_OUTPUT,
         RMX_NOTE_DONE, RMX_NOTE_CTL, RMX_NOTE_UNSHARED };
 
-    for (int i = 0; i < 15; i++) {
+    for (int i = 0; i < 25; i++) {
         cr_assert_eq(types[i], i + 1);
     }
     for (int i = 0; i < 7; i++) {
@@ -293,6 +349,14 @@ Test(wire, bits_have_the_values_of_the_document)
     for (int i = 0; i < 4; i++) {
         cr_assert_eq(chunks[i], 1 << i);
     }
+    cr_assert_eq(RMX_FEATURE_OPERATOR, 1);
+    cr_assert_eq(RMX_GROUP_COLLECT_ALL, 1);
+    cr_assert_eq(RMX_JOB_WAITING, 1);
+    cr_assert_eq(RMX_JOB_QUEUED, 2);
+    cr_assert_eq(RMX_JOB_RUNNING, 3);
+    cr_assert_eq(RMX_JOB_DRAINING, 4);
+    cr_assert_eq(RMX_WAIT_INPUT, 1);
+    cr_assert_eq(RMX_WAIT_OUTPUT, 2);
     cr_assert_eq(RMX_JOB_DESCRIPTOR, 0);
     cr_assert_eq(RMX_JOB_RING, 1);
     cr_assert_eq(RMX_STAGE_JOB, 0);

@@ -115,7 +115,7 @@ foreach(target fuzz_session fuzz_job)
     target_sources(${target} PRIVATE tests/fuzz_drive.c)
     if(RMX_FUZZ)
         add_executable(${target}_deep tests/${target}.c
-            ipc/session.c ipc/job.c ipc/format.c ipc/status.c ring/base.c)
+            ipc/session.c ipc/shape.c ipc/job.c ipc/format.c ipc/status.c ring/base.c)
         target_link_libraries(${target}_deep PRIVATE rmx_flags)
         set(sanitize -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all)
         target_compile_options(${target}_deep PRIVATE ${sanitize})
