@@ -69,6 +69,7 @@ static void lay_pairs(struct rmx_berth *berth)
             at += 2 * ring;
             index++;
         }
+        berth->free_counts[size] = geometry->count;
     }
     rmx_assert(at == berth->arena.size && index == berth->pairs_count);
 }
@@ -76,8 +77,9 @@ static void lay_pairs(struct rmx_berth *berth)
 static int make_tables(struct rmx_berth *berth)
 {
     berth->pairs = calloc(berth->pairs_count, sizeof(*berth->pairs));
+    berth->held = calloc(RMX_WORKER_PARTIES + 1, sizeof(*berth->held));
     berth->shares = calloc(RMX_WORKER_CHANNELS_MAX, sizeof(*berth->shares));
-    if (berth->pairs == NULL || berth->shares == NULL) {
+    if (berth->pairs == NULL || berth->held == NULL || berth->shares == NULL) {
         return -ENOMEM;
     }
     for (uint32_t place = 0; place < RMX_WORKER_CHANNELS_MAX; place++) {
@@ -127,8 +129,10 @@ int rmx_berth_init(struct rmx_berth *berth, uint32_t index,
 void rmx_berth_fini(struct rmx_berth *berth)
 {
     free(berth->shares);
+    free(berth->held);
     free(berth->pairs);
     berth->shares = NULL;
+    berth->held = NULL;
     berth->pairs = NULL;
     rmx_base_close(&berth->worker_bell.fd);
     rmx_base_close(&berth->lane_bell.fd);
@@ -153,42 +157,34 @@ void rmx_berth_reset(struct rmx_berth *berth)
     berth->condemned = NULL;
 }
 
-/* The size such a job gets, if there is one. */
-static enum rmx_pair_size size_for(const struct rmx_berth *berth, enum rmx_pair_size size)
+struct rmx_pair *rmx_berth_take(
+    struct rmx_berth *berth, enum rmx_pair_size size, uint32_t party, void *owner)
 {
-    if (size == RMX_PAIR_BARE || berth->free_pairs[size] != NULL) {
-        return size;
-    }
-    return size == RMX_PAIR_SMALL ? RMX_PAIR_BULK : RMX_PAIR_SMALL;
-}
+    struct rmx_pair *pair = berth->free_pairs[size];
 
-bool rmx_berth_has(const struct rmx_berth *berth, enum rmx_pair_size size)
-{
-    return berth->free_pairs[size_for(berth, size)] != NULL;
-}
-
-struct rmx_pair *rmx_berth_take(struct rmx_berth *berth, enum rmx_pair_size size, void *owner)
-{
-    struct rmx_pair *pair;
-
-    size = size_for(berth, size);
-    pair = berth->free_pairs[size];
     if (pair == NULL) {
         return NULL;
     }
-    rmx_assert(pair->owner == NULL && owner != NULL);
+    rmx_assert(pair->owner == NULL && owner != NULL && party < RMX_WORKER_PARTIES);
     berth->free_pairs[size] = pair->next_free;
+    berth->free_counts[size]--;
+    berth->held[party].pairs[size]++;
     berth->used++;
     pair->owner = owner;
+    pair->party = party;
     return pair;
 }
 
 void rmx_berth_give(struct rmx_berth *berth, struct rmx_pair *pair)
 {
-    rmx_assert(pair->owner != NULL && berth->used > 0);
+    uint16_t *held = &berth->held[pair->party].pairs[pair->size];
+
+    rmx_assert(pair->owner != NULL && berth->used > 0 && *held > 0);
     pair->owner = NULL;
     pair->next_free = berth->free_pairs[pair->size];
     berth->free_pairs[pair->size] = pair;
+    berth->free_counts[pair->size]++;
+    (*held)--;
     berth->used--;
 }
 
@@ -224,6 +220,7 @@ void rmx_berth_lay_out(struct rmx_berth *berth, const struct rmx_pair *pair,
     shm->port = run->port;
     shm->stage = run->stage;
     shm->channel = run->channel;
+    shm->party = pair->party;
     memset(&shm->result, 0, sizeof(shm->result));
     /* Relaxed: the note that follows carries it over. */
     atomic_store_explicit(&shm->stop, 0, memory_order_relaxed);

@@ -12,7 +12,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "engine/flow_list.h"
 #include "engine/loop.h"
 #include "engine/watchdog.h"
 #include "ipc/job.h"
@@ -29,7 +28,10 @@ enum rmx_pair_size {
     RMX_PAIR_BULK = 1,  /* files */
     RMX_PAIR_BARE = 2,  /* no rings at all: both are in a client's channel */
     RMX_PAIR_SIZES = 3,
+    RMX_PAIR_NONE = RMX_PAIR_SIZES,
 };
+
+#define RMX_PARTY_NOBODY RMX_WORKER_PARTIES /* holds nothing, ever */
 
 struct rmx_pair_geometry {
     uint32_t count; /* pairs of this size in a berth */
@@ -44,9 +46,15 @@ struct rmx_pair {
     uint32_t slots; /* of each; 0 = BARE */
     uint32_t chunk_bytes;
     uint32_t index; /* in the flow table */
+    uint32_t party; /* the session whose job has it: below RMX_WORKER_PARTIES */
     uint8_t size;   /* enum rmx_pair_size */
     struct rmx_pair *next_free;
     void *owner; /* the flow that has it; NULL = free */
+};
+
+/* The pairs that one session's jobs have. */
+struct rmx_held {
+    uint16_t pairs[RMX_PAIR_SIZES];
 };
 
 struct rmx_berth {
@@ -63,19 +71,18 @@ struct rmx_berth {
     struct rmx_bell lane_bell;
     struct rmx_pair_geometry geometry[RMX_PAIR_SIZES];
     struct rmx_pair *free_pairs[RMX_PAIR_SIZES]; /* last used first: its lines are still warm */
-    struct rmx_pair *pairs;                      /* by index; owned */
+    uint32_t free_counts[RMX_PAIR_SIZES];
+    struct rmx_held *held;  /* by party, and nobody's; owned */
+    struct rmx_pair *pairs; /* by index; owned */
     uint32_t pairs_count;
     struct rmx_share *shares; /* RMX_WORKER_CHANNELS_MAX of them; owned */
     uint32_t shares_used;
-    uint32_t shares_closing;                /* of them, those the worker has to give back */
-    uint64_t shares_bytes;                  /* of all their arenas */
-    uint32_t unshares_due;                  /* channels the worker is to be told to give back */
-    struct rmx_flow_list tied[RMX_CLASSES]; /* jobs with a ring in one of them, which wait
-                                               for a pair of this berth */
-    struct rmx_flow_list bare[RMX_CLASSES]; /* the same, for a bare one */
-    struct rmx_op bell_op;                  /* the lane waits for its bell */
-    pid_t pid;                              /* the worker's, while open */
-    uint64_t notes;                         /* taken from all its workers so far */
+    uint32_t shares_closing; /* of them, those the worker has to give back */
+    uint64_t shares_bytes;   /* of all their arenas */
+    uint32_t unshares_due;   /* channels the worker is to be told to give back */
+    struct rmx_op bell_op;   /* the lane waits for its bell */
+    pid_t pid;               /* the worker's, while open */
+    uint64_t notes;          /* taken from all its workers so far */
     struct rmx_watchdog watchdog;
 };
 
@@ -93,12 +100,10 @@ void rmx_berth_fini(struct rmx_berth *berth);
  * have the arena mapped any more but ours. */
 void rmx_berth_reset(struct rmx_berth *berth);
 
-/* Is there a pair for a job that wants this size? One of the other size will do; but a bare one is
- * only ever for who wants that. */
-bool rmx_berth_has(const struct rmx_berth *berth, enum rmx_pair_size size);
-
-/* Takes such a pair; NULL if there is none. */
-struct rmx_pair *rmx_berth_take(struct rmx_berth *berth, enum rmx_pair_size size, void *owner);
+/* Takes a pair of just this size for a session's job; NULL if there is none. How many of them a
+ * session may have is engine/portion.h's. */
+struct rmx_pair *rmx_berth_take(
+    struct rmx_berth *berth, enum rmx_pair_size size, uint32_t party, void *owner);
 void rmx_berth_give(struct rmx_berth *berth, struct rmx_pair *pair);
 
 /* The flow table's entry of a pair. */

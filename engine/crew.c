@@ -24,19 +24,19 @@
 #define WATCH_NS 500000000u
 
 /* The one with the fewest jobs; the wanted size decides between equals. */
-struct rmx_berth *rmx_crew_berth_for(struct rmx_crew *crew, enum rmx_pair_size size)
+struct rmx_berth *rmx_crew_berth_for(struct rmx_crew *crew, const struct rmx_wish *wish)
 {
     struct rmx_berth *best = NULL;
+    bool fits = false;
 
     for (uint32_t i = 0; i < crew->count; i++) {
         struct rmx_berth *berth = &crew->berths[i];
+        enum rmx_pair_size size = berth->open ? rmx_portion_pair(berth, wish) : RMX_PAIR_NONE;
 
-        if (!berth->open || !rmx_berth_has(berth, size)) {
-            continue;
-        }
-        if (best == NULL || berth->used < best->used ||
-            (berth->used == best->used && best->free_pairs[size] == NULL)) {
+        if (size != RMX_PAIR_NONE &&
+            (best == NULL || berth->used < best->used || (berth->used == best->used && !fits))) {
             best = berth;
+            fits = size == wish->size;
         }
     }
     return best;

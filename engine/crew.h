@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "engine/berth.h"
+#include "engine/portion.h"
 #include "engine/warden.h"
 
 struct rmx_lane;
@@ -31,8 +32,8 @@ struct rmx_crew {
 int rmx_crew_start(struct rmx_crew *crew, struct rmx_lane *lane, const char **why);
 void rmx_crew_fini(struct rmx_crew *crew);
 
-/* The berth for the next job that wants a pair of this size; NULL: all are full. */
-struct rmx_berth *rmx_crew_berth_for(struct rmx_crew *crew, enum rmx_pair_size size);
+/* The berth for a job of any worker's; NULL: it can have a pair in none now. */
+struct rmx_berth *rmx_crew_berth_for(struct rmx_crew *crew, const struct rmx_wish *wish);
 
 /* Sends the berth's worker a message and a note that it is there. Returns 0, -EAGAIN: its socket is
  * full, or no descriptors can be sent now; or another -errno: its process is being ended. */

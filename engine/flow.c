@@ -124,6 +124,7 @@ static void begin(struct rmx_flow *flow, struct rmx_client *client, uint32_t pro
     *flow = (struct rmx_flow){
         .lane = lane,
         .client = client,
+        .party = client->index,
         .again = flow->again,
         .next_again = flow->next_again,
         .progress_slot = progress_slot,

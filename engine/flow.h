@@ -47,7 +47,9 @@ struct rmx_flow {
     enum rmx_flow_state state;
     struct rmx_lane *lane;
     struct rmx_client *client; /* NULL: it went away, nobody wants the result */
+    uint32_t party;            /* the session whose job it is, though it has gone */
     struct rmx_flow *next;     /* in the one list its state puts it in */
+    struct rmx_flow *before;   /* likewise, where that goes both ways */
     uint64_t order;            /* in the queue: who came earlier has a lower one */
     struct rmx_job_spec spec;
     struct rmx_job_result result;

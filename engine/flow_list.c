@@ -11,6 +11,7 @@
 void rmx_flow_list_push(struct rmx_flow_list *list, struct rmx_flow *flow)
 {
     flow->next = NULL;
+    flow->before = list->last;
     if (list->first == NULL) {
         list->first = flow;
     } else {
@@ -25,29 +26,20 @@ struct rmx_flow *rmx_flow_list_pop(struct rmx_flow_list *list)
     struct rmx_flow *flow = list->first;
 
     if (flow != NULL) {
-        list->first = flow->next;
-        list->count--;
+        rmx_flow_list_remove(list, flow);
     }
     return flow;
 }
 
 void rmx_flow_list_remove(struct rmx_flow_list *list, struct rmx_flow *flow)
 {
-    struct rmx_flow *before = NULL;
-    struct rmx_flow *at = list->first;
+    struct rmx_flow *before = flow->before;
+    struct rmx_flow *next = flow->next;
 
-    while (at != flow) {
-        rmx_assert(at != NULL);
-        before = at;
-        at = at->next;
-    }
-    if (before == NULL) {
-        list->first = flow->next;
-    } else {
-        before->next = flow->next;
-    }
-    if (list->last == flow) {
-        list->last = before;
-    }
+    rmx_assert(list->count > 0);
+    rmx_assert((before != NULL ? before->next : list->first) == flow);
+    rmx_assert((next != NULL ? next->before : list->last) == flow);
+    *(before != NULL ? &before->next : &list->first) = next;
+    *(next != NULL ? &next->before : &list->last) = before;
     list->count--;
 }

@@ -21,6 +21,9 @@
 /* Clients beyond sessions_max that may be connected: long enough to be told BUSY. */
 #define ANTEROOM 8u
 
+_Static_assert(
+    RMX_SESSIONS_MAX + ANTEROOM <= RMX_WORKER_PARTIES, "two sessions would be one party");
+
 /* How long a client may be connected before it says hello: others may be waiting for its entry. */
 #define HELLO_NS 2000000000u
 

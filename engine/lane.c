@@ -82,10 +82,11 @@ void rmx_lane_dispatch(struct rmx_lane *lane)
 {
     struct rmx_flow *flow;
     struct rmx_berth *berth;
+    struct rmx_pair *pair;
 
     rmx_crew_refill(&lane->crew);
-    while ((flow = rmx_queue_next(&lane->queue, &lane->crew, &berth)) != NULL) {
-        rmx_flow_start(flow, berth, rmx_berth_take(berth, rmx_flow_wants(flow), flow));
+    while ((flow = rmx_queue_next(&lane->queue, &lane->crew, &berth, &pair)) != NULL) {
+        rmx_flow_start(flow, berth, pair);
     }
 }
 
@@ -350,6 +351,10 @@ static int open_up(struct rmx_lane *lane)
     if (error < 0) {
         return fail(lane, error, "no memory for the sessions: lower sessions_max");
     }
+    error = rmx_queue_init(&lane->queue, lane->gate.clients_max, lane->crew.count);
+    if (error < 0) {
+        return fail(lane, error, "no memory for the queue: lower sessions_max or workers");
+    }
     /* A12, pairs with R12: with the order to serve there is a socket to accept from. */
     if (atomic_load_explicit(&lane->order, memory_order_acquire) == RMX_LANE_SERVE) {
         serve(lane);
@@ -417,6 +422,7 @@ void rmx_lane_join(struct rmx_lane *lane)
     rmx_loop_fini(&lane->loop);
     rmx_crew_fini(&lane->crew);
     rmx_gate_fini(&lane->gate);
+    rmx_queue_fini(&lane->queue);
     free(lane->flows);
     rmx_base_close(&lane->control_fd);
 }

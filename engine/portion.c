@@ -1,12 +1,49 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A session's portion of the workers' memory for channels. See portion.h.
+ * A session's portion of what the workers have. See portion.h.
  */
 #include "engine/portion.h"
 
 #include "engine/client.h"
 #include "engine/clock.h"
 #include "engine/lane.h"
+
+/* --- pairs ------------------------------------------------------------------------------------ */
+
+/* A session may have so many times the pairs it leaves free; of each `keeps` pairs of a berth, the
+ * last one is for higher classes, 0 = none is. A thousand live streams of one client, whose rings
+ * are its own, fit the default of 1,024 bare ones. */
+static const struct {
+    uint32_t times_free;
+    uint32_t keeps[RMX_CLASSES];
+} rules[RMX_PAIR_SIZES] = {
+    [RMX_PAIR_SMALL] = { 7, { 0, 8, 4 } },
+    [RMX_PAIR_BULK] = { 7, { 0, 8, 4 } },
+    [RMX_PAIR_BARE] = { 64, { 0, 64, 32 } },
+};
+
+static bool may_take(
+    const struct rmx_berth *berth, enum rmx_pair_size size, const struct rmx_wish *wish)
+{
+    uint32_t keeps = rules[size].keeps[wish->class_];
+    uint32_t kept = keeps != 0 ? berth->geometry[size].count / keeps : 0;
+    uint32_t left = berth->free_counts[size];
+    uint32_t held = berth->held[wish->party].pairs[size];
+
+    return left > kept && (held == 0 || held + 1 <= rules[size].times_free * (left - 1));
+}
+
+enum rmx_pair_size rmx_portion_pair(const struct rmx_berth *berth, const struct rmx_wish *wish)
+{
+    enum rmx_pair_size other = wish->size == RMX_PAIR_SMALL ? RMX_PAIR_BULK : RMX_PAIR_SMALL;
+
+    if (may_take(berth, wish->size, wish)) {
+        return wish->size;
+    }
+    return wish->size != RMX_PAIR_BARE && may_take(berth, other, wish) ? other : RMX_PAIR_NONE;
+}
+
+/* --- channels --------------------------------------------------------------------------------- */
 
 /* What one session may have of a worker: a channel in any case, more if they leave the most of its
  * memory for channels to others. */

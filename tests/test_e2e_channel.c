@@ -20,7 +20,7 @@ static struct rmx_client *honest;
 
 static void set_up(void)
 {
-    static const char *const settings[] = { "--flows-small=8", "--flows-bulk=2", "--flows-ring=2",
+    static const char *const settings[] = { "--flows-small=8", "--flows-bulk=2", "--flows-ring=3",
         "--workers=2", "--credits=8", "--sessions-max=128", "--channel-bytes=8MiB",
         "--channels-bytes=1GiB", NULL };
 
@@ -224,7 +224,7 @@ Test(e2e_channel, jobs_that_wait_for_their_worker_hold_up_nobody)
     struct rmx_chunk_ring ends[2];
 
     raw_open(&channel);
-    for (uint32_t n = 0; n < 4; n++) { /* two run: flows_ring */
+    for (uint32_t n = 0; n < 4; n++) { /* two run: the last of flows_ring is for others */
         spec = raw_ring_job(&channel, n);
         raw_make_rings(&channel, &spec, ends);
         raw_submit(&spec, NULL, 0);

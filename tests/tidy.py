@@ -43,6 +43,7 @@ ALLOCATES = {
     "engine/crew.c",
     "engine/gate.c",
     "engine/lane.c",
+    "engine/queue.c",
     "engine/ringmuxd.c",
     "engine/warden.c",
     "engine/worker/heap.c",

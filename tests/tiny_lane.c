@@ -362,7 +362,10 @@ static struct tiny_job *take_job(
         cr_assert_lt(job, lane->jobs + TINY_LANE_JOBS);
     }
     *job = (struct tiny_job){ .input = input, .output = output, .port = port };
-    job->pair = rmx_berth_take(&lane->berth, RMX_PAIR_SMALL, job);
+    job->pair = rmx_berth_take(&lane->berth, RMX_PAIR_SMALL, 0, job);
+    if (job->pair == NULL) {
+        job->pair = rmx_berth_take(&lane->berth, RMX_PAIR_BULK, 0, job);
+    }
     cr_assert_not_null(job->pair);
     return job;
 }

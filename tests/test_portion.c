@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What one session, and one class, may have of a worker's pairs.
+ */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "engine/portion.h"
+
+static struct rmx_berth berth;
+static int job; /* somebody's */
+
+static void fill(uint32_t small, uint32_t bulk, uint32_t bare)
+{
+    const struct rmx_pair_geometry geometry[RMX_PAIR_SIZES] = {
+        { .count = small, .slots = 2, .chunk_bytes = 4096 },
+        { .count = bulk, .slots = 2, .chunk_bytes = 4096 },
+        { .count = bare },
+    };
+
+    cr_assert_eq(rmx_berth_init(&berth, 0, geometry, false), 0);
+}
+
+static void set_up(void)
+{
+    fill(64, 4, 1024);
+}
+
+static void tear_down(void)
+{
+    rmx_berth_fini(&berth);
+}
+
+TestSuite(portion, .init = set_up, .fini = tear_down, .timeout = 60);
+
+static struct rmx_pair *take(enum rmx_pair_size size, uint32_t class_, uint32_t party)
+{
+    struct rmx_wish wish = { .size = size, .class_ = class_, .party = party };
+    enum rmx_pair_size got = rmx_portion_pair(&berth, &wish);
+
+    return got == RMX_PAIR_NONE ? NULL : rmx_berth_take(&berth, got, party, &job);
+}
+
+static uint32_t take_all(enum rmx_pair_size size, uint32_t class_, uint32_t party)
+{
+    uint32_t count = 0;
+
+    while (take(size, class_, party) != NULL) {
+        count++;
+    }
+    return count;
+}
+
+Test(portion, session_alone_has_seven_of_eight_pairs)
+{
+    cr_assert_eq(take_all(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 5), 56 + 3);
+    cr_assert_eq(berth.free_counts[RMX_PAIR_SMALL], 8);
+    cr_assert_eq(berth.free_counts[RMX_PAIR_BULK], 1);
+}
+
+Test(portion, what_one_session_leaves_is_for_the_next_ones)
+{
+    (void)take_all(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 5);
+    for (uint32_t party = 6; party < 6 + 9; party++) {
+        cr_assert_not_null(take(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, party));
+        cr_assert_null(take(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 5));
+    }
+    cr_assert_null(take(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 99), "now there is none left");
+}
+
+Test(portion, session_that_gives_one_back_may_not_have_it_again_while_others_need_it)
+{
+    struct rmx_pair *mine = take(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 5);
+
+    (void)take_all(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 5);
+    cr_assert_eq(take_all(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 6), 7 + 1);
+    rmx_berth_give(&berth, mine);
+    cr_assert_null(take(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 5));
+    cr_assert_not_null(take(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 7));
+}
+
+Test(portion, last_pairs_are_for_higher_classes)
+{
+    uint32_t got = 0;
+
+    for (uint32_t party = 0; party < 68; party++) {
+        got += take(RMX_PAIR_SMALL, RMX_CLASS_BACKGROUND, party) != NULL;
+    }
+    cr_assert_eq(got, 48 + 3, "a quarter is not for background");
+    for (uint32_t party = 0; party < 68; party++) {
+        got += take(RMX_PAIR_SMALL, RMX_CLASS_NORMAL, 100 + party) != NULL;
+    }
+    cr_assert_eq(got, 56 + 4, "an eighth is not for normal");
+    for (uint32_t party = 0; party < 68; party++) {
+        got += take(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 200 + party) != NULL;
+    }
+    cr_assert_eq(got, 68);
+}
+
+Test(portion, thousand_streams_of_one_client_fit)
+{
+    cr_assert_eq(take_all(RMX_PAIR_BARE, RMX_CLASS_NORMAL, 0), 1008);
+}
+
+Test(portion, what_has_no_rings_is_only_for_who_wants_none)
+{
+    (void)take_all(RMX_PAIR_BULK, RMX_CLASS_CRITICAL, 0);
+    cr_assert_eq(berth.free_counts[RMX_PAIR_BARE], 1024);
+    (void)take_all(RMX_PAIR_BARE, RMX_CLASS_CRITICAL, 0);
+    cr_assert_eq(berth.free_counts[RMX_PAIR_SMALL], 8);
+}
+
+Test(portion, every_class_and_session_runs_where_there_is_next_to_nothing)
+{
+    for (uint32_t class_ = 0; class_ < RMX_CLASSES; class_++) {
+        tear_down();
+        fill(1, 1, 1);
+        cr_assert_not_null(take(RMX_PAIR_BULK, class_, 0));
+        cr_assert_not_null(take(RMX_PAIR_BULK, class_, 0), "the small one will do");
+        cr_assert_null(take(RMX_PAIR_BULK, class_, 0));
+        cr_assert_not_null(take(RMX_PAIR_BARE, class_, 0));
+    }
+}
+
+Test(portion, nobody_is_told_what_anybody_could_have)
+{
+    struct rmx_wish nobody = { .size = RMX_PAIR_SMALL, .party = RMX_PARTY_NOBODY };
+
+    (void)take_all(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 0);
+    cr_assert_eq(rmx_portion_pair(&berth, &nobody), RMX_PAIR_SMALL);
+}
