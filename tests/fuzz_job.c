@@ -81,7 +81,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 size_t fuzz_seed(unsigned n, uint8_t *data)
 {
     static const char *const names[] = { "mp4", "fmp4", "mpegts", "matroska" };
-    struct rmx_job_spec spec = { .job = n + 1, .kind = RMX_JOB_REMUX, .inputs = 1, .outputs = 1 };
+    struct rmx_job_spec spec = {
+        .job = n + 1, .kind = RMX_JOB_REMUX, .inputs = 1, .outputs = 1, .group = n
+    };
 
     memcpy(spec.format, names[n % 4], strlen(names[n % 4]));
     if (n & 4) {

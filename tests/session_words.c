@@ -40,11 +40,11 @@ uint32_t items_max(uint32_t type)
 /* Whose word is it? GOODBYE is both sides'. */
 static bool may_say(enum rmx_session_side side, uint32_t type)
 {
-    bool is_clients = type <= RMX_MSG_STATS || type == RMX_MSG_CHANNEL ||
-                      (type >= RMX_MSG_GROUP && type <= RMX_MSG_GROUP_CANCEL) ||
-                      (type >= RMX_MSG_JOBS && type <= RMX_MSG_HANDOVER);
+    bool clients = type <= RMX_MSG_STATS || type == RMX_MSG_CHANNEL ||
+                   (type >= RMX_MSG_GROUP && type <= RMX_MSG_GROUP_CANCEL) ||
+                   (type >= RMX_MSG_JOBS && type <= RMX_MSG_HANDOVER);
 
-    return type == RMX_MSG_GOODBYE || is_clients == (side == CLIENT);
+    return type == RMX_MSG_GOODBYE || clients == (side == CLIENT);
 }
 
 /* The messages about groups, and operators'. */
@@ -142,6 +142,15 @@ struct rmx_session in(enum rmx_session_side side, enum rmx_session_state state)
 bool is_operators(uint32_t type)
 {
     return type >= RMX_MSG_JOBS && type < RMX_MSG_TYPES;
+}
+
+bool is_clients(uint32_t type)
+{
+    bool everybodys = type == RMX_MSG_HELLO || type == RMX_MSG_WELCOME || type == RMX_MSG_GOODBYE ||
+                      type == RMX_MSG_PING || type == RMX_MSG_PONG || type == RMX_MSG_STATS ||
+                      type == RMX_MSG_STATS_REPLY;
+
+    return !everybodys && !is_operators(type);
 }
 
 struct rmx_session in_for(enum rmx_session_side side, enum rmx_session_state state, uint32_t type)

@@ -48,14 +48,15 @@ struct message *make_goodbye(uint32_t status);
 uint32_t item_bytes(uint32_t type);
 uint32_t items_max(uint32_t type); /* 0 = carries none */
 
-/* A session in that state, where a CHANNEL waits for its answer and a group is open; the same for a
- * message of that type, which may be an operator's; the side that may hear the type, and a state in
- * which it may. */
+/* A session in that state, where a CHANNEL waits for its answer and a group is open; one where the
+ * type may come, as an operator's if it is one of theirs; the side that may hear the type, and a
+ * state in which it may. */
 struct rmx_session in(enum rmx_session_side side, enum rmx_session_state state);
 struct rmx_session in_for(enum rmx_session_side side, enum rmx_session_state state, uint32_t type);
 enum rmx_session_side hearer(uint32_t type);
 enum rmx_session_state state_for(uint32_t type);
-bool is_operators(uint32_t type); /* only for sessions of operators */
+bool is_operators(uint32_t type); /* for sessions of operators only */
+bool is_clients(uint32_t type);   /* for those of all others only */
 
 /* rmx_session_sent() and rmx_session_receive() of all of a message. */
 void say(struct rmx_session *session, const struct message *m);

@@ -135,6 +135,8 @@ Test(job, words_that_must_be_0_are)
 {
     struct rmx_job_spec spec = remux();
 
+    spec.zero1 = 1;
+    assert_bad(&spec, "zero1");
     spec.zero1 = 1u << 31;
     assert_bad(&spec, "zero1");
 }
@@ -373,4 +375,48 @@ Test(job, a_result_has_a_cause_and_a_text)
     cr_assert_eq(rmx_job_check_result(&result), -EBADMSG);
     result.text[3] = '\x80';
     cr_assert_eq(rmx_job_check_result(&result), -EBADMSG);
+}
+
+Test(job, a_result_waited_no_longer_than_it_took)
+{
+    struct rmx_job_result result = { .job = 1, .total_ns = 10 };
+
+    result.input_wait_ns = 7;
+    result.output_wait_ns = 3;
+    cr_assert_eq(rmx_job_check_result(&result), 0);
+    result.output_wait_ns = 4;
+    cr_assert_eq(rmx_job_check_result(&result), -EBADMSG);
+    result.output_wait_ns = UINT64_MAX - 6; /* their sum wraps to 0 */
+    cr_assert_eq(rmx_job_check_result(&result), -EBADMSG);
+    result.output_wait_ns = 0;
+    result.input_wait_ns = 11;
+    cr_assert_eq(rmx_job_check_result(&result), -EBADMSG);
+    result.total_ns = result.input_wait_ns = result.output_wait_ns = UINT64_MAX;
+    cr_assert_eq(rmx_job_check_result(&result), -EBADMSG);
+    result.output_wait_ns = 0;
+    cr_assert_eq(rmx_job_check_result(&result), 0);
+}
+
+Test(job, only_busy_says_when_to_come_again)
+{
+    struct rmx_job_result result = { .job = 1, .status = RMX_STATUS_BUSY };
+
+    cr_assert_eq(rmx_job_check_result(&result), 0);
+    result.retry_after_ns = 120000000;
+    cr_assert_eq(rmx_job_check_result(&result), 0);
+    for (uint32_t status = 0; status < RMX_STATUSES; status++) {
+        result.status = status;
+        cr_assert_eq(
+            rmx_job_check_result(&result), status == RMX_STATUS_BUSY ? 0 : -EBADMSG, "%u", status);
+    }
+}
+
+Test(job, any_kind_may_be_of_any_group)
+{
+    struct rmx_job_spec specs[] = { remux(), probe(), noop(), stream() };
+
+    for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
+        specs[i].group = i % 2 ? UINT32_MAX : 1;
+        assert_fine(&specs[i]);
+    }
 }

@@ -87,3 +87,19 @@ Test(stats, lanes_add_up)
     cr_assert_eq(totals[RMX_STATS_MESSAGES_OUT], 9);
     cr_assert_eq(totals[RMX_STATS_JOBS_ENDED_OK], 0);
 }
+
+Test(stats, the_highest_level_of_the_lanes_counts)
+{
+    static struct rmx_stats lanes[3];
+    uint64_t totals[RMX_STATS_COUNT] = { 0 };
+
+    rmx_stats_set(&lanes[0], RMX_STATS_LOAD_LEVEL, 1);
+    rmx_stats_set(&lanes[1], RMX_STATS_LOAD_LEVEL, 3);
+    rmx_stats_set(&lanes[2], RMX_STATS_LOAD_LEVEL, 2);
+    for (size_t i = 0; i < 3; i++) {
+        rmx_stats_collect(&lanes[i], totals);
+    }
+
+    cr_assert_eq(totals[RMX_STATS_LOAD_LEVEL], 3);
+    cr_assert_eq(rmx_stats_kind(RMX_STATS_LOAD_LEVEL), RMX_STATS_LEVEL);
+}
