@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #define ARGUMENTS_MAX 48
+#define WORKERS_MAX   64
 
 extern char **environ;
 
@@ -82,24 +83,39 @@ void rmx_process_bind(pid_t pid, int core)
     }
 }
 
-pid_t rmx_process_worker(pid_t daemon)
+size_t rmx_process_workers(pid_t daemon, pid_t *pids, size_t max)
 {
     DIR *proc = opendir("/proc");
     const struct dirent *entry;
-    uint64_t most = 0;
-    pid_t found = 0;
+    size_t count = 0;
 
-    while (proc != NULL && (entry = readdir(proc)) != NULL) {
+    while (proc != NULL && count < max && (entry = readdir(proc)) != NULL) {
         pid_t pid = isdigit(entry->d_name[0]) ? (pid_t)strtol(entry->d_name, NULL, 10) : 0;
 
-        if (pid > 0 && is_worker_of(pid, daemon) && rmx_process_core(pid) >= 0 &&
-            rmx_process_cpu_ns(pid) >= most) {
-            most = rmx_process_cpu_ns(pid);
-            found = pid;
+        if (pid > 0 && is_worker_of(pid, daemon)) {
+            pids[count++] = pid;
         }
     }
     if (proc != NULL) {
         (void)closedir(proc);
+    }
+    return count;
+}
+
+pid_t rmx_process_worker(pid_t daemon)
+{
+    pid_t workers[WORKERS_MAX];
+    size_t count = rmx_process_workers(daemon, workers, WORKERS_MAX);
+    uint64_t most = 0;
+    pid_t found = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t used = rmx_process_cpu_ns(workers[i]);
+
+        if (rmx_process_core(workers[i]) >= 0 && used >= most) {
+            most = used;
+            found = workers[i];
+        }
     }
     if (found == 0) {
         rmx_process_die("daemon", "no worker of it is bound to a core");

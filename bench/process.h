@@ -14,6 +14,9 @@
 /* Ends the program with "what: why". */
 _Noreturn void rmx_process_die(const char *what, const char *why);
 
+/* The processes forked for a daemon's work, its spare included. Returns how many, at most `max`. */
+size_t rmx_process_workers(pid_t daemon, pid_t *pids, size_t max);
+
 /* The worker of a daemon with one worker. It must have worked: the time it has taken is what tells
  * it from the spare. */
 pid_t rmx_process_worker(pid_t daemon);

@@ -45,10 +45,11 @@ static int ask_daemon(struct rmx_client *client, struct rmx_conduit *channel)
     struct rmx_line_answer *answer = &client->line.answer;
     uint64_t until_ns = rmx_clock_in(RMX_LINE_ANSWER_NS);
 
-    if (answer->due) { /* to somebody who waits no more */
-        return -ETIMEDOUT;
+    if (answer->due) { /* to somebody who waits no more: a signal came, or the time was up */
+        return rmx_clock_ns() < answer->until_ns ? -EAGAIN : -ETIMEDOUT;
     }
     int err = rmx_line_offer(&client->line, channel->region.fd, channel->region.size);
+    answer->until_ns = until_ns;
     while (err == 0 && answer->due && client->line.lost == 0) {
         int woken = rmx_handle_wait(client, RMX_HANDLE_ANYTHING, 0, until_ns);
 

@@ -22,8 +22,9 @@
 
 /* CHANNEL is asked one at a time. */
 struct rmx_line_answer {
-    bool due;  /* CHANNEL is said, CHANNEL_OPENED not heard */
-    bool late; /* nobody waits for it any more */
+    bool due;          /* CHANNEL is said, CHANNEL_OPENED not heard */
+    bool late;         /* nobody waits for it any more */
+    uint64_t until_ns; /* due: till then the daemon may take its time */
     uint32_t channel;
     uint32_t status; /* enum rmx_status; BUSY also if the channel was lost before it was taken */
     int wake_fd;     /* status OK: owned until taken */

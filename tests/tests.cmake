@@ -297,6 +297,26 @@ if(TARGET ringmuxd)
     set_tests_properties(test_hostile_memory PROPERTIES TIMEOUT 300)
 endif()
 
+# --- races, under a scheduler that is out to get us ---------------------------------------------
+add_library(rmx_shim MODULE tests/shim.c)
+set_target_properties(rmx_shim PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+target_compile_definitions(rmx_shim PRIVATE _GNU_SOURCE)
+target_link_libraries(rmx_shim PRIVATE ${CMAKE_DL_LIBS})
+if(TARGET ringmuxd)
+    add_executable(race_driver tests/race_driver.c tests/race_client.c tests/race_job.c
+        tests/race_daemon.c tests/race_media.c bench/process.c)
+    target_link_libraries(race_driver PRIVATE ringmux_static rmx_flags Threads::Threads)
+    target_compile_definitions(race_driver PRIVATE RMX_BUILD_DIR="${CMAKE_BINARY_DIR}"
+        RMX_RACE_MEDIA="${CMAKE_SOURCE_DIR}/../shared/media")
+    set_target_properties(race_driver PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    add_dependencies(race_driver ringmuxd ringmux-worker rmx_shim)
+    if(NOT RMX_SANITIZE) # whose run-time library wants to be the first
+        add_test(NAME test_races COMMAND race_driver 20)
+        set_tests_properties(test_races PROPERTIES TIMEOUT 200)
+    endif()
+endif()
+
 # --- the house: its rules, tried on themselves ------------------------------------------------
 if(NOT RMX_SANITIZE)
     add_test(NAME tidy COMMAND ${RMX_PYTHON} ${CMAKE_SOURCE_DIR}/tests/tidy.py)
