@@ -243,6 +243,7 @@ void rmx_client_part(struct rmx_client *client, const char *why)
     }
     rmx_log(
         RMX_LOG_INFO, "client_gone", RMX_LOG_U64("client", client->index), RMX_LOG_STR("why", why));
+    rmx_handover_forget(client);
     cancel_jobs(client);
     leave_channels(client);
     lane->gate.credits_granted -= client->credits;

@@ -26,6 +26,7 @@ struct rmx_client {
     bool blocked;          /* its socket is full: answers wait for POLLOUT */
     uint64_t hello_by_ns;  /* until it is welcome: it goes if it has not said hello by then */
     bool welcome;          /* it is one of the gate's sessions */
+    bool has_socket;       /* it was handed the listening socket, and has not confirmed that */
     bool leaving;          /* it said goodbye: it goes when it was told how all its jobs ended */
     struct rmx_op hear_op; /* something came */
     struct rmx_op room_op; /* the socket takes messages again */

@@ -280,6 +280,9 @@ static void check_together(struct load *load, const struct rmx_config *config)
         complain(
             load, "jobs_max=%u must be at least credits=%u", config->jobs_max, config->credits);
     }
+    if (config->replace && config->private_fd != 0) {
+        complain(load, "--replace and private_fd exclude each other");
+    }
     if (config->workers && config->lanes > config->workers) {
         complain(load, "workers=%u must be at least lanes=%u", config->workers, config->lanes);
     }

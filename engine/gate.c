@@ -81,6 +81,28 @@ static void hear(struct rmx_op *op, int events)
     }
 }
 
+/* What it said before we end is answered; it can say no more, and knows it. Else what is still
+ * unread would cost it the answers that it has not read. */
+static void hear_out(struct rmx_client *client)
+{
+    struct rmx_gate *gate = &client->lane->gate;
+    int bytes = 1;
+
+    (void)shutdown(client->fd, SHUT_RD);
+    while (bytes > 0 && client->fd >= 0 && !client->opened_due) {
+        struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
+
+        bytes = rmx_sock_recv(client->fd, gate->message, RMX_WIRE_BYTES_MAX, &fds, MSG_DONTWAIT);
+        if (bytes > 0) {
+            rmx_request_take(client, (size_t)bytes, &fds);
+            rmx_sock_fds_close(&fds);
+        }
+    }
+    if (client->fd >= 0) {
+        rmx_client_flush(client);
+    }
+}
+
 /* --- how clients come ------------------------------------------------------------------------ */
 
 static struct rmx_client *free_client(struct rmx_gate *gate)
@@ -165,9 +187,19 @@ static void hurry(struct rmx_gate *gate)
     }
 }
 
+/* It accepts no more, and the kernel has nothing of it: the supervisor may close the socket. */
+static void report_shut(struct rmx_gate *gate)
+{
+    if (gate->closing && !gate->accept_op.busy && !gate->cancel_accept_op.busy) {
+        gate->closing = false;
+        rmx_lane_report_shut(gate->clients[0].lane);
+    }
+}
+
 void rmx_gate_tend(struct rmx_gate *gate)
 {
     accept_again(gate);
+    report_shut(gate);
     if (gate->clients_open > gate->sessions) {
         hurry(gate);
     }
@@ -227,13 +259,14 @@ static void accept_cancelled(struct rmx_op *op, int result)
 
 void rmx_gate_drain(struct rmx_gate *gate, struct rmx_lane *lane)
 {
+    gate->closing = true;
     if (gate->listening) {
         gate->listening = false;
         gate->cancel_accept_op = (struct rmx_op){ .done = accept_cancelled };
         rmx_loop_cancel(&lane->loop, &gate->cancel_accept_op, &gate->accept_op);
     }
     for (uint32_t i = 0; i < gate->clients_max; i++) {
-        if (gate->clients[i].fd >= 0) {
+        if (gate->clients[i].fd >= 0 && gate->clients[i].welcome) { /* others with their WELCOME */
             rmx_client_say_goodbye(&gate->clients[i], RMX_STATUS_DRAINING);
         }
     }
@@ -251,6 +284,9 @@ void rmx_gate_abort(struct rmx_gate *gate)
 void rmx_gate_close(struct rmx_gate *gate)
 {
     for (uint32_t i = 0; i < gate->clients_max; i++) {
+        if (gate->clients[i].fd >= 0) {
+            hear_out(&gate->clients[i]);
+        }
         rmx_client_part(&gate->clients[i], "the daemon ends");
     }
 }

@@ -27,6 +27,7 @@ struct rmx_gate {
     struct rmx_op accept_op;
     struct rmx_op cancel_accept_op;
     bool listening;
+    bool closing; /* the supervisor is to hear when the kernel has nothing of `listening` */
     unsigned char *message; /* RMX_WIRE_BYTES_MAX bytes, for one message at a time */
 };
 

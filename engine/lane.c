@@ -110,6 +110,13 @@ void rmx_lane_report_ready(struct rmx_lane *lane)
     }
 }
 
+void rmx_lane_report_shut(struct rmx_lane *lane)
+{
+    /* R14, pairs with A14: the last use of listen_fd was before. */
+    atomic_store_explicit(&lane->shut, true, memory_order_release);
+    report(lane);
+}
+
 /* --- the loop -------------------------------------------------------------------------------- */
 
 static void check_times(struct rmx_lane *lane)

@@ -16,6 +16,7 @@
 #include "engine/crew.h"
 #include "engine/flow.h"
 #include "engine/gate.h"
+#include "engine/handover.h"
 #include "engine/loop.h"
 #include "engine/plan.h"
 #include "engine/queue.h"
@@ -40,6 +41,7 @@ struct rmx_lane {
     struct rmx_lane *const *lanes; /* all of them, for the sum of their counters */
     uint32_t lanes_count;
     int listen_fd;  /* the supervisor's, written before the order SERVE; -1 = none */
+    struct rmx_handover *handover; /* of listen_fd: the supervisor's */
     int private_fd; /* a client that is connected already, taken at start; -1 = none */
     uint64_t spin_ns;
 
@@ -48,6 +50,7 @@ struct rmx_lane {
     _Atomic uint32_t order; /* enum rmx_lane_order; supervisor writes, lane reads */
     int report_fd;          /* eventfd: written once at ready or failure, and once at the end */
     _Atomic bool ready;     /* lane writes before report_fd */
+    _Atomic bool shut;      /* it uses listen_fd no more; lane writes before report_fd */
     _Atomic bool over;      /* lane writes before report_fd */
     _Atomic int error;      /* -errno it ended with */
     const char *why;        /* of error, for a person (static); written before `over` */
@@ -106,6 +109,9 @@ void rmx_lane_fail(struct rmx_lane *lane, int error, const char *why);
 
 /* All workers are there: the supervisor hears of it, once. */
 void rmx_lane_report_ready(struct rmx_lane *lane);
+
+/* Nothing of it uses listen_fd any more: the supervisor hears of it. */
+void rmx_lane_report_shut(struct rmx_lane *lane);
 
 /* Everything is over for this lane: its one private client left. */
 void rmx_lane_abort(struct rmx_lane *lane);

@@ -154,8 +154,12 @@ void rmx_request_take(struct rmx_client *client, size_t bytes, struct rmx_sock_f
     case RMX_MSG_CHANNEL:
         open_channel(client, message, fds);
         break;
+    case RMX_MSG_HANDOVER:
+        rmx_handover_offer(client);
+        break;
     case RMX_MSG_GOODBYE:
         if (client->talk.state == RMX_SESSION_LEAVING) {
+            rmx_handover_confirm(client);
             client->leaving = true;
             rmx_gate_mark_due(&client->lane->gate, client);
         } else {

@@ -5,7 +5,8 @@
  * orders. Runs on the main thread. Must never touch a job, a client or a media byte.
  *
  * SIGTERM and SIGINT: finish what runs, take nothing new, exit 0. A second one, or drain_timeout:
- * cancel what runs, exit 0. SIGHUP: read the settings again.
+ * cancel what runs, exit 0. SIGHUP: read the settings again. When another daemon has taken over the
+ * socket (engine/handover.h): as with SIGTERM, but the socket is its.
  */
 #include <errno.h>
 #include <poll.h>
@@ -16,24 +17,23 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/clock.h"
 #include "engine/config.h"
 #include "engine/lane.h"
+#include "engine/listener.h"
 #include "engine/log.h"
 #include "engine/notify.h"
 #include "engine/plan.h"
 #include "engine/reload.h"
 #include "engine/topology.h"
-#include "ipc/sock.h"
 
 enum { EXIT_FAULT = 1, EXIT_USAGE = 2 };
 
-#define DEFAULT_SOCKET_DIR "/run/ringmux"
-#define DEFAULT_SOCKET     DEFAULT_SOCKET_DIR "/ringmux.sock"
+/* Another daemon that is about to hand over, or to end, has done so after this. */
+#define SEEK_NS       10000000000u
+#define SEEK_PAUSE_MS 20
 
 /* What was cancelled ends in milliseconds; what has not after this never will. */
 #define ABORT_NS 2000000000u
@@ -46,14 +46,15 @@ struct supervisor {
     struct rmx_plan plan;
     struct rmx_lane *lanes[RMX_LANES_MAX];
     uint32_t lanes_count;
-    int listen_fd;
+    struct rmx_listener listener;
     int signal_fd;
     int report_fd;
     enum rmx_lane_order order;
     uint64_t patience_until_ns; /* CLOCK_MONOTONIC; with order DRAIN or ABORT */
-    bool stopped_listening;
-    struct stat socket_file; /* as we made it; st_ino 0 = there is none */
+    bool seeking;               /* all is ready but the socket, which another daemon has */
     bool announced;
+    uint64_t reloads;
+    int result; /* to exit with */
 };
 
 static int complain(const char *what, int error)
@@ -97,53 +98,6 @@ static int open_signals(void)
         return -EINVAL;
     }
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-static void remember_socket(struct supervisor *sup)
-{
-    if (sup->config.socket[0] == '@' || stat(sup->config.socket, &sup->socket_file) < 0) {
-        sup->socket_file.st_ino = 0;
-    }
-}
-
-/* Nobody connects to us any more. The file goes while we still listen, since then it cannot be a
- * successor's; the descriptor stays, since lanes may be about to use its number. */
-static void stop_listening(struct supervisor *sup)
-{
-    struct stat now;
-
-    if (sup->listen_fd < 0 || sup->stopped_listening) {
-        return;
-    }
-    sup->stopped_listening = true;
-    if (sup->socket_file.st_ino != 0 && stat(sup->config.socket, &now) == 0 &&
-        now.st_ino == sup->socket_file.st_ino && now.st_dev == sup->socket_file.st_dev) {
-        (void)unlink(sup->config.socket);
-    }
-    (void)shutdown(sup->listen_fd, SHUT_RDWR);
-}
-
-static int open_listener(struct supervisor *sup)
-{
-    if (sup->config.private_fd != 0) {
-        return 0;
-    }
-    sup->listen_fd = rmx_sock_listen(sup->config.socket, sup->config.socket_mode);
-    if (sup->listen_fd == -ENOENT && strcmp(sup->config.socket, DEFAULT_SOCKET) == 0 &&
-        mkdir(DEFAULT_SOCKET_DIR, 0755) == 0) { /* as systemd's RuntimeDirectory= does */
-        sup->listen_fd = rmx_sock_listen(sup->config.socket, sup->config.socket_mode);
-    }
-    if (sup->listen_fd >= 0) {
-        remember_socket(sup);
-        return 0;
-    }
-    (void)fprintf(stderr, "ringmuxd: cannot listen on %s: %s%s\n", sup->config.socket,
-        strerrordesc_np(-sup->listen_fd),
-        sup->listen_fd == -EADDRINUSE ? " (is another ringmuxd running there?)"
-        : sup->listen_fd == -ENOENT
-            ? " (make its directory first, or name another with --socket=PATH)"
-            : "");
-    return sup->listen_fd;
 }
 
 static void log_budget(const struct supervisor *sup)
@@ -192,11 +146,12 @@ static int make_lane(struct supervisor *sup, uint32_t index, uint64_t spin_ns)
         .place = &sup->plan.lane[index],
         .lanes = sup->lanes,
         .lanes_count = sup->plan.lanes,
-        .listen_fd = sup->listen_fd,
+        .listen_fd = sup->listener.fd,
+        .handover = &sup->listener.handover,
         .private_fd = is_private ? (int)sup->config.private_fd : -1,
         .spin_ns = spin_ns,
         .report_fd = sup->report_fd,
-        .order = RMX_LANE_SERVE,
+        .order = sup->order,
         .reload.lock = PTHREAD_MUTEX_INITIALIZER,
     };
     sup->lanes[index] = lane;
@@ -223,6 +178,14 @@ static int start_lanes(struct supervisor *sup)
     return result;
 }
 
+/* A counter of the whole daemon's: no lane writes it. */
+static void count(struct supervisor *sup, enum rmx_stat stat, uint64_t value)
+{
+    if (sup->lanes_count > 0) {
+        rmx_stats_set(&sup->lanes[0]->stats, stat, value);
+    }
+}
+
 static void order(struct supervisor *sup, enum rmx_lane_order what)
 {
     if (what <= sup->order) {
@@ -230,11 +193,12 @@ static void order(struct supervisor *sup, enum rmx_lane_order what)
     }
     if (sup->order < RMX_LANE_DRAIN) {
         rmx_notify_stopping();
+        count(sup, RMX_STATS_DRAINING, 1);
     }
     sup->order = what;
     sup->patience_until_ns =
         rmx_clock_ns() + (what == RMX_LANE_ABORT ? ABORT_NS : sup->config.drain_timeout_ns);
-    stop_listening(sup); /* who connects from here on is refused, or finds our successor */
+    rmx_listener_close(&sup->listener);
     for (uint32_t i = 0; i < sup->lanes_count; i++) {
         rmx_lane_order(sup->lanes[i], what);
     }
@@ -247,6 +211,8 @@ static void reload(struct supervisor *sup)
     }
     if (rmx_reload_read(&sup->config, sup->argc, sup->argv) == 0) {
         rmx_log_set_level(sup->config.log_level);
+        sup->reloads++;
+        count(sup, RMX_STATS_RELOADS, sup->reloads);
         for (uint32_t i = 0; i < sup->lanes_count; i++) {
             rmx_lane_reload(sup->lanes[i], &sup->config);
         }
@@ -270,26 +236,79 @@ static void take_signals(struct supervisor *sup)
     }
 }
 
-/* What the lanes say. Returns how many are over. */
+/* --- what the lanes say ------------------------------------------------------------------------
+ */
+
+static void announce(struct supervisor *sup)
+{
+    sup->announced = true;
+    count(sup, RMX_STATS_READY, 1);
+    rmx_log(RMX_LOG_INFO, "ready",
+        RMX_LOG_STR("socket", sup->config.private_fd != 0 ? "private" : sup->listener.name),
+        RMX_LOG_U64("lanes", sup->lanes_count), RMX_LOG_U64("workers", sup->plan.workers));
+    rmx_notify_ready();
+}
+
+/* All is ready but the socket, which another daemon may have. */
+static void take_over(struct supervisor *sup)
+{
+    struct rmx_handover_taken taken;
+    int error = rmx_listener_take_over(&sup->listener, &sup->config, &taken);
+
+    if (error == -EAGAIN && rmx_clock_ns() < sup->patience_until_ns) {
+        return;
+    }
+    if (error < 0) {
+        sup->result = complain(sup->listener.why, 0);
+        order(sup, RMX_LANE_ABORT);
+        return;
+    }
+    sup->order = RMX_LANE_SERVE;
+    for (uint32_t i = 0; i < sup->lanes_count; i++) {
+        sup->lanes[i]->listen_fd = sup->listener.fd;
+        rmx_lane_order(sup->lanes[i], RMX_LANE_SERVE);
+    }
+    if (taken.sock >= 0) {
+        rmx_log(RMX_LOG_INFO, "took_over", RMX_LOG_U64("from_pid", taken.pid));
+        rmx_handover_finish(&taken);
+    }
+}
+
+/* Returns how many are over. */
 static uint32_t take_reports(struct supervisor *sup)
 {
     uint32_t ready = 0;
+    uint32_t shut = 0;
     uint32_t over = 0;
-    eventfd_t count;
+    eventfd_t reports;
 
-    (void)eventfd_read(sup->report_fd, &count);
+    (void)eventfd_read(sup->report_fd, &reports);
     for (uint32_t i = 0; i < sup->lanes_count; i++) {
         /* A11, pairs with R11: what the lane did before it was ready is visible. */
         ready += atomic_load_explicit(&sup->lanes[i]->ready, memory_order_acquire);
         /* A13, pairs with R13: error and why are visible. */
-        over += atomic_load_explicit(&sup->lanes[i]->over, memory_order_acquire);
+        bool ended = atomic_load_explicit(&sup->lanes[i]->over, memory_order_acquire);
+
+        over += ended;
+        /* A14, pairs with R14: nothing of the lane's uses the listening socket any more. */
+        shut += ended || atomic_load_explicit(&sup->lanes[i]->shut, memory_order_acquire);
     }
-    if (ready == sup->lanes_count && !sup->announced) {
-        sup->announced = true;
-        rmx_log(RMX_LOG_INFO, "ready",
-            RMX_LOG_STR("socket", sup->config.private_fd != 0 ? "private" : sup->config.socket),
-            RMX_LOG_U64("lanes", sup->lanes_count), RMX_LOG_U64("workers", sup->plan.workers));
-        rmx_notify_ready();
+    if (ready == sup->lanes_count && sup->order == RMX_LANE_WAIT) {
+        if (!sup->seeking) {
+            sup->seeking = true;
+            sup->patience_until_ns = rmx_clock_ns() + SEEK_NS;
+        }
+        take_over(sup);
+    }
+    if (ready == sup->lanes_count && sup->order == RMX_LANE_SERVE && !sup->announced) {
+        announce(sup);
+    }
+    if (rmx_handover_is_given(&sup->listener.handover) && sup->order < RMX_LANE_DRAIN) {
+        rmx_log(RMX_LOG_INFO, "handed_over", RMX_LOG_STR("socket", sup->listener.name));
+        order(sup, RMX_LANE_DRAIN);
+    }
+    if (shut == sup->lanes_count) { /* or who comes would wait for us when a successor is gone */
+        rmx_base_close(&sup->listener.fd);
     }
     return over;
 }
@@ -300,7 +319,7 @@ static int patience_ms(const struct supervisor *sup)
     uint64_t now = rmx_clock_ns();
 
     if (sup->order < RMX_LANE_DRAIN) {
-        return -1;
+        return sup->seeking && sup->order == RMX_LANE_WAIT ? SEEK_PAUSE_MS : -1;
     }
     return now >= sup->patience_until_ns ? 0 : (int)((sup->patience_until_ns - now) / 1000000u) + 1;
 }
@@ -350,6 +369,28 @@ static int join_lanes(struct supervisor *sup)
     return result;
 }
 
+/* The socket, or that there will be one. */
+static int find_listener(struct supervisor *sup)
+{
+    int error = 0;
+
+    if (sup->config.private_fd != 0) {
+        return 0;
+    }
+    error = rmx_listener_inherit(&sup->listener);
+    if (error > 0 && sup->config.replace) {
+        return complain("--replace has nothing to do where the socket is inherited (LISTEN_FDS): "
+                        "start without it, then end the daemon that ran before",
+            0);
+    }
+    if (error == 0 && sup->config.replace) {
+        sup->order = RMX_LANE_WAIT;
+    } else if (error == 0) {
+        error = rmx_listener_open(&sup->listener, &sup->config);
+    }
+    return error < 0 ? complain(sup->listener.why, 0) : 0;
+}
+
 static int serve(struct supervisor *sup)
 {
     int result = plan(sup);
@@ -362,15 +403,16 @@ static int serve(struct supervisor *sup)
     if (sup->signal_fd < 0 || sup->report_fd < 0) {
         return complain("no descriptor left for signals: raise ulimit -n", -EMFILE);
     }
-    if (open_listener(sup) < 0) {
-        return EXIT_FAULT;
-    }
-    result = start_lanes(sup);
+    result = find_listener(sup);
     if (result != 0) {
+        return result;
+    }
+    sup->result = start_lanes(sup);
+    if (sup->result != 0) {
         order(sup, RMX_LANE_ABORT);
     }
     supervise(sup);
-    return join_lanes(sup) != 0 ? EXIT_FAULT : result;
+    return join_lanes(sup) != 0 ? EXIT_FAULT : sup->result;
 }
 
 int main(int argc, char **argv)
@@ -378,7 +420,7 @@ int main(int argc, char **argv)
     static struct supervisor sup = {
         .order = RMX_LANE_SERVE,
         .topology = RMX_TOPOLOGY_INIT,
-        .listen_fd = -1,
+        .listener = RMX_LISTENER_INIT,
         .signal_fd = -1,
         .report_fd = -1,
     };
@@ -398,10 +440,10 @@ int main(int argc, char **argv)
     }
     rmx_log_init(sup.config.log_format, sup.config.log_level);
     result = serve(&sup);
-    stop_listening(&sup);
+    rmx_listener_close(&sup.listener);
     rmx_log(RMX_LOG_INFO, "stopped", RMX_LOG_I64("exit", result));
     rmx_topology_fini(&sup.topology);
-    rmx_base_close(&sup.listen_fd);
+    rmx_base_close(&sup.listener.fd);
     rmx_base_close(&sup.signal_fd);
     rmx_base_close(&sup.report_fd);
     return result;

@@ -37,8 +37,9 @@ enum rmx_stats_kind {
     RMX_STATS_LEVEL,   /* likewise, and the highest of the lanes' counts */
 };
 
+/* Each value has one writer, its lane or the supervisor; anybody reads. */
 struct rmx_stats {
-    _Alignas(RMX_LINE) _Atomic uint64_t values[RMX_STATS_COUNT]; /* one lane writes, any reads */
+    _Alignas(RMX_LINE) _Atomic uint64_t values[RMX_STATS_COUNT];
 };
 
 /* What is known about value i. name, unit and help are NULL for i >= RMX_STATS_COUNT and for the
@@ -60,7 +61,7 @@ static inline uint64_t rmx_stats_get(const struct rmx_stats *stats, enum rmx_sta
     return atomic_load_explicit(&stats->values[stat], memory_order_relaxed);
 }
 
-/* Only the lane that owns stats may call the rest: with one writer, a load and a store add up
+/* Only the one writer of a value may call the rest: with one, a load and a store add up
  * without a locked instruction. */
 static inline void rmx_stats_set(struct rmx_stats *stats, enum rmx_stat stat, uint64_t value)
 {

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The socket that clients come to. See listener.h.
+ */
+#include "engine/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "engine/quantity.h"
+#include "ipc/sock.h"
+#include "ring/base.h"
+
+#define DEFAULT_SOCKET_DIR "/run/ringmux"
+#define DEFAULT_SOCKET     DEFAULT_SOCKET_DIR "/ringmux.sock"
+#define INHERITED_FD       3 /* the first of those that a service manager hands on */
+
+__attribute__((format(printf, 3, 4))) static int fail(
+    struct rmx_listener *listener, int error, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(listener->why, sizeof(listener->why), format, args);
+    va_end(args);
+    return error;
+}
+
+/* --- made by us --------------------------------------------------------------------------------
+ */
+
+/* From now on the file is ours to remove. */
+static void remember(struct rmx_listener *listener, const char *path)
+{
+    (void)snprintf(listener->name, sizeof(listener->name), "%s", path);
+    if (path[0] == '@' || stat(path, &listener->file) < 0) {
+        listener->file.st_ino = 0;
+    }
+}
+
+int rmx_listener_open(struct rmx_listener *listener, const struct rmx_config *config)
+{
+    const char *path = config->socket;
+    int fd = rmx_sock_listen(path, config->socket_mode);
+
+    if (fd == -ENOENT && strcmp(path, DEFAULT_SOCKET) == 0 &&
+        mkdir(DEFAULT_SOCKET_DIR, 0755) == 0) { /* as systemd's RuntimeDirectory= does */
+        fd = rmx_sock_listen(path, config->socket_mode);
+    }
+    if (fd < 0) {
+        return fail(listener, fd, "cannot listen on %s: %s%s", path, strerrordesc_np(-fd),
+            fd == -EADDRINUSE ? " (is another ringmuxd running there? --replace takes over from it)"
+            : fd == -ENOENT   ? " (make its directory first, or name another with --socket=PATH)"
+                              : "");
+    }
+    listener->fd = fd;
+    remember(listener, path);
+    return 0;
+}
+
+/* --- inherited ---------------------------------------------------------------------------------
+ */
+
+static int option(int fd, int name)
+{
+    int value = -1;
+    socklen_t bytes = sizeof(value);
+
+    return getsockopt(fd, SOL_SOCKET, name, &value, &bytes) < 0 ? -1 : value;
+}
+
+/* A socket that another process made: is it one that we can accept from? Accepting must not wait,
+ * since lanes share it. */
+static bool adopt(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    return option(fd, SO_DOMAIN) == AF_UNIX && option(fd, SO_TYPE) == SOCK_SEQPACKET &&
+           option(fd, SO_ACCEPTCONN) == 1 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 &&
+           fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+}
+
+/* The name that clients connect to. */
+static void read_name(struct rmx_listener *listener)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    socklen_t bytes = sizeof(address);
+    size_t at = offsetof(struct sockaddr_un, sun_path);
+
+    if (getsockname(listener->fd, (struct sockaddr *)&address, &bytes) < 0 || bytes <= at) {
+        return;
+    }
+    if (address.sun_path[0] == 0) {
+        address.sun_path[0] = '@';
+    }
+    (void)snprintf(listener->name, sizeof(listener->name), "%.*s",
+        (int)strnlen(address.sun_path, bytes - at), address.sun_path);
+}
+
+int rmx_listener_inherit(struct rmx_listener *listener)
+{
+    const char *pid_text = getenv("LISTEN_PID");
+    const char *count_text = getenv("LISTEN_FDS");
+    uint64_t pid = 0;
+    uint64_t count = 0;
+    bool ours = pid_text != NULL && count_text != NULL && rmx_quantity_number(pid_text, 10, &pid) &&
+                pid == (uint64_t)getpid();
+
+    if (!ours) {
+        return 0;
+    }
+    if (!rmx_quantity_number(count_text, 10, &count) || count != 1) {
+        return fail(listener, -EINVAL, "LISTEN_FDS=%.20s: there must be one socket", count_text);
+    }
+    if (!adopt(INHERITED_FD)) {
+        return fail(listener, -EINVAL,
+            "the inherited socket (LISTEN_FDS) is not a listening SOCK_SEQPACKET unix socket: a "
+            "socket unit needs ListenSequentialPacket=");
+    }
+    listener->fd = INHERITED_FD;
+    listener->handover.held = true;
+    read_name(listener);
+    (void)unsetenv("LISTEN_PID"); /* not for the workers */
+    (void)unsetenv("LISTEN_FDS");
+    (void)unsetenv("LISTEN_FDNAMES");
+    return 1;
+}
+
+/* --- taken over --------------------------------------------------------------------------------
+ */
+
+static const char *reason(int error)
+{
+    switch (error) {
+    case -EBUSY:
+        return "it is shutting down, or hands its socket to another daemon";
+    case -ECONNRESET:
+        return "it went away meanwhile";
+    case -ETIMEDOUT:
+        return "it does not answer";
+    case -EPERM:
+        return "it is another user's, or does not take us for its operator: run as its user";
+    case -EPROTONOSUPPORT:
+        return "it speaks another version of the protocol: end it first (SIGTERM)";
+    case -EPROTO:
+        return "it answers with nonsense: is it a ringmuxd?";
+    default:
+        return strerrordesc_np(-error);
+    }
+}
+
+/* Nobody is there to take over from; in the meantime somebody else may listen. */
+static int open_instead(struct rmx_listener *listener, const struct rmx_config *config)
+{
+    int error = rmx_listener_open(listener, config);
+
+    return error == -EADDRINUSE || error == -EBUSY ? -EAGAIN : error;
+}
+
+int rmx_listener_take_over(struct rmx_listener *listener, const struct rmx_config *config,
+    struct rmx_handover_taken *taken)
+{
+    int error;
+
+    *taken = (struct rmx_handover_taken){ .listen_fd = -1, .sock = -1 };
+    error = rmx_handover_ask(config->socket, taken);
+    if (error == -ENOENT || error == -ECONNREFUSED) {
+        return open_instead(listener, config);
+    }
+    if (error < 0) {
+        return fail(listener, error == -EBUSY || error == -ECONNRESET ? -EAGAIN : error,
+            "cannot take over from the daemon at %s: %s", config->socket, reason(error));
+    }
+    if (!adopt(taken->listen_fd)) {
+        rmx_base_close(&taken->listen_fd);
+        rmx_base_close(&taken->sock);
+        return fail(listener, -EPROTO,
+            "cannot take over from the daemon at %s: what it handed over is no listening socket",
+            config->socket);
+    }
+    listener->fd = rmx_take_fd(&taken->listen_fd);
+    listener->handover.held = taken->held;
+    remember(listener, config->socket);
+    return 0;
+}
+
+/* --- the end -----------------------------------------------------------------------------------
+ */
+
+void rmx_listener_close(struct rmx_listener *listener)
+{
+    struct stat now;
+
+    if (listener->fd < 0 || listener->closed) {
+        return;
+    }
+    listener->closed = true;
+    if (!rmx_handover_close(&listener->handover) || listener->handover.held) {
+        return;
+    }
+    /* The file goes while we still listen, since then it cannot be a successor's. */
+    if (listener->file.st_ino != 0 && stat(listener->name, &now) == 0 &&
+        now.st_ino == listener->file.st_ino && now.st_dev == listener->file.st_dev) {
+        (void)unlink(listener->name);
+    }
+    (void)shutdown(listener->fd, SHUT_RDWR);
+}

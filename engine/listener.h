@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The socket that clients come to: made by us, inherited from a service manager, or taken over
+ * from the daemon that ran before. Runs on the supervisor's thread; lanes only accept from fd.
+ * Must never shut the socket down, nor remove its file, while somebody else accepts from it.
+ */
+#ifndef RMX_ENGINE_LISTENER_H
+#define RMX_ENGINE_LISTENER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "engine/config.h"
+#include "engine/handover.h"
+
+struct rmx_listener {
+    int fd; /* -1 = none (yet) */
+    bool closed;
+    char name[RMX_CONFIG_TEXT_BYTES]; /* of the socket, for the log */
+    struct stat file;                 /* of the socket, as ours; st_ino 0 = there is none */
+    struct rmx_handover handover;
+    char why[256]; /* of the last error, for a person */
+};
+
+#define RMX_LISTENER_INIT                                                                          \
+    {                                                                                              \
+        .fd = -1                                                                                   \
+    }
+
+/* Takes the socket that came with us by LISTEN_PID and LISTEN_FDS, as sd_listen_fds(3) says.
+ * Returns 1, 0 if there is none, or -EINVAL and why: it is not one that we can accept from. */
+int rmx_listener_inherit(struct rmx_listener *listener);
+
+/* Listens on config->socket. Returns 0, or -errno and why. */
+int rmx_listener_open(struct rmx_listener *listener, const struct rmx_config *config);
+
+/* Takes over from the daemon at config->socket; where there is none, listens. Our lanes are to
+ * accept then, and rmx_handover_finish(taken) follows; taken->sock is -1 if there was none. Returns
+ * 0, -EAGAIN: not yet, try again in a moment; or another -errno. Both with why. */
+int rmx_listener_take_over(struct rmx_listener *listener, const struct rmx_config *config,
+    struct rmx_handover_taken *taken);
+
+/* We take no more clients: unless somebody else does, those that come from here on are refused.
+ * fd stays open, since lanes may be about to use its number. */
+void rmx_listener_close(struct rmx_listener *listener);
+
+#endif
