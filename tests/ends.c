@@ -104,11 +104,12 @@ static void drain(void)
     }
 }
 
-static void sleep_well(void *owner, uint64_t until_ns)
+static void sleep_well(void *owner, enum rmx_flow_wait what, uint64_t until_ns)
 {
     bool dry = far.done;
 
     (void)owner;
+    (void)what;
     (void)until_ns;
     ends.sleeps++;
     rmx_assert(ends.sleeps < SLEEPS_MAX);
@@ -138,7 +139,11 @@ void ends_open(const void *bytes, size_t size, bool seekable, uint32_t slots, ui
     struct rmx_chunk_ring out;
 
     ends = (struct ends){
-        .avio = { .stop = &ends.stop, .sleep = sleep_well, .tell = tell, .starve = starve },
+        .avio = { .stop = &ends.stop,
+            .late = &ends.late,
+            .sleep = sleep_well,
+            .tell = tell,
+            .starve = starve },
         .in_order = true,
         .fed_bytes = size,
         .feed_bytes_max = chunk_bytes,

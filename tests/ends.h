@@ -28,6 +28,7 @@ struct ends {
     struct rmx_sink sink;
     struct ends_part parts[ENDS_PARTS];
     _Atomic uint32_t stop;
+    bool late;
     unsigned sleeps;
     unsigned seeks;
     unsigned chunks;            /* drained */

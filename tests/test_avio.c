@@ -30,7 +30,7 @@ static struct {
     bool ended;
     uint64_t fail_at; /* an ERROR chunk comes there */
     uint64_t lie_at;  /* a chunk with a wrong offset comes there */
-    bool stop_when_asleep;
+    bool stop_when_asleep, late;
     /* the drain */
     unsigned char written[STREAM_BYTES];
     struct rmx_chunk last; /* that it took */
@@ -75,12 +75,12 @@ static void feed_one(void)
     test.ended = test.at == STREAM_BYTES;
 }
 
-static void feed(void *owner, uint64_t until_ns)
+static void feed(void *owner, enum rmx_flow_wait what, uint64_t until_ns)
 {
     uint64_t offset;
     uint32_t generation;
 
-    (void)owner, (void)until_ns;
+    cr_assert(owner == NULL && what == RMX_WAIT_INPUT && until_ns == 0);
     test.sleeps++;
     if (test.stop_when_asleep) {
         atomic_store(&test.stop, RMX_STATUS_CANCELLED);
@@ -96,9 +96,9 @@ static void feed(void *owner, uint64_t until_ns)
     }
 }
 
-static void drain(void *owner, uint64_t until_ns)
+static void drain(void *owner, enum rmx_flow_wait what, uint64_t until_ns)
 {
-    (void)owner, (void)until_ns;
+    cr_assert(owner == NULL && what == RMX_WAIT_OUTPUT && until_ns == 0);
     test.sleeps++;
     if (test.stop_when_asleep) {
         atomic_store(&test.stop, RMX_STATUS_OUTPUT_FULL);
@@ -126,7 +126,8 @@ static uint64_t starve(void *owner)
     return 0;
 }
 
-static struct rmx_chunk_ring make_ring(uint32_t slots, void (*sleep)(void *, uint64_t))
+static struct rmx_chunk_ring make_ring(
+    uint32_t slots, void (*sleep)(void *, enum rmx_flow_wait, uint64_t))
 {
     struct rmx_chunk_ring ring;
 
@@ -136,8 +137,7 @@ static struct rmx_chunk_ring make_ring(uint32_t slots, void (*sleep)(void *, uin
     cr_assert_eq(rmx_chunk_ring_init(&test.region, 0, slots, CHUNK_BYTES, UINT64_MAX - 5), 0);
     cr_assert_eq(rmx_chunk_ring_attach(&test.lane, &test.region, 0, slots, CHUNK_BYTES), 0);
     cr_assert_eq(rmx_chunk_ring_attach(&ring, &test.region, 0, slots, CHUNK_BYTES), 0);
-    test.avio =
-        (struct rmx_avio){ .stop = &test.stop, .sleep = sleep, .tell = tell, .starve = starve };
+    test.avio = (struct rmx_avio){ &test.stop, &test.late, sleep, starve, tell, NULL, 0, 0, 0, 0 };
     return ring;
 }
 
@@ -340,7 +340,7 @@ Test(sink, small_writes_fill_whole_chunks_and_the_last_says_END)
     }
     avio_flush(sink.context);
     rmx_sink_finish(&sink);
-    drain(NULL, 0);
+    drain(NULL, RMX_WAIT_OUTPUT, 0);
     cr_assert_eq(test.chunks, (100016 + CHUNK_BYTES - 1) / CHUNK_BYTES);
     cr_assert_eq(test.last.flags, RMX_CHUNK_END);
     cr_assert_eq(sink.end, 100016);
@@ -354,7 +354,7 @@ Test(sink, nothing_written_is_an_empty_END)
 
     open_sink(&sink, 2, false);
     rmx_sink_finish(&sink);
-    drain(NULL, 0);
+    drain(NULL, RMX_WAIT_OUTPUT, 0);
     cr_assert_eq(test.chunks, 1);
     cr_assert_eq(test.last.bytes, 0);
     cr_assert_eq(test.last.flags, RMX_CHUNK_END);
@@ -371,7 +371,7 @@ Test(sink, job_that_failed_ends_its_output_once_there_is_room)
     cr_assert_eq(rmx_avio_end(&test.avio, RMX_STATUS_INPUT_IO, -EIO), AVERROR_EXIT);
     rmx_sink_finish(&sink);
     cr_assert_eq(test.sleeps, 1, "the ring was full");
-    drain(NULL, 0);
+    drain(NULL, RMX_WAIT_OUTPUT, 0);
     cr_assert_eq(test.chunks, 3);
     cr_assert_eq(test.last.flags, RMX_CHUNK_END);
     close_all(NULL, &sink);
@@ -390,7 +390,7 @@ Test(sink, patch_inside_the_chunk_at_hand_needs_no_chunk_of_its_own)
     write_stream(&sink, 1004, 100);
     avio_flush(sink.context);
     rmx_sink_finish(&sink);
-    drain(NULL, 0);
+    drain(NULL, RMX_WAIT_OUTPUT, 0);
     cr_assert_eq(test.chunks, 1);
     cr_assert_eq(sink.end, 1104);
     expect_written(0, 1104);
@@ -412,7 +412,7 @@ Test(sink, patch_far_back_goes_out_with_its_own_offset)
     write_stream(&sink, 60004, 96);
     avio_flush(sink.context);
     rmx_sink_finish(&sink);
-    drain(NULL, 0);
+    drain(NULL, RMX_WAIT_OUTPUT, 0);
     cr_assert_eq(sink.end, 60100);
     cr_assert_eq(test.last.offset, 60004);
     expect_written(0, 60100);
@@ -442,7 +442,7 @@ Test(sink, live_output_goes_out_whatever_its_reader_has_still)
     rmx_sink_push(&sink);
     write_stream(&sink, 100, 100);
     rmx_sink_push(&sink);
-    drain(NULL, 0);
+    drain(NULL, RMX_WAIT_OUTPUT, 0);
     cr_assert_eq(test.chunks, 2);
     cr_assert_eq(test.last.flags, RMX_CHUNK_FLUSH);
     expect_written(0, 200);
@@ -458,7 +458,7 @@ static void expect_burst_told(struct rmx_sink *sink, uint64_t from, uint32_t byt
     write_stream(sink, from, bytes);
     rmx_sink_push(sink);
     cr_assert_eq(test.told[RMX_NOTE_OUTPUT], told + 1);
-    drain(NULL, 0);
+    drain(NULL, RMX_WAIT_OUTPUT, 0);
     expect_written(0, from + bytes);
 }
 

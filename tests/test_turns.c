@@ -8,6 +8,22 @@
 
 static struct rmx_turns turns;
 
+TestSuite(turns, .timeout = 60);
+
+static void add(uint32_t flow, enum rmx_job_class class_, uint32_t party)
+{
+    const struct rmx_turns_place place = { .class_ = class_, .party = party };
+
+    rmx_turns_add(&turns, flow, &place);
+}
+
+static void add_urgent(uint32_t flow)
+{
+    const struct rmx_turns_place place = { .class_ = RMX_CLASS_BACKGROUND, .urgent = true };
+
+    rmx_turns_add(&turns, flow, &place);
+}
+
 static void expect(const uint32_t *flows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -17,29 +33,31 @@ static void expect(const uint32_t *flows, size_t count)
     cr_assert_eq(rmx_turns_take(&turns), RMX_TURNS_NONE);
 }
 
-Test(turns, jobs_of_the_lane_come_as_they_came)
+/* --- inside a class -------------------------------------------------------------------------- */
+
+Test(turns, jobs_of_different_parties_come_as_they_came)
 {
     static const uint32_t flows[] = { 7, 0, RMX_WORKER_FLOWS_MAX - 1, 3 };
 
     rmx_turns_init(&turns);
-    for (size_t i = 0; i < 4; i++) {
-        rmx_turns_add(&turns, rmx_turns_party_of_flow(flows[i]), flows[i]);
+    for (uint32_t i = 0; i < 4; i++) {
+        add(flows[i], RMX_CLASS_NORMAL, RMX_WORKER_PARTIES - 1 - i);
     }
     expect(flows, 4);
 }
 
-Test(turns, channel_has_one_turn_in_each_round_however_many_jobs)
+Test(turns, party_has_one_turn_in_each_round_however_many_jobs)
 {
     static const uint32_t wanted[] = { 0, 8, 9, 1, 10, 2, 11, 3, 4, 5, 6, 7 };
 
     rmx_turns_init(&turns);
     for (uint32_t flow = 0; flow < 8; flow++) {
-        rmx_turns_add(&turns, rmx_turns_party_of_channel(0), flow);
+        add(flow, RMX_CLASS_NORMAL, 0);
     }
-    rmx_turns_add(&turns, rmx_turns_party_of_channel(255), 8);
-    rmx_turns_add(&turns, rmx_turns_party_of_flow(9), 9);
-    rmx_turns_add(&turns, rmx_turns_party_of_channel(255), 10);
-    rmx_turns_add(&turns, rmx_turns_party_of_channel(255), 11);
+    add(8, RMX_CLASS_NORMAL, 255);
+    add(9, RMX_CLASS_NORMAL, 9);
+    add(10, RMX_CLASS_NORMAL, 255);
+    add(11, RMX_CLASS_NORMAL, 255);
     expect(wanted, 12);
 }
 
@@ -65,7 +83,7 @@ Test(turns, who_is_ready_again_goes_to_the_end_of_its_own_line)
         uint32_t flow = draw(FLOWS);
 
         if (!waiting[flow]) {
-            rmx_turns_add(&turns, rmx_turns_party_of_channel(flow % PARTIES), flow);
+            add(flow, RMX_CLASS_NORMAL, flow % PARTIES);
             waiting[flow] = true;
             bypassed[flow] = 0;
         }
@@ -79,5 +97,134 @@ Test(turns, who_is_ready_again_goes_to_the_end_of_its_own_line)
             bypassed[other]++;
             cr_assert(!waiting[other] || bypassed[other] < FLOWS / PARTIES);
         }
+    }
+}
+
+/* --- between classes ------------------------------------------------------------------------- */
+
+Test(turns, class_comes_before_those_below_it)
+{
+    static const uint32_t wanted[] = { 3, 1, 4, 0, 2 };
+
+    rmx_turns_init(&turns);
+    add(0, RMX_CLASS_BACKGROUND, 0);
+    add(1, RMX_CLASS_NORMAL, 1);
+    add(2, RMX_CLASS_BACKGROUND, 1);
+    add(3, RMX_CLASS_CRITICAL, 0);
+    add(4, RMX_CLASS_NORMAL, 0);
+    expect(wanted, 5);
+}
+
+/* Each class has a job that is always ready. Returns how many turns each had. */
+static void share_out(uint32_t turns_count, uint32_t got[RMX_CLASSES])
+{
+    for (uint32_t turn = 0; turn < turns_count; turn++) {
+        uint32_t class_ = rmx_turns_take(&turns);
+
+        cr_assert_lt(class_, RMX_CLASSES);
+        got[class_]++;
+        add(class_, (enum rmx_job_class)class_, 0);
+    }
+}
+
+Test(turns, every_sixteenth_goes_to_a_lower_class)
+{
+    uint32_t got[RMX_CLASSES] = { 0 };
+
+    rmx_turns_init(&turns);
+    add(RMX_CLASS_CRITICAL, RMX_CLASS_CRITICAL, 0);
+    add(RMX_CLASS_BACKGROUND, RMX_CLASS_BACKGROUND, 0);
+    share_out(1600, got);
+    cr_assert_eq(got[RMX_CLASS_CRITICAL], 1500);
+    cr_assert_eq(got[RMX_CLASS_BACKGROUND], 100);
+}
+
+Test(turns, and_of_those_every_sixteenth_to_the_lowest)
+{
+    uint32_t got[RMX_CLASSES] = { 0 };
+
+    rmx_turns_init(&turns);
+    for (uint32_t class_ = 0; class_ < RMX_CLASSES; class_++) {
+        add(class_, (enum rmx_job_class)class_, 0);
+    }
+    share_out(25600, got);
+    cr_assert_eq(got[RMX_CLASS_CRITICAL], 24000);
+    cr_assert_eq(got[RMX_CLASS_NORMAL], 1500);
+    cr_assert_eq(got[RMX_CLASS_BACKGROUND], 100);
+}
+
+/* --- in a hurry ------------------------------------------------------------------------------ */
+
+Test(turns, urgent_jobs_come_before_all_others)
+{
+    static const uint32_t wanted[] = { 5, 1, 2, 0 };
+
+    rmx_turns_init(&turns);
+    add(0, RMX_CLASS_CRITICAL, 0);
+    add(1, RMX_CLASS_BACKGROUND, 0);
+    add_urgent(5);
+    rmx_turns_hurry(&turns, 1);
+    add_urgent(2);
+    rmx_turns_hurry(&turns, 5); /* it does, where it is */
+    expect(wanted, 4);
+}
+
+/* From the head, the middle and the end of a line, of a party alone in its round and among others.
+ */
+Test(turns, who_hurries_leaves_the_others_in_line_as_they_were)
+{
+    static const uint32_t hurried[] = { 0, 4, 8, 11 };
+    static const uint32_t wanted[] = { 0, 4, 8, 11, 1, 6, 2, 7, 3, 9, 5, 10 };
+
+    rmx_turns_init(&turns);
+    for (uint32_t flow = 0; flow < 6; flow++) {
+        add(flow, RMX_CLASS_NORMAL, 0);
+    }
+    add(8, RMX_CLASS_NORMAL, 1); /* the party's only one */
+    for (uint32_t flow = 6; flow < 12; flow++) {
+        if (flow != 8) {
+            add(flow, RMX_CLASS_NORMAL, 2);
+        }
+    }
+    for (size_t i = 0; i < 4; i++) {
+        rmx_turns_hurry(&turns, hurried[i]);
+    }
+    expect(wanted, 12);
+}
+
+/* Against a list that is searched. */
+Test(turns, whatever_happens_everybody_who_came_gets_a_turn)
+{
+    enum { FLOWS = 64, ROUNDS = 200000 };
+    bool waiting[FLOWS] = { false };
+    bool urgent[FLOWS] = { false };
+    uint32_t waiters = 0;
+    uint32_t hurried = 0;
+
+    rmx_turns_init(&turns);
+    for (int round = 0; round < ROUNDS; round++) {
+        uint32_t flow = draw(FLOWS);
+        uint32_t what = draw(4);
+
+        if (!waiting[flow] && what < 2) {
+            add(flow, (enum rmx_job_class)draw(RMX_CLASSES), draw(7));
+            waiting[flow] = true;
+            waiters++;
+        } else if (waiting[flow] && what == 2) {
+            rmx_turns_hurry(&turns, flow);
+            hurried += !urgent[flow];
+            urgent[flow] = true;
+        } else if (what == 3) {
+            flow = rmx_turns_take(&turns);
+            cr_assert_eq(flow == RMX_TURNS_NONE, waiters == 0);
+            if (flow == RMX_TURNS_NONE) {
+                continue;
+            }
+            cr_assert(flow < FLOWS && waiting[flow] && urgent[flow] == (hurried > 0));
+            hurried -= urgent[flow];
+            waiting[flow] = urgent[flow] = false;
+            waiters--;
+        }
+        cr_assert_eq(rmx_turns_is_empty(&turns), waiters == 0);
     }
 }

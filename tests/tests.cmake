@@ -148,6 +148,7 @@ add_test(NAME test_log_json COMMAND ${Python3_EXECUTABLE} -B
 rmx_criterion(test_fiber tests/test_fiber.c rmx_worker)
 rmx_criterion(test_avio tests/test_avio.c rmx_worker)
 rmx_criterion(test_turns tests/test_turns.c rmx_worker)
+rmx_criterion(test_alarms tests/test_alarms.c rmx_worker)
 rmx_criterion(test_chime tests/test_chime.c rmx_worker Threads::Threads)
 target_sources(test_chime PRIVATE tests/crowd.c)
 
@@ -169,6 +170,9 @@ target_compile_definitions(
 rmx_criterion(test_desk tests/test_desk.c
     rmx_worker rmx_tiny_lane Threads::Threads -Wl,--wrap=rmx_remux_run)
 target_sources(test_desk PRIVATE tests/tiny_desk.c tests/crowd.c)
+rmx_criterion(test_desk_times tests/test_desk_times.c
+    rmx_worker rmx_tiny_lane Threads::Threads -Wl,--wrap=rmx_remux_run)
+target_sources(test_desk_times PRIVATE tests/tiny_desk.c)
 rmx_criterion(test_bell_storm tests/test_bell_storm.c rmx_worker rmx_tiny_lane)
 rmx_criterion(test_worker tests/test_worker.c rmx_tiny_lane)
 rmx_criterion(test_worker_memory tests/test_worker_memory.c rmx_tiny_lane)
@@ -211,6 +215,13 @@ endif()
 rmx_criterion(test_e2e_leaks tests/test_e2e_leaks.c rmx_harness)
 rmx_criterion(test_e2e_daemon tests/test_e2e_daemon.c rmx_harness)
 rmx_criterion(test_e2e_descriptors tests/test_e2e_descriptors.c rmx_harness)
+# With a worker in which one demuxer never comes back.
+add_executable(stuck-worker engine/worker/ringmux_worker.c tests/stuck_demuxer.c)
+target_link_libraries(stuck-worker PRIVATE rmx_worker)
+target_link_options(stuck-worker PRIVATE ${RMX_WORKER_LINK_OPTIONS} -Wl,--wrap=av_read_frame)
+set_target_properties(stuck-worker PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+rmx_criterion(test_e2e_stuck tests/test_e2e_stuck.c rmx_harness)
+add_dependencies(test_e2e_stuck ringmuxd stuck-worker)
 add_dependencies(test_e2e_stream ringmuxd ringmux-worker)
 foreach(story protocol faults live leaks channel portion spool)
     add_dependencies(test_e2e_${story} ringmuxd ringmux-worker)

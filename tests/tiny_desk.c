@@ -166,6 +166,9 @@ struct tiny_desk_job tiny_desk_begin(uint32_t flow, uint32_t port, uint32_t plac
     shm->input_chunk_bytes = shm->output_chunk_bytes = TINY_DESK_CHUNK_BYTES;
     shm->port = port;
     shm->channel = place;
+    shm->party = (port & (RMX_PORT_CHANNEL_IN | RMX_PORT_CHANNEL_OUT)) != 0
+                     ? place
+                     : TINY_DESK_CHANNELS + flow;
     if ((port & RMX_PORT_CHANNEL_IN) != 0) {
         shm->input_at = lay(region, channel_at, &job.in);
         shm->spec.input_port = RMX_JOB_RING;

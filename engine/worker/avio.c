@@ -13,6 +13,7 @@ bool rmx_avio_stopped(struct rmx_avio *avio)
     /* Relaxed: the word stands for itself, and a sleeper is sent a note after it was set. */
     uint32_t stop = atomic_load_explicit(avio->stop, memory_order_relaxed);
 
+    stop = stop == RMX_STATUS_OK && *avio->late ? RMX_STATUS_DEADLINE : stop;
     if (stop != RMX_STATUS_OK && avio->status == RMX_STATUS_OK) {
         avio->status = rmx_status_known(stop) ? (enum rmx_status)stop : RMX_STATUS_INTERNAL;
     }

@@ -16,11 +16,13 @@
 
 struct rmx_avio {
     const _Atomic uint32_t *stop; /* in the arena; the lane writes it */
+    const bool *late;             /* becomes true when the job's deadline has passed: as a stop */
 
-    /* Waits until a note came for the job, or until then (CLOCK_MONOTONIC, to the millisecond that
-     * follows; 0 = however long it takes); may come back without either. Nothing may happen between
-     * the ring's ask and this, or the note could be taken for another's. */
-    void (*sleep)(void *owner, uint64_t until_ns);
+    /* Waits, for what `what` says, until a note came for the job, or until then (CLOCK_MONOTONIC,
+     * to the millisecond that follows; 0 = however long it takes); may come back without either.
+     * Nothing may happen between the ring's ask and this, or the note could be taken for another's.
+     */
+    void (*sleep)(void *owner, enum rmx_flow_wait what, uint64_t until_ns);
 
     /* The input ring is empty: a good moment to send out what was made. Comes before the ask.
      * Returns when to be called again though nothing came (as for sleep): what a live job holds
@@ -37,8 +39,8 @@ struct rmx_avio {
     bool ending;            /* only the output's last chunk is to come, however the job went */
 };
 
-/* Has the lane stopped the job, or is it forsaken? Then nobody waits for anything but the result.
- */
+/* Has the lane stopped the job, is it late or forsaken? Then nobody waits for anything but the
+ * result. */
 bool rmx_avio_stopped(struct rmx_avio *avio);
 
 /* Is the job over, for whatever reason outside of the media? Then nobody waits any more, but for

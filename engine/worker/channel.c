@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 
 #include "engine/worker/chime.h"
+#include "engine/worker/moment.h"
 #include "ipc/channel.h"
 #include "ring/bell.h"
 #include "ring/mail.h"
@@ -74,14 +74,6 @@ void rmx_channel_init(int epoll_fd, bool (*wake)(uint32_t flow))
     table.owed_ns = NEVER;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    rmx_assert(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static struct rmx_channel *at(uint32_t place)
 {
     return place < RMX_WORKER_CHANNELS_MAX ? &table.channels[place] : NULL;
@@ -125,7 +117,7 @@ static void mute(struct rmx_channel *channel)
     uint64_t for_ns = channel->mute_ns < MUTED_NS_MIN ? MUTED_NS_MIN : channel->mute_ns;
 
     do_not_listen_to(channel);
-    channel->muted_until_ns = now_ns() + for_ns;
+    channel->muted_until_ns = rmx_moment_ns() + for_ns;
     channel->mute_ns = for_ns * 2 < MUTED_NS_MAX ? for_ns * 2 : MUTED_NS_MAX;
     channel->good_rings = 0;
     table.muted_count++;
@@ -329,7 +321,7 @@ int rmx_channel_tell(struct rmx_channel *channel, uint32_t channel_flow, enum rm
 
 static bool ring_is_due(void)
 {
-    return table.owed_ns != NEVER && now_ns() >= table.owed_ns;
+    return table.owed_ns != NEVER && rmx_moment_ns() >= table.owed_ns;
 }
 
 bool rmx_channel_mail_is_due(void)
@@ -432,7 +424,7 @@ void rmx_channel_disarm(void)
 
 int rmx_channel_sleep_ms(int longest_ms)
 {
-    uint64_t now = table.muted_count > 0 || table.owed_ns != NEVER ? now_ns() : 0;
+    uint64_t now = table.muted_count > 0 || table.owed_ns != NEVER ? rmx_moment_ns() : 0;
     uint64_t wait_ns = (uint64_t)longest_ms * NS_PER_MS;
 
     if (table.owed_ns < now + wait_ns) {

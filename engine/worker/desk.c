@@ -6,29 +6,21 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
-#include <time.h>
 
 #include "engine/worker/channel.h"
-#include "engine/worker/fiber.h"
-#include "engine/worker/heap.h"
 #include "engine/worker/lastwords.h"
+#include "engine/worker/moment.h"
 #include "engine/worker/remux.h"
+#include "engine/worker/seats.h"
 #include "engine/worker/task.h"
-#include "engine/worker/turns.h"
 #include "ipc/lane_wire.h"
 #include "ipc/sock.h"
 #include "ring/mail.h"
 
-#define NONE  UINT32_MAX
-#define NEVER UINT64_MAX
-
-/* A job that computes lets others have the core this often. */
-#define TURN_NS          200000u
-#define BREATHS_PER_LOOK 16u  /* packets between two looks at the clock */
-#define SPINS_PER_LOOK   32u  /* polls between two looks at the clock */
-#define SLEEP_MS_MAX     1000 /* then look again, whatever the bells say */
-#define WAKES_MAX        32   /* bells heard at once; the others are next */
-#define NS_PER_MS        1000000u
+#define SPINS_PER_LOOK 32u  /* polls between two looks at the clock */
+#define SLEEP_MS_MAX   1000 /* then look again, whatever the bells say */
+#define WAKES_MAX      32   /* bells heard at once; the others are next */
+#define NS_PER_MS      1000000u
 
 /* Notes of the lane between two turns: there may be no end to them. */
 #define NOTES_PER_ROUND 64u
@@ -44,23 +36,6 @@ _Static_assert(sizeof(((struct rmx_worker_shm *)0)->to_lane) ==
                    sizeof(((struct rmx_worker_shm *)0)->to_worker),
     "both mailboxes fit");
 
-enum seat_state {
-    SEAT_IDLE = 0,
-    SEAT_READY = 1,
-    SEAT_RUNNING = 2,
-    SEAT_WAITING = 3,
-};
-
-/* A flow's place at the desk. */
-struct seat {
-    struct rmx_fiber *fiber; /* while it has a job */
-    uint64_t until_ns;       /* WAITING: when it looks again though no note came; 0 = never */
-    uint32_t party;          /* see turns.h */
-    bool lacked_beside;      /* an allocation of its failed while there were other jobs */
-    bool lacked_alone;       /* and while there were none */
-    enum seat_state state;
-};
-
 static struct {
     const struct rmx_desk_plan *plan;
     struct rmx_worker_shm *shm;
@@ -68,102 +43,13 @@ static struct {
     struct rmx_mail outbox;
     struct rmx_bell own_bell;
     struct rmx_bell lane_bell;
-    struct seat seats[RMX_WORKER_FLOWS_MAX];
-    struct rmx_turns turns;
-    uint64_t nearest_ns;                          /* no seat's until_ns comes before; or NEVER */
-    struct rmx_fiber *pool[RMX_WORKER_FLOWS_MAX]; /* idle fibers, last used on top */
-    uint32_t pool_count;
-    uint32_t jobs;
-    uint32_t current; /* the flow that runs; NONE = the scheduler does */
-    uint64_t turn_ends_ns;
-    uint32_t breaths;
     int error; /* -EBADMSG: the lane broke a rule */
 } desk;
-
-static bool nobody_lacked;
-bool *rmx_desk_heap_failed = &nobody_lacked;
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    rmx_assert(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static void refuse(const char *why)
 {
     rmx_lastwords_say(why);
     desk.error = -EBADMSG;
-}
-
-/* --- turns ----------------------------------------------------------------------------------- */
-
-static void make_ready(uint32_t flow)
-{
-    desk.seats[flow].state = SEAT_READY;
-    rmx_turns_add(&desk.turns, desk.seats[flow].party, flow);
-}
-
-static void run_turn(uint32_t flow)
-{
-    struct seat *seat = &desk.seats[flow];
-
-    rmx_assert(seat->state == SEAT_READY);
-    seat->state = SEAT_RUNNING;
-    desk.current = flow;
-    desk.turn_ends_ns = rmx_turns_is_empty(&desk.turns) ? 0 : now_ns() + TURN_NS;
-    rmx_lastwords_on_core(flow);
-    rmx_desk_heap_failed = desk.jobs > 1 ? &seat->lacked_beside : &seat->lacked_alone;
-    if (!rmx_fiber_resume(seat->fiber)) {
-        desk.pool[desk.pool_count++] = seat->fiber;
-        *seat = (struct seat){ .state = SEAT_IDLE };
-        desk.jobs--;
-    }
-    rmx_desk_heap_failed = &nobody_lacked;
-    rmx_lastwords_on_core(RMX_LASTWORDS_NO_FLOW);
-    desk.current = NONE;
-}
-
-/* --- waits that a clock ends ----------------------------------------------------------------- */
-
-/* Rounded up to a millisecond, which is what a sleep has, so that those close to each other end
- * together: all seats are looked at for it. */
-static void expect(uint64_t until_ns)
-{
-    uint64_t at_ns = until_ns - until_ns % NS_PER_MS + NS_PER_MS;
-
-    desk.nearest_ns = at_ns < desk.nearest_ns ? at_ns : desk.nearest_ns;
-}
-
-static void wake_due(void)
-{
-    uint64_t now = desk.nearest_ns == NEVER ? 0 : now_ns();
-
-    if (now < desk.nearest_ns) {
-        return;
-    }
-    desk.nearest_ns = NEVER;
-    for (uint32_t flow = 0; flow < desk.plan->flows; flow++) {
-        const struct seat *seat = &desk.seats[flow];
-
-        if (seat->state != SEAT_WAITING || seat->until_ns == 0) {
-            continue;
-        }
-        if (seat->until_ns <= now) {
-            make_ready(flow);
-        } else {
-            expect(seat->until_ns);
-        }
-    }
-}
-
-static int sleep_ms(void)
-{
-    uint64_t now = desk.nearest_ns == NEVER ? 0 : now_ns();
-    uint64_t left_ms = desk.nearest_ns <= now ? 0 : (desk.nearest_ns - now) / NS_PER_MS + 1;
-
-    return rmx_channel_sleep_ms(left_ms < SLEEP_MS_MAX ? (int)left_ms : SLEEP_MS_MAX);
 }
 
 static void tell_lane(uint32_t flow, enum rmx_note_kind kind)
@@ -177,123 +63,49 @@ static void tell_lane(uint32_t flow, enum rmx_note_kind kind)
     (void)rmx_bell_ring(&desk.lane_bell);
 }
 
-/* --- what a job asks of its desk, on its fiber ------------------------------------------------ */
+/* --- a job ------------------------------------------------------------------------------------ */
 
-static void tell(void *owner, enum rmx_note_kind kind)
+static void tell(enum rmx_note_kind kind)
 {
-    (void)owner;
-    tell_lane(desk.current, kind);
-}
-
-/* What others have in use now they give back; what a job by itself cannot have, it never can. */
-static enum rmx_status lack(void *owner)
-{
-    const struct seat *seat = &desk.seats[desk.current];
-
-    (void)owner;
-    if (seat->lacked_beside) {
-        return RMX_STATUS_BUSY;
-    }
-    return seat->lacked_alone ? RMX_STATUS_OVER_LIMIT : RMX_STATUS_OK;
-}
-
-static void sleep_here(void *owner, uint64_t until_ns)
-{
-    struct seat *seat = &desk.seats[desk.current];
-
-    (void)owner;
-    seat->state = SEAT_WAITING;
-    seat->until_ns = until_ns;
-    if (until_ns != 0) {
-        expect(until_ns);
-    }
-    rmx_fiber_yield();
-}
-
-static bool mail_is_due(void)
-{
-    return rmx_ring_peek_one(&desk.inbox.ring) != 0 || /* -EBADMSG is for take_mail() to find */
-           rmx_channel_mail_is_due();
-}
-
-static void breathe(void)
-{
-    uint64_t now;
-
-    if (++desk.breaths % BREATHS_PER_LOOK != 0) {
-        return;
-    }
-    now = now_ns();
-    if (desk.turn_ends_ns == 0) {
-        desk.turn_ends_ns = now + TURN_NS;
-    }
-    if (now >= desk.turn_ends_ns &&
-        (!rmx_turns_is_empty(&desk.turns) || now >= desk.nearest_ns || mail_is_due())) {
-        make_ready(desk.current);
-        rmx_fiber_yield();
-    }
+    tell_lane(rmx_seats_current(), kind);
 }
 
 static void work(void *argument)
 {
     struct rmx_flow_shm *flow = argument;
     const struct rmx_task_host host = {
-        .sleep = sleep_here,
+        .sleep = rmx_seats_sleep,
         .tell = tell,
-        .lack = lack,
-        .flow = (uint32_t)(flow - desk.shm->flows),
+        .lack = rmx_seats_lack,
+        .late = rmx_seats_late(),
+        .flow = rmx_seats_current(),
     };
 
     rmx_task_run(flow, desk.plan->arena, &host);
     rmx_lastwords_count_job();
-    tell(NULL, RMX_NOTE_DONE);
-}
-
-/* --- notes ----------------------------------------------------------------------------------- */
-
-/* What the lane says of channels is checked when the job enters one. */
-static uint32_t party_of(uint32_t flow)
-{
-    const struct rmx_flow_shm *shm = &desk.shm->flows[flow];
-    uint32_t port = RMX_READ_ONCE(shm->port);
-    uint32_t place = RMX_READ_ONCE(shm->channel);
-
-    return (port & (RMX_PORT_CHANNEL_IN | RMX_PORT_CHANNEL_OUT)) != 0 &&
-                   place < RMX_WORKER_CHANNELS_MAX
-               ? rmx_turns_party_of_channel(place)
-               : rmx_turns_party_of_flow(flow);
+    tell(RMX_NOTE_DONE);
 }
 
 static void begin_job(uint32_t flow)
 {
-    struct seat *seat = &desk.seats[flow];
+    int error = rmx_seats_begin(flow);
 
-    if (seat->state != SEAT_IDLE) {
+    if (error == -EBUSY) {
         refuse("the lane started a job in a flow that has one");
-        return;
-    }
-    seat->fiber = desk.pool_count > 0 ? desk.pool[--desk.pool_count] : rmx_fiber_new();
-    if (seat->fiber == NULL) {
+    } else if (error < 0) {
         rmx_task_refuse(&desk.shm->flows[flow], desk.plan->arena, RMX_STATUS_BUSY,
             "the worker has no memory left for another job: try again later");
         rmx_lastwords_count_job();
         tell_lane(flow, RMX_NOTE_DONE);
-        return;
     }
-    seat->party = party_of(flow);
-    desk.jobs++;
-    rmx_fiber_start(seat->fiber, work, &desk.shm->flows[flow]);
-    make_ready(flow);
 }
 
-/* Else it looks by itself before it waits, or is over. */
-static bool wake(uint32_t flow)
+/* --- notes ----------------------------------------------------------------------------------- */
+
+static bool mail_is_due(void)
 {
-    if (desk.seats[flow].state != SEAT_WAITING) {
-        return false;
-    }
-    make_ready(flow);
-    return true;
+    return rmx_ring_peek_one(&desk.inbox.ring) != 0 || /* -EBADMSG is for take_mail() to find */
+           rmx_channel_mail_is_due();
 }
 
 static int serve_ctl(const struct rmx_lane_msg *message, struct rmx_sock_fds *fds)
@@ -343,9 +155,11 @@ static void take_note(const struct rmx_note *note)
         begin_job(note->flow);
         break;
     case RMX_NOTE_CANCEL:
+        rmx_seats_hurry(note->flow);
+        break;
     case RMX_NOTE_INPUT:
     case RMX_NOTE_OUTPUT:
-        (void)wake(note->flow);
+        (void)rmx_seats_wake(note->flow);
         break;
     case RMX_NOTE_CTL:
         take_ctl();
@@ -388,12 +202,13 @@ static void pause_core(void)
 #endif
 }
 
-/* True if mail came, or a wait is over. */
+/* True if mail came, or the clock is worth a look. */
 static bool spin(void)
 {
-    uint64_t until = desk.plan->spin_ns == 0 ? 0 : now_ns() + desk.plan->spin_ns;
+    uint64_t look_ns = rmx_seats_next_look_ns();
+    uint64_t until = desk.plan->spin_ns == 0 ? 0 : rmx_moment_ns() + desk.plan->spin_ns;
 
-    until = until < desk.nearest_ns ? until : desk.nearest_ns;
+    until = until < look_ns ? until : look_ns;
     while (until != 0) {
         for (uint32_t i = 0; i < SPINS_PER_LOOK; i++) {
             if (mail_is_due()) {
@@ -401,11 +216,20 @@ static bool spin(void)
             }
             pause_core();
         }
-        if (now_ns() >= until) {
+        if (rmx_moment_ns() >= until) {
             break;
         }
     }
-    return mail_is_due() || (until != 0 && until == desk.nearest_ns);
+    return mail_is_due() || (until != 0 && until == look_ns);
+}
+
+static int sleep_ms(void)
+{
+    uint64_t look_ns = rmx_seats_next_look_ns();
+    uint64_t now = look_ns == RMX_SEATS_NEVER ? 0 : rmx_moment_ns();
+    uint64_t left_ms = look_ns <= now ? 0 : (look_ns - now) / NS_PER_MS + 1;
+
+    return rmx_channel_sleep_ms(left_ms < SLEEP_MS_MAX ? (int)left_ms : SLEEP_MS_MAX);
 }
 
 /* Sleeps until a bell rings, a wait is over, the daemon hangs up, or a second. False: it hung up.
@@ -419,7 +243,7 @@ static bool sleep_on_bells(void)
     rmx_bell_arm(&desk.own_bell);
     rmx_channel_arm();
     int longest_ms = sleep_ms(); /* which may find that jobs are to be told something */
-    if (!mail_is_due() && rmx_turns_is_empty(&desk.turns)) {
+    if (!mail_is_due() && !rmx_seats_any_ready()) {
         heard = epoll_wait(desk.plan->epoll_fd, events, WAKES_MAX, longest_ms);
     }
     rmx_channel_disarm();
@@ -452,6 +276,9 @@ static int listen_to_lane(void)
 static int take_over(const struct rmx_desk_plan *plan)
 {
     struct rmx_worker_shm *shm = plan->arena->base;
+    const struct rmx_seats_plan seats = {
+        .shm = shm, .flows = plan->flows, .work = work, .mail_is_due = mail_is_due
+    };
     int error = rmx_mail_attach(&desk.inbox, plan->arena,
         offsetof(struct rmx_worker_shm, to_worker), RMX_WORKER_MAIL_SLOTS);
 
@@ -462,11 +289,9 @@ static int take_over(const struct rmx_desk_plan *plan)
     desk.shm = shm;
     desk.own_bell = (struct rmx_bell){ .shm = &shm->worker_bell, .fd = plan->worker_bell_fd };
     desk.lane_bell = (struct rmx_bell){ .shm = &shm->lane_bell, .fd = plan->lane_bell_fd };
-    rmx_turns_init(&desk.turns);
-    desk.nearest_ns = NEVER;
-    desk.current = NONE;
-    rmx_remux_breathe = breathe;
-    rmx_channel_init(plan->epoll_fd, wake);
+    rmx_seats_init(&seats);
+    rmx_remux_breathe = rmx_seats_breathe;
+    rmx_channel_init(plan->epoll_fd, rmx_seats_wake);
     return error < 0 ? error : listen_to_lane();
 }
 
@@ -475,20 +300,14 @@ int rmx_desk_run(const struct rmx_desk_plan *plan)
     bool wanted = true;
     int error = take_over(plan);
 
-    rmx_assert(plan->flows <= RMX_WORKER_FLOWS_MAX);
     if (error < 0) {
         return error;
     }
     while (wanted && desk.error == 0) {
-        uint32_t flow;
-
         take_mail();
         rmx_channel_take_mail();
-        wake_due();
-        flow = rmx_turns_take(&desk.turns);
-        if (flow != NONE) {
-            run_turn(flow);
-        } else if (desk.error == 0 && !spin()) {
+        rmx_seats_look_at_clock();
+        if (!rmx_seats_run_turn() && desk.error == 0 && !spin()) {
             wanted = sleep_on_bells();
         }
     }

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Where a worker's jobs come in and get their turns: notes from the lane's mailbox, and from those
- * of clients' channels, make fibers ready, ready fibers run one after the other, and when none is,
+ * Where a worker's jobs come in: notes from the lane's mailbox, and from those of clients'
+ * channels, make jobs ready, which get their turns one after the other (seats.h), and when none is,
  * the worker polls a while and sleeps. Worker process, its one thread.
- *
- *   IDLE --RUN--> READY --turn--> RUNNING --sleeps--> WAITING --note, or its time--> READY
- *                                    `--job ends--> IDLE
  *
  * No note is lost: a job that is going to wait first asks its ring, then looks again, then waits,
  * and notes are taken off the mailbox only by the scheduler, when every job waits or stands in
- * line. Turns go round by client (turns.h), not by job.
+ * line.
  */
 #ifndef RMX_ENGINE_WORKER_DESK_H
 #define RMX_ENGINE_WORKER_DESK_H

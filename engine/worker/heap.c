@@ -57,7 +57,7 @@ static bool is_small(const void *block)
 static void *noted(void *block, size_t bytes)
 {
     if (block == NULL && bytes > 0) {
-        *rmx_desk_heap_failed = true;
+        *rmx_seats_heap_failed = true;
     }
     return block;
 }

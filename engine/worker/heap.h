@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 /* Becomes true when an allocation fails: a note about the job on the core, for who turns NULL into
- * "invalid data" hides the reason. The desk says where it goes; never NULL. */
-extern bool *rmx_desk_heap_failed;
+ * "invalid data" hides the reason. Who gives turns says where it goes (seats.c); never NULL. */
+extern bool *rmx_seats_heap_failed;
 
 #endif

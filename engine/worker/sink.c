@@ -12,6 +12,7 @@
 #include <libavutil/mem.h>
 
 #include "engine/worker/lastwords.h"
+#include "engine/worker/remux.h"
 
 #if LIBAVFORMAT_VERSION_MAJOR >= 61
 typedef const uint8_t written_byte;
@@ -64,6 +65,7 @@ static int reserve(struct rmx_sink *sink)
     int room = 0;
 
     rmx_assert(!sink->gathering);
+    rmx_remux_breathe(); /* a muxer may write many at once: a long index */
     while (room == 0) {
         if (rmx_avio_over(sink->avio)) {
             return AVERROR_EXIT;
@@ -73,7 +75,7 @@ static int reserve(struct rmx_sink *sink)
             tell_ready(sink);
         }
         if (room == 0 && rmx_ring_producer_ask(&sink->ring.ring)) {
-            sink->avio->sleep(sink->avio->owner, 0);
+            sink->avio->sleep(sink->avio->owner, RMX_WAIT_OUTPUT, 0);
         }
     }
     if (room < 0) {

@@ -120,7 +120,7 @@ static int take_chunk(struct rmx_source *source)
         tell_room(source);
         until_ns = source->avio->starve(source->avio->owner);
         if (rmx_ring_consumer_ask(ring)) {
-            source->avio->sleep(source->avio->owner, until_ns);
+            source->avio->sleep(source->avio->owner, RMX_WAIT_INPUT, until_ns);
         }
         return 0;
     }
@@ -281,7 +281,7 @@ static void wait_for_more(struct rmx_source *source, uint32_t ready)
         rmx_ring_withdraw(&ring->shm->consumer_asks);
         return; /* who looks next sees it */
     }
-    source->avio->sleep(source->avio->owner, until_ns);
+    source->avio->sleep(source->avio->owner, RMX_WAIT_INPUT, until_ns);
 }
 
 int rmx_source_peek(struct rmx_source *source, uint64_t at, void *bytes, uint32_t wanted)

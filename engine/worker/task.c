@@ -6,13 +6,13 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <libavutil/avstring.h>
 
 #include "engine/worker/channel.h"
 #include "engine/worker/copy.h"
 #include "engine/worker/index.h"
+#include "engine/worker/moment.h"
 #include "engine/worker/parts.h"
 #include "engine/worker/remux.h"
 #include "engine/worker/sink.h"
@@ -41,14 +41,6 @@ struct task {
     bool prompt; /* the input comes when it comes, and so shall the output */
 };
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    rmx_assert(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* --- what the two ends ask for --------------------------------------------------------------- */
 
 /* The client at the other end of a ring lied: what else it says does not count. */
@@ -68,7 +60,7 @@ static void look_at_channel(struct task *task)
     }
 }
 
-static void sleep_for_note(void *owner, uint64_t until_ns)
+static void sleep_for_note(void *owner, enum rmx_flow_wait what, uint64_t until_ns)
 {
     struct task *task = owner;
 
@@ -77,7 +69,7 @@ static void sleep_for_note(void *owner, uint64_t until_ns)
     if (rmx_avio_over(&task->avio)) {
         return;
     }
-    task->host->sleep(task->host->owner, until_ns);
+    task->host->sleep(what, until_ns);
     look_at_channel(task);
 }
 
@@ -88,7 +80,7 @@ static void tell_peer(void *owner, enum rmx_note_kind kind)
     uint32_t side = kind == RMX_NOTE_INPUT ? RMX_PORT_CHANNEL_IN : RMX_PORT_CHANNEL_OUT;
 
     if ((task->port & side) == 0) {
-        task->host->tell(task->host->owner, kind);
+        task->host->tell(kind);
     } else if (rmx_channel_tell(task->channel, task->spec.channel_flow, kind) < 0) {
         forsake(task, RMX_STATUS_PEER_CORRUPT);
     }
@@ -161,6 +153,7 @@ static enum rmx_status connect_rings(struct task *task, const struct rmx_flow_sh
     }
     task->avio = (struct rmx_avio){
         .stop = &flow->stop,
+        .late = task->host->late,
         .sleep = sleep_for_note,
         .tell = tell_peer,
         .starve = push_output,
@@ -265,7 +258,7 @@ static void settle(struct task *task)
  * like none. */
 static void judge_memory(struct task *task)
 {
-    enum rmx_status lack = task->host->lack(task->host->owner);
+    enum rmx_status lack = task->host->lack();
 
     if (lack == RMX_STATUS_OK || task->avio.status != RMX_STATUS_OK) {
         return;
@@ -302,7 +295,7 @@ static void move_bytes(struct task *task, const struct rmx_flow_shm *flow)
 void rmx_task_run(
     struct rmx_flow_shm *flow, const struct rmx_region *arena, const struct rmx_task_host *host)
 {
-    uint64_t started_ns = now_ns();
+    uint64_t started_ns = rmx_moment_ns();
     struct task task = { .host = host, .arena = arena, .port = RMX_READ_ONCE(flow->port) };
     const char *why = NULL;
     int wrong;
@@ -319,7 +312,7 @@ void rmx_task_run(
         move_bytes(&task, flow);
     }
     task.result.job = task.spec.job;
-    task.result.run_ns = now_ns() - started_ns;
+    task.result.run_ns = rmx_moment_ns() - started_ns;
     memcpy(&flow->result, &task.result, sizeof(task.result));
 }
 

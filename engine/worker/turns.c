@@ -8,56 +8,158 @@
 
 #define NONE RMX_TURNS_NONE
 
+static const struct rmx_turns_line empty = { .first = NONE, .last = NONE };
+
 void rmx_turns_init(struct rmx_turns *turns)
 {
-    turns->first = NONE;
-    for (uint32_t party = 0; party < RMX_TURNS_PARTIES; party++) {
-        turns->parties[party].first = NONE;
+    turns->urgent = empty;
+    turns->count = 0;
+    for (uint32_t i = 0; i < RMX_CLASSES; i++) {
+        turns->classes[i].round = empty;
+        turns->classes[i].in_a_row = 0;
+        for (uint32_t party = 0; party < RMX_WORKER_PARTIES; party++) {
+            turns->classes[i].lines[party] = empty;
+        }
     }
 }
 
-static void join_round(struct rmx_turns *turns, uint32_t party)
+/* --- lines ----------------------------------------------------------------------------------- */
+
+static void join(struct rmx_turns_line *line, struct rmx_turns_link *links, uint32_t who)
 {
-    turns->parties[party].next = NONE;
-    if (turns->first == NONE) {
-        turns->first = party;
+    links[who] = (struct rmx_turns_link){ .before = line->last, .after = NONE };
+    if (line->last == NONE) {
+        line->first = who;
     } else {
-        turns->parties[turns->last].next = party;
+        links[line->last].after = who;
     }
-    turns->last = party;
+    line->last = who;
 }
 
-void rmx_turns_add(struct rmx_turns *turns, uint32_t party, uint32_t flow)
+static void leave(struct rmx_turns_line *line, struct rmx_turns_link *links, uint32_t who)
 {
-    struct rmx_turns_party *line;
+    const struct rmx_turns_link *link = &links[who];
 
-    rmx_assert(party < RMX_TURNS_PARTIES && flow < RMX_WORKER_FLOWS_MAX);
-    line = &turns->parties[party];
-    turns->next_of[flow] = NONE;
-    if (line->first == NONE) {
-        line->first = flow;
-        join_round(turns, party);
+    if (link->before == NONE) {
+        line->first = link->after;
     } else {
-        turns->next_of[line->last] = flow;
+        links[link->before].after = link->after;
     }
-    line->last = flow;
+    if (link->after == NONE) {
+        line->last = link->before;
+    } else {
+        links[link->after].before = link->before;
+    }
+}
+
+/* --- flows ----------------------------------------------------------------------------------- */
+
+static void join_party(struct rmx_turns *turns, uint32_t flow)
+{
+    uint32_t party = turns->places[flow].party;
+    struct rmx_turns_class *class_ = &turns->classes[turns->places[flow].class_];
+
+    if (class_->lines[party].first == NONE) {
+        join(&class_->round, class_->links, party);
+    }
+    join(&class_->lines[party], turns->links, flow);
+}
+
+static void leave_party(struct rmx_turns *turns, uint32_t flow)
+{
+    uint32_t party = turns->places[flow].party;
+    struct rmx_turns_class *class_ = &turns->classes[turns->places[flow].class_];
+
+    leave(&class_->lines[party], turns->links, flow);
+    if (class_->lines[party].first == NONE) {
+        leave(&class_->round, class_->links, party);
+    }
+}
+
+void rmx_turns_add(struct rmx_turns *turns, uint32_t flow, const struct rmx_turns_place *place)
+{
+    rmx_assert(flow < RMX_WORKER_FLOWS_MAX && place->party < RMX_WORKER_PARTIES);
+    rmx_assert((uint32_t)place->class_ < RMX_CLASSES && turns->count < RMX_WORKER_FLOWS_MAX);
+    turns->places[flow] = *place;
+    turns->count++;
+    if (place->urgent) {
+        join(&turns->urgent, turns->links, flow);
+    } else {
+        join_party(turns, flow);
+    }
+}
+
+void rmx_turns_hurry(struct rmx_turns *turns, uint32_t flow)
+{
+    rmx_assert(turns->count > 0);
+    if (!turns->places[flow].urgent) {
+        leave_party(turns, flow);
+        turns->places[flow].urgent = true;
+        join(&turns->urgent, turns->links, flow);
+    }
+}
+
+/* --- whose turn it is ------------------------------------------------------------------------ */
+
+static bool waits_below(const struct rmx_turns *turns, uint32_t class_)
+{
+    for (uint32_t below = class_ + 1; below < RMX_CLASSES; below++) {
+        if (turns->classes[below].round.first != NONE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The highest that has jobs, unless it had its turns in a row: then the highest of those below,
+ * with the same exception. */
+static struct rmx_turns_class *choose_class(struct rmx_turns *turns)
+{
+    uint32_t class_ = 0;
+
+    for (;; class_++) {
+        struct rmx_turns_class *chosen = &turns->classes[class_];
+
+        rmx_assert(class_ < RMX_CLASSES);
+        if (chosen->round.first == NONE) {
+            continue;
+        }
+        if (!waits_below(turns, class_)) {
+            return chosen;
+        }
+        if (chosen->in_a_row < RMX_TURNS_IN_A_ROW) {
+            chosen->in_a_row++;
+            return chosen;
+        }
+        chosen->in_a_row = 0;
+    }
+}
+
+static uint32_t take_of_class(struct rmx_turns *turns)
+{
+    struct rmx_turns_class *class_ = choose_class(turns);
+    uint32_t party = class_->round.first;
+    uint32_t flow = class_->lines[party].first;
+
+    leave(&class_->lines[party], turns->links, flow);
+    leave(&class_->round, class_->links, party);
+    if (class_->lines[party].first != NONE) {
+        join(&class_->round, class_->links, party);
+    }
+    return flow;
 }
 
 uint32_t rmx_turns_take(struct rmx_turns *turns)
 {
-    uint32_t party = turns->first;
-    struct rmx_turns_party *line;
-    uint32_t flow;
+    uint32_t flow = turns->urgent.first;
 
-    if (party == NONE) {
+    if (turns->count == 0) {
         return NONE;
     }
-    line = &turns->parties[party];
-    flow = line->first;
-    line->first = turns->next_of[flow];
-    turns->first = line->next;
-    if (line->first != NONE) {
-        join_round(turns, party);
+    turns->count--;
+    if (flow == NONE) {
+        return take_of_class(turns);
     }
+    leave(&turns->urgent, turns->links, flow);
     return flow;
 }

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Whose turn it is on a worker's core. Jobs that are ready stand in line with their party: a
- * channel, or a job of the lane by itself. Parties take turns, and so do a party's jobs: a client
- * gets no more of the core for having many jobs. Worker process, its one thread.
+ * Whose turn it is on a worker's core. Jobs that are ready stand in line with their party, the
+ * client whose jobs they are, and parties with others of the same class. Parties take turns, and so
+ * do a party's jobs: a client gets no more of the core for having many of them. A class comes
+ * before those below it, but for every 16th turn, so that none starves; jobs that were told to stop
+ * come before all. Worker process, its one thread.
  *
- *   round:  channel 3 -> job 7 -> channel 0 ->      take() = job 4, then job 7, job 1, job 9 ...
- *            job 4                 job 1
- *            job 9                 job 2
+ *   urgent:      job 5
+ *   critical:    party 3 -> party 8 -> party 0       take() = 5, 4, 7, 1, 9, 2, 3
+ *                 job 4      job 7      job 1
+ *                 job 9                 job 2
+ *   background:  party 3
+ *                 job 3
  */
 #ifndef RMX_ENGINE_WORKER_TURNS_H
 #define RMX_ENGINE_WORKER_TURNS_H
@@ -14,46 +19,62 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ipc/job.h"
 #include "ipc/lane_wire.h"
 
-#define RMX_TURNS_NONE    UINT32_MAX
-#define RMX_TURNS_PARTIES (RMX_WORKER_CHANNELS_MAX + RMX_WORKER_FLOWS_MAX)
+#define RMX_TURNS_NONE UINT32_MAX
 
-struct rmx_turns_party {
-    uint32_t first; /* its flows that are ready */
+/* A class that others wait behind has so many turns, then one of them has one. */
+#define RMX_TURNS_IN_A_ROW 15u
+
+/* Flows, or parties, one behind the other. */
+struct rmx_turns_line {
+    uint32_t first;
     uint32_t last;
-    uint32_t next; /* in the round: the party after it */
+};
+
+struct rmx_turns_link {
+    uint32_t before;
+    uint32_t after;
+};
+
+struct rmx_turns_class {
+    struct rmx_turns_line round; /* parties with flows in line */
+    struct rmx_turns_link links[RMX_WORKER_PARTIES];
+    struct rmx_turns_line lines[RMX_WORKER_PARTIES]; /* the flows of each */
+    uint32_t in_a_row; /* turns it had while a class below it waited */
+};
+
+/* Where a flow stands, while it does. */
+struct rmx_turns_place {
+    enum rmx_job_class class_;
+    uint32_t party;
+    bool urgent; /* in that line, whatever the others say */
 };
 
 struct rmx_turns {
-    uint32_t first; /* parties with such flows */
-    uint32_t last;
-    struct rmx_turns_party parties[RMX_TURNS_PARTIES];
-    uint32_t next_of[RMX_WORKER_FLOWS_MAX]; /* in its party's line: the flow after it */
+    struct rmx_turns_line urgent;
+    struct rmx_turns_class classes[RMX_CLASSES];
+    struct rmx_turns_link links[RMX_WORKER_FLOWS_MAX];
+    struct rmx_turns_place places[RMX_WORKER_FLOWS_MAX];
+    uint32_t count; /* flows in line */
 };
 
 void rmx_turns_init(struct rmx_turns *turns);
 
-/* The party of the channel at that place, below RMX_WORKER_CHANNELS_MAX; of a flow by itself. */
-static inline uint32_t rmx_turns_party_of_channel(uint32_t place)
-{
-    return place;
-}
-static inline uint32_t rmx_turns_party_of_flow(uint32_t flow)
-{
-    return RMX_WORKER_CHANNELS_MAX + flow;
-}
+/* The flow, which is not in line, goes to the end: of its party's line, or of the urgent ones'. A
+ * party that had none goes to the end of its class's round. */
+void rmx_turns_add(struct rmx_turns *turns, uint32_t flow, const struct rmx_turns_place *place);
 
-/* The flow, which is not in line, goes to its party's end; a party that had none, to the round's.
- */
-void rmx_turns_add(struct rmx_turns *turns, uint32_t party, uint32_t flow);
+/* The flow, which is in line, goes to the end of the urgent ones' line unless it is there. */
+void rmx_turns_hurry(struct rmx_turns *turns, uint32_t flow);
 
 /* Takes out the flow whose turn it is; its party goes to the round's end. Or RMX_TURNS_NONE. */
 uint32_t rmx_turns_take(struct rmx_turns *turns);
 
 static inline bool rmx_turns_is_empty(const struct rmx_turns *turns)
 {
-    return turns->first == RMX_TURNS_NONE;
+    return turns->count == 0;
 }
 
 #endif

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The jobs at a worker's desk. See seats.h.
+ */
+#include "engine/worker/seats.h"
+
+#include <errno.h>
+
+#include "engine/worker/fiber.h"
+#include "engine/worker/heap.h"
+#include "engine/worker/lastwords.h"
+#include "engine/worker/moment.h"
+#include "engine/worker/turns.h"
+
+#define NONE  RMX_TURNS_NONE
+#define NEVER RMX_SEATS_NEVER
+
+/* A job that computes lets others have the core this often. */
+#define TURN_NS          200000u
+#define BREATHS_PER_LOOK 16u /* packets between two looks at the clock */
+#define NS_PER_MS        1000000u
+
+enum state {
+    IDLE = 0,
+    READY = 1,
+    RUNNING = 2,
+    WAITING = 3,
+};
+
+/* A flow's place at the desk. */
+struct seat {
+    struct rmx_fiber *fiber; /* while it has a job */
+    struct rmx_turns_place place;
+    uint64_t deadline_ns; /* or NEVER, also once it has passed */
+    enum rmx_flow_wait waits_for;
+    uint64_t waits_since_ns;
+    bool late;          /* its deadline has passed */
+    bool lacked_beside; /* an allocation of its failed while there were other jobs */
+    bool lacked_alone;  /* and while there were none */
+    enum state state;
+};
+
+static struct {
+    struct rmx_seats_plan plan;
+    struct seat seats[RMX_WORKER_FLOWS_MAX];
+    struct rmx_turns turns;
+    struct rmx_alarms alarms;
+    struct rmx_fiber *pool[RMX_WORKER_FLOWS_MAX]; /* idle fibers, last used on top */
+    uint32_t pool_count;
+    uint32_t jobs;
+    uint32_t current; /* the flow that runs; NONE = the scheduler does */
+    uint64_t turn_ends_ns;
+    uint64_t busy_since_ns; /* that time is not yet in the worker's account; 0 = it has no turns */
+    uint32_t breaths;
+} desk;
+
+static bool nobody_lacked;
+bool *rmx_seats_heap_failed = &nobody_lacked;
+
+void rmx_seats_init(const struct rmx_seats_plan *plan)
+{
+    rmx_assert(plan->flows <= RMX_WORKER_FLOWS_MAX);
+    desk.plan = *plan;
+    desk.current = NONE;
+    rmx_turns_init(&desk.turns);
+}
+
+/* --- what the lane may know ------------------------------------------------------------------ */
+
+/* Relaxed, as all of these: a claim about time, which the lane reads when it likes. */
+static void account(_Atomic uint64_t *sum_ns, uint64_t more_ns)
+{
+    uint64_t sum = atomic_load_explicit(sum_ns, memory_order_relaxed);
+
+    atomic_store_explicit(sum_ns, sum + more_ns, memory_order_relaxed);
+}
+
+static void account_busy(uint64_t now)
+{
+    account(&desk.plan.shm->busy_ns, now - desk.busy_since_ns);
+    desk.busy_since_ns = now;
+}
+
+static void begin_wait(uint32_t flow, enum rmx_flow_wait what)
+{
+    struct rmx_flow_shm *shm = &desk.plan.shm->flows[flow];
+    struct seat *seat = &desk.seats[flow];
+
+    seat->waits_for = what;
+    seat->waits_since_ns = rmx_moment_ns();
+    atomic_store_explicit(&shm->waits_since_ns, seat->waits_since_ns, memory_order_relaxed);
+    atomic_store_explicit(&shm->waits_for, what, memory_order_relaxed);
+}
+
+/* Waiting for the core comes after that, and is not meant. */
+static void end_wait(uint32_t flow)
+{
+    struct rmx_flow_shm *shm = &desk.plan.shm->flows[flow];
+    const struct seat *seat = &desk.seats[flow];
+
+    account(&shm->waited_ns[seat->waits_for], rmx_moment_ns() - seat->waits_since_ns);
+    atomic_store_explicit(&shm->waits_for, RMX_WAIT_NOTHING, memory_order_relaxed);
+}
+
+/* --- beginning and waking -------------------------------------------------------------------- */
+
+static void make_ready(uint32_t flow)
+{
+    struct seat *seat = &desk.seats[flow];
+
+    if (seat->state == WAITING) {
+        end_wait(flow);
+    }
+    seat->state = READY;
+    rmx_turns_add(&desk.turns, flow, &seat->place);
+}
+
+/* Rounded up to a millisecond, which is what a sleep has, so that those close to each other end
+ * together. */
+static uint64_t round_up(uint64_t at_ns)
+{
+    return at_ns < NEVER - NS_PER_MS ? at_ns - at_ns % NS_PER_MS + NS_PER_MS : NEVER;
+}
+
+/* The entry is shared, so what it says is bounded; the job checks the rest. */
+int rmx_seats_begin(uint32_t flow)
+{
+    struct rmx_flow_shm *shm = &desk.plan.shm->flows[flow];
+    uint64_t deadline_ns = RMX_READ_ONCE(shm->spec.deadline_ns);
+    uint32_t class_ = RMX_READ_ONCE(shm->spec.class_);
+    struct seat *seat = &desk.seats[flow];
+
+    if (seat->state != IDLE) {
+        return -EBUSY;
+    }
+    seat->fiber = desk.pool_count > 0 ? desk.pool[--desk.pool_count] : rmx_fiber_new();
+    if (seat->fiber == NULL) {
+        return -ENOMEM;
+    }
+    seat->place = (struct rmx_turns_place){
+        .class_ = class_ < RMX_CLASSES ? (enum rmx_job_class)class_ : RMX_CLASS_NORMAL,
+        .party = RMX_READ_ONCE(shm->party) % RMX_WORKER_PARTIES,
+    };
+    seat->deadline_ns = deadline_ns == 0 ? NEVER : deadline_ns;
+    rmx_alarms_set(&desk.alarms, flow, round_up(seat->deadline_ns));
+    desk.jobs++;
+    rmx_fiber_start(seat->fiber, desk.plan.work, shm);
+    make_ready(flow);
+    return 0;
+}
+
+bool rmx_seats_wake(uint32_t flow)
+{
+    if (desk.seats[flow].state != WAITING) {
+        return false;
+    }
+    make_ready(flow);
+    return true;
+}
+
+void rmx_seats_hurry(uint32_t flow)
+{
+    struct seat *seat = &desk.seats[flow];
+
+    if (seat->state == IDLE) {
+        return;
+    }
+    rmx_assert(seat->state != RUNNING);
+    seat->place.urgent = true;
+    if (seat->state == WAITING) {
+        make_ready(flow);
+    } else {
+        rmx_turns_hurry(&desk.turns, flow);
+    }
+}
+
+/* --- the clock ------------------------------------------------------------------------------- */
+
+/* A wait that was over before its time may have left its alarm. */
+static void answer_alarm(uint32_t flow, uint64_t now)
+{
+    struct seat *seat = &desk.seats[flow];
+
+    if (seat->deadline_ns <= now) {
+        seat->deadline_ns = NEVER;
+        seat->late = true;
+        rmx_seats_hurry(flow);
+    } else {
+        (void)rmx_seats_wake(flow);
+        rmx_alarms_set(&desk.alarms, flow, round_up(seat->deadline_ns));
+    }
+}
+
+void rmx_seats_look_at_clock(void)
+{
+    uint64_t first = rmx_alarms_first_ns(&desk.alarms);
+    uint64_t now = first == NEVER ? 0 : rmx_moment_ns();
+    uint32_t flow = now < first ? NONE : rmx_alarms_take_due(&desk.alarms, now);
+
+    while (flow != NONE) {
+        answer_alarm(flow, now);
+        flow = rmx_alarms_take_due(&desk.alarms, now);
+    }
+}
+
+uint64_t rmx_seats_next_look_ns(void)
+{
+    return rmx_alarms_first_ns(&desk.alarms);
+}
+
+/* --- turns ----------------------------------------------------------------------------------- */
+
+bool rmx_seats_any_ready(void)
+{
+    return !rmx_turns_is_empty(&desk.turns);
+}
+
+static void leave_seat(uint32_t flow)
+{
+    struct seat *seat = &desk.seats[flow];
+
+    rmx_alarms_set(&desk.alarms, flow, NEVER);
+    desk.pool[desk.pool_count++] = seat->fiber;
+    *seat = (struct seat){ .state = IDLE };
+    desk.jobs--;
+}
+
+static void run(uint32_t flow)
+{
+    struct seat *seat = &desk.seats[flow];
+
+    rmx_assert(seat->state == READY);
+    seat->state = RUNNING;
+    desk.current = flow;
+    rmx_lastwords_on_core(flow);
+    rmx_seats_heap_failed = desk.jobs > 1 ? &seat->lacked_beside : &seat->lacked_alone;
+    if (!rmx_fiber_resume(seat->fiber)) {
+        leave_seat(flow);
+    }
+    rmx_seats_heap_failed = &nobody_lacked;
+    rmx_lastwords_on_core(RMX_LASTWORDS_NO_FLOW);
+    desk.current = NONE;
+}
+
+/* Nobody wants the core. */
+static void rest(void)
+{
+    if (desk.busy_since_ns != 0) {
+        account_busy(rmx_moment_ns());
+        desk.busy_since_ns = 0;
+    }
+}
+
+bool rmx_seats_run_turn(void)
+{
+    uint32_t flow = rmx_turns_take(&desk.turns);
+    uint64_t now;
+
+    if (flow == NONE) {
+        rest();
+        return false;
+    }
+    now = rmx_moment_ns();
+    if (desk.busy_since_ns != 0) {
+        account_busy(now);
+    }
+    desk.busy_since_ns = now;
+    desk.turn_ends_ns = now + TURN_NS;
+    run(flow);
+    return true;
+}
+
+/* --- the job's own --------------------------------------------------------------------------- */
+
+uint32_t rmx_seats_current(void)
+{
+    return desk.current;
+}
+
+void rmx_seats_sleep(enum rmx_flow_wait what, uint64_t until_ns)
+{
+    uint32_t flow = desk.current;
+    struct seat *seat = &desk.seats[flow];
+    uint64_t wakes_ns =
+        until_ns != 0 && until_ns < seat->deadline_ns ? until_ns : seat->deadline_ns;
+
+    begin_wait(flow, what);
+    seat->state = WAITING;
+    rmx_alarms_set(&desk.alarms, flow, round_up(wakes_ns));
+    rmx_fiber_yield();
+}
+
+void rmx_seats_breathe(void)
+{
+    uint64_t now;
+
+    if (++desk.breaths % BREATHS_PER_LOOK != 0) {
+        return;
+    }
+    now = rmx_moment_ns();
+    account_busy(now);
+    if (now >= desk.turn_ends_ns &&
+        (rmx_seats_any_ready() || now >= rmx_seats_next_look_ns() || desk.plan.mail_is_due())) {
+        make_ready(desk.current);
+        rmx_fiber_yield();
+    }
+}
+
+const bool *rmx_seats_late(void)
+{
+    return &desk.seats[desk.current].late;
+}
+
+enum rmx_status rmx_seats_lack(void)
+{
+    const struct seat *seat = &desk.seats[desk.current];
+
+    if (seat->lacked_beside) {
+        return RMX_STATUS_BUSY;
+    }
+    return seat->lacked_alone ? RMX_STATUS_OVER_LIMIT : RMX_STATUS_OK;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The jobs at a worker's desk, one on each seat: their fibers, their turns, what they wait for and
+ * how long they may. Worker process, its one thread: the scheduler's part between turns, the job's
+ * own on its fiber.
+ *
+ *   IDLE --begin--> READY --turn--> RUNNING --sleeps--> WAITING --woken, or its time--> READY
+ *                     ^---breathes----'  `--job ends--> IDLE
+ *
+ * A job that was told to stop, or whose deadline has passed, is in a hurry from then on: its turns
+ * come before those of all others, so that its end does not depend on how many there are.
+ */
+#ifndef RMX_ENGINE_WORKER_SEATS_H
+#define RMX_ENGINE_WORKER_SEATS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/worker/alarms.h"
+#include "ipc/lane_wire.h"
+#include "ipc/status.h"
+
+#define RMX_SEATS_NEVER RMX_ALARMS_NEVER
+
+struct rmx_seats_plan {
+    struct rmx_worker_shm *shm;
+    uint32_t flows;            /* entries of its flow table */
+    void (*work)(void *flow);  /* a job from its first turn to its last, given its entry */
+    bool (*mail_is_due)(void); /* then a job that computes lets the scheduler look at it */
+};
+
+/* At most once in a process. */
+void rmx_seats_init(const struct rmx_seats_plan *plan);
+
+/* --- for the scheduler ----------------------------------------------------------------------- */
+
+/* The job in that entry of the flow table takes its seat. Returns 0, -EBUSY (it is taken) or
+ * -ENOMEM. */
+int rmx_seats_begin(uint32_t flow);
+
+/* The flow has news. Returns whether it waited for some: else it looks by itself before it waits,
+ * or is over. */
+bool rmx_seats_wake(uint32_t flow);
+
+/* The flow's job is to end. */
+void rmx_seats_hurry(uint32_t flow);
+
+/* Wakes those whose time has come, and hurries those whose deadline has. */
+void rmx_seats_look_at_clock(void);
+
+/* When it is worth another look; or RMX_SEATS_NEVER. */
+uint64_t rmx_seats_next_look_ns(void);
+
+bool rmx_seats_any_ready(void);
+
+/* The turn of the job whose turn it is. Returns whether there was one. */
+bool rmx_seats_run_turn(void);
+
+/* --- for the job whose turn it is, on its fiber ---------------------------------------------- */
+
+uint32_t rmx_seats_current(void);
+
+/* Until it is woken, or until then, to the millisecond that follows (0 = however long it takes), or
+ * until its deadline. The flow's entry says how long it waited, and what for. */
+void rmx_seats_sleep(enum rmx_flow_wait what, uint64_t until_ns);
+
+/* Lets others have the core, if there are any and its turn has been long enough. */
+void rmx_seats_breathe(void);
+
+/* Has its deadline passed? The scheduler notes it there between turns; a turn ends for it. */
+const bool *rmx_seats_late(void);
+
+/* OK, or what it ends with because an allocation failed: what others have in use now they give
+ * back (BUSY); what a job by itself cannot have, it never can (OVER_LIMIT). */
+enum rmx_status rmx_seats_lack(void);
+
+#endif
