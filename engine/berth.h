@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "engine/grace.h"
 #include "engine/loop.h"
 #include "engine/watchdog.h"
 #include "ipc/job.h"
@@ -84,6 +85,7 @@ struct rmx_berth {
     pid_t pid;               /* the worker's, while open */
     uint64_t notes;          /* taken from all its workers so far */
     struct rmx_watchdog watchdog;
+    struct rmx_grace grace;
 };
 
 /* What a berth's arena takes; 0 if the geometry is impossible. */

@@ -11,6 +11,8 @@
 
 #include "engine/lane.h"
 #include "engine/log.h"
+#include "engine/member.h"
+#include "engine/operator.h"
 #include "ipc/sock.h"
 
 /* --- what is told to a client --------------------------------------------------------------- */
@@ -145,16 +147,25 @@ static bool say_lost(struct rmx_client *client)
 
 static bool has_news(const struct rmx_client *client)
 {
-    return client->opened_due || client->losses_due > 0 || client->ended.first != NULL;
+    return client->opened_due || client->losses_due > 0 || client->ended.first != NULL ||
+           client->groups_over > 0 ||
+           (client->errand != NULL && client->errand->state == RMX_ERRAND_HOME);
 }
 
-/* One message of what is due; that a channel is open comes before that it is lost. */
+/* One message of what is due; that a channel is open comes before that it is lost, and the end of a
+ * group after those of its jobs. */
 static bool say_news(struct rmx_client *client)
 {
     if (client->opened_due) {
         return say_opened(client);
     }
-    return client->losses_due > 0 ? say_lost(client) : say_done(client);
+    if (client->losses_due > 0) {
+        return say_lost(client);
+    }
+    if (client->ended.first != NULL) {
+        return say_done(client);
+    }
+    return client->groups_over > 0 ? rmx_member_say_over(client) : rmx_errand_say(client->errand);
 }
 
 void rmx_client_ended(struct rmx_flow *flow)
@@ -168,7 +179,7 @@ void rmx_client_ended(struct rmx_flow *flow)
     }
     /* Relaxed: DONE tells the client; this is for one that looks before. */
     atomic_store_explicit(&client->progress[flow->progress_slot].job, 0, memory_order_relaxed);
-    client->free_slots[client->free_slots_count++] = (uint16_t)flow->progress_slot;
+    rmx_roster_remove(client->roster, flow->progress_slot, flow->spec.job);
     rmx_flow_list_push(&client->ended, flow);
     rmx_gate_mark_due(&client->lane->gate, client);
 }
@@ -186,8 +197,12 @@ void rmx_client_forget(struct rmx_client *client)
     struct rmx_gate *gate = &client->lane->gate;
 
     if (!client->closing || client->hear_op.busy || client->room_op.busy ||
-        client->cancel_hear_op.busy || client->cancel_room_op.busy) {
+        client->cancel_hear_op.busy || client->cancel_room_op.busy ||
+        (client->errand != NULL && client->errand->state == RMX_ERRAND_AWAY)) {
         return;
+    }
+    if (client->errand != NULL) {
+        rmx_operator_go(client);
     }
     client->closing = false;
     gate->clients_open--;
@@ -208,14 +223,21 @@ static void cancel_jobs(struct rmx_client *client)
     while ((flow = rmx_flow_list_pop(&client->ended)) != NULL) {
         rmx_lane_give_flow(lane, flow);
     }
-    for (uint32_t i = 0; i < lane->config->jobs_max; i++) {
-        flow = &lane->flows[i];
-        if (flow->state != RMX_FLOW_FREE && flow->client == client) {
-            flow->client = NULL;
-            lane->gate.credits_granted++; /* until it ends, which may be at once */
+    for (uint32_t slot = 0; slot < client->roster->slots; slot++) {
+        flow = client->roster->jobs[slot];
+        if (flow != NULL) {
+            lane->gate.credits_granted++; /* until it ends */
+            rmx_flow_orphan(flow);
+        }
+    }
+    for (uint32_t slot = 0; slot < client->roster->slots; slot++) {
+        flow = client->roster->jobs[slot];
+        if (flow != NULL) { /* it may have ended by now, and is FREE then */
             rmx_flow_stop(flow, RMX_STATUS_CANCELLED, 0, "the client went away");
         }
     }
+    client->roster->slots = 0;
+    rmx_member_free_groups(client);
 }
 
 /* Its channels go once their last jobs have. */
@@ -247,7 +269,11 @@ void rmx_client_part(struct rmx_client *client, const char *why)
     cancel_jobs(client);
     leave_channels(client);
     lane->gate.credits_granted -= client->credits;
-    lane->gate.sessions -= client->welcome ? 1 : 0;
+    if (client->welcome) {
+        uint32_t *count = client->errand == NULL ? &lane->gate.sessions : &lane->gate.operators;
+
+        (*count)--;
+    }
     client->welcome = false;
     client->leaving = false;
     client->deaf = false;
@@ -282,17 +308,15 @@ void rmx_client_cut_off(struct rmx_client *client, const char *why)
 int rmx_client_make_arena(struct rmx_client *client, uint32_t slots)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t bytes = (slots * sizeof(struct rmx_progress_shm) + page - 1) / page * page;
+    size_t some = slots > 0 ? slots : 1;
+    size_t bytes = (some * sizeof(struct rmx_progress_shm) + page - 1) / page * page;
     int error = rmx_region_create(&client->arena, "ringmux-session", bytes, 0);
 
     if (error < 0) {
         return error;
     }
     client->progress = client->arena.base;
-    for (uint32_t i = 0; i < slots; i++) {
-        client->free_slots[i] = (uint16_t)(slots - 1 - i);
-    }
-    client->free_slots_count = slots;
+    rmx_roster_init(client->roster, slots);
     return 0;
 }
 

@@ -11,9 +11,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "engine/errand.h"
 #include "engine/flow.h"
 #include "engine/flow_list.h"
+#include "engine/group.h"
 #include "engine/loop.h"
+#include "engine/roster.h"
 #include "engine/share.h"
 #include "ipc/session.h"
 #include "ring/region.h"
@@ -21,13 +24,13 @@
 struct rmx_client {
     struct rmx_lane *lane;
     uint32_t index;
-    int fd;                /* -1 = the entry is free, unless `closing` */
-    bool closing;          /* its operations come to an end */
-    bool blocked;          /* its socket is full: answers wait for POLLOUT */
-    uint64_t hello_by_ns;  /* until it is welcome: it goes if it has not said hello by then */
-    bool welcome;          /* it is one of the gate's sessions */
-    bool has_socket;       /* it was handed the listening socket, and has not confirmed that */
-    bool leaving;          /* it said goodbye: it goes when it was told how all its jobs ended */
+    int fd;               /* -1 = the entry is free, unless `closing` */
+    bool closing;         /* its operations come to an end */
+    bool blocked;         /* its socket is full: answers wait for POLLOUT */
+    uint64_t hello_by_ns; /* until it is welcome: it goes if it has not said hello by then */
+    bool welcome;         /* it is one of the gate's sessions */
+    bool has_socket;      /* it was handed the listening socket, and has not said that it uses it */
+    bool leaving;         /* it said goodbye: it goes when it was told how all its jobs ended */
     struct rmx_op hear_op; /* something came */
     struct rmx_op room_op; /* the socket takes messages again */
     struct rmx_op cancel_hear_op;
@@ -40,8 +43,11 @@ struct rmx_client {
     struct rmx_flow_list ended;        /* jobs it has not been told the end of */
     struct rmx_client *next_due;       /* in gate's list, while `due` */
     bool due;
-    uint16_t free_slots[RMX_CREDITS_MAX]; /* of progress, a stack */
-    uint32_t free_slots_count;
+    struct rmx_roster *roster; /* its jobs that have not ended; the gate's, as groups */
+    struct rmx_group *groups;  /* RMX_GROUPS_MAX of them */
+    uint32_t groups_over;      /* of those, it has not been told the end of */
+    uint32_t session;          /* what operators call it; never used again */
+    struct rmx_errand *errand; /* what it asks of all lanes; NULL: it is no operator */
     struct rmx_share_entry channels[RMX_CHANNELS_MAX];
     uint32_t channel_names; /* given so far; never used again */
     uint32_t asks;          /* for channels, in the while that ends then */
@@ -51,6 +57,7 @@ struct rmx_client {
     bool deaf;                            /* it is not heard until then */
     struct rmx_msg_channel_opened opened; /* with opened_due: the answer */
     int opened_fds[RMX_SHARE_BELLS];      /* likewise; -1 = none */
+    bool known;                           /* who it is, below */
     pid_t pid;
     uid_t uid;
 };

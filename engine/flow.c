@@ -12,34 +12,22 @@
 #include "engine/client.h"
 #include "engine/clock.h"
 #include "engine/course.h"
+#include "engine/grace.h"
 #include "engine/lane.h"
+#include "engine/member.h"
 #include "engine/outcome.h"
 #include "engine/pass.h"
+#include "engine/phase.h"
 
 /* So many times stop_grace, by the clock, may a worker take that does not compute. */
-#define GRACES_MAX 10u
-
-#define TO(state) (1u << (state))
-
-static const unsigned next_of[RMX_FLOW_STATES] = {
-    [RMX_FLOW_FREE] = TO(RMX_FLOW_ADMITTED) | TO(RMX_FLOW_ENDED),
-    [RMX_FLOW_ADMITTED] = TO(RMX_FLOW_RUNNING) | TO(RMX_FLOW_ENDED),
-    [RMX_FLOW_RUNNING] = TO(RMX_FLOW_DRAINING),
-    [RMX_FLOW_DRAINING] = TO(RMX_FLOW_RUNNING) | TO(RMX_FLOW_ENDED),
-    [RMX_FLOW_ENDED] = TO(RMX_FLOW_FREE),
-};
-
-static void enter(struct rmx_flow *flow, enum rmx_flow_state state)
-{
-    rmx_assert((next_of[flow->state] & TO(state)) != 0);
-    flow->state = state;
-}
+#define GRACES_MAX 50u
 
 /* --- the end ------------------------------------------------------------------------------- */
 
 static void end(struct rmx_flow *flow)
 {
     struct rmx_lane *lane = flow->lane;
+    bool member = flow->group != NULL;
 
     rmx_outcome_conclude(flow);
     rmx_outcome_log(flow);
@@ -54,10 +42,13 @@ static void end(struct rmx_flow *flow)
         rmx_share_quit(flow->share, &flow->spec, &lane->crew);
         flow->share = NULL;
     }
-    enter(flow, RMX_FLOW_ENDED);
+    rmx_phase_enter(flow, RMX_FLOW_ENDED);
     rmx_stats_add(&lane->stats, rmx_stats_ended(flow->result.status), 1);
     rmx_stats_add(&lane->stats, RMX_STATS_PACKETS_OUT, flow->result.packets_out);
     rmx_client_ended(flow);
+    if (member) {
+        rmx_member_ended(flow);
+    }
     rmx_lane_dispatch(lane);
 }
 
@@ -93,7 +84,7 @@ static bool is_closed(struct rmx_flow *flow)
 void rmx_flow_settle(struct rmx_flow *flow)
 {
     if (flow->state == RMX_FLOW_RUNNING && (flow->answered || flow->lost || flow->stop != 0)) {
-        enter(flow, RMX_FLOW_DRAINING);
+        rmx_phase_enter(flow, RMX_FLOW_DRAINING);
     }
     if (flow->state != RMX_FLOW_DRAINING) {
         return;
@@ -102,7 +93,7 @@ void rmx_flow_settle(struct rmx_flow *flow)
         return;
     }
     if (rmx_course_goes_on(flow)) {
-        enter(flow, RMX_FLOW_RUNNING);
+        rmx_phase_enter(flow, RMX_FLOW_RUNNING);
         rmx_course_move_on(flow);
     } else if (is_closed(flow)) {
         end(flow);
@@ -111,7 +102,7 @@ void rmx_flow_settle(struct rmx_flow *flow)
 
 void rmx_flow_free(struct rmx_flow *flow)
 {
-    enter(flow, RMX_FLOW_FREE);
+    rmx_phase_enter(flow, RMX_FLOW_FREE);
 }
 
 /* --- the beginning ------------------------------------------------------------------------- */
@@ -130,15 +121,21 @@ static void begin(struct rmx_flow *flow, struct rmx_client *client, uint32_t pro
         .progress_slot = progress_slot,
         .input = RMX_FILE_INIT,
         .output = RMX_FILE_INIT,
-        .submitted_ns = rmx_clock_ns(),
+        .times.submitted_ns = rmx_clock_ns(),
     };
 }
 
-void rmx_flow_refuse(struct rmx_flow *flow, struct rmx_client *client, uint64_t job,
-    uint32_t progress_slot, uint32_t status, const char *why)
+void rmx_flow_refuse(struct rmx_flow *flow, struct rmx_client *client,
+    const struct rmx_job_spec *spec, uint32_t progress_slot, uint32_t status, const char *why)
 {
+    const char *unused;
+
     begin(flow, client, progress_slot);
-    flow->spec.job = job;
+    flow->spec.job = spec->job;
+    flow->spec.group = spec->group;
+    if (status != RMX_STATUS_BUSY && status != RMX_STATUS_DRAINING) {
+        (void)rmx_member_join(flow, &unused);
+    }
     flow->stop = status;
     rmx_outcome_text(flow->text, why);
     end(flow);
@@ -161,6 +158,15 @@ static void show_total(struct rmx_flow *flow)
     atomic_store_explicit(&shown->job, flow->spec.job, memory_order_relaxed);
 }
 
+/* Its input has come: it waits for its group now, or in the queue. */
+static void be_ready(struct rmx_flow *flow)
+{
+    flow->times.ready_ns = rmx_clock_ns();
+    if (rmx_member_may_work(flow)) {
+        rmx_lane_enqueue(flow->lane, flow);
+    }
+}
+
 /* A stream has its first byte, or its end: until then it holds no ring pair that others could use.
  */
 static void input_spoke(struct rmx_op *op, int events)
@@ -169,7 +175,7 @@ static void input_spoke(struct rmx_op *op, int events)
 
     (void)events; /* an error is the first read's to find */
     if (flow->stop == 0) {
-        rmx_lane_enqueue(flow->lane, flow);
+        be_ready(flow);
     } else if (!flow->wait_cancel_op.busy) {
         end(flow);
     }
@@ -209,6 +215,11 @@ static uint32_t take_files(struct rmx_flow *flow, int *input_fd, int *output_fd)
     return RMX_STATUS_BAD_JOB;
 }
 
+static bool is_late(const struct rmx_flow *flow)
+{
+    return flow->spec.deadline_ns != 0 && rmx_clock_ns() >= flow->spec.deadline_ns;
+}
+
 /* Takes its rings' place in their channel, if it has any. Returns as take_files(). */
 static uint32_t take_rings(struct rmx_flow *flow)
 {
@@ -222,6 +233,20 @@ static uint32_t take_rings(struct rmx_flow *flow)
     return status;
 }
 
+/* All that can be wrong with a job from the start. Returns as take_files(). */
+static uint32_t take_all(struct rmx_flow *flow, int *input_fd, int *output_fd)
+{
+    const char *why = "";
+    uint32_t status = rmx_member_join(flow, &why);
+
+    rmx_outcome_text(flow->text, why);
+    status = status != 0 ? status : take_files(flow, input_fd, output_fd);
+    status = status != 0 ? status : take_rings(flow);
+    rmx_base_close(input_fd);
+    rmx_base_close(output_fd);
+    return status != 0 || !is_late(flow) ? status : RMX_STATUS_DEADLINE;
+}
+
 uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
     const struct rmx_job_spec *spec, uint32_t progress_slot, int *input_fd, int *output_fd)
 {
@@ -229,11 +254,8 @@ uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
 
     begin(flow, client, progress_slot);
     flow->spec = *spec;
-    enter(flow, RMX_FLOW_ADMITTED);
-    status = take_files(flow, input_fd, output_fd);
-    status = status != 0 ? status : take_rings(flow);
-    rmx_base_close(input_fd);
-    rmx_base_close(output_fd);
+    rmx_phase_enter(flow, RMX_FLOW_ADMITTED);
+    status = take_all(flow, input_fd, output_fd);
     if (status != 0) {
         flow->stop = status;
         end(flow);
@@ -241,14 +263,14 @@ uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
     }
     rmx_course_plan(flow);
     show_total(flow);
-    if (spec->deadline_ns != 0) {
-        rmx_lane_watch(flow->lane, spec->deadline_ns);
+    if (flow->spec.deadline_ns != 0) {
+        rmx_lane_watch(flow->lane, flow->spec.deadline_ns);
     }
     if (flow->input.fd >= 0 && flow->input.kind == RMX_FILE_STREAM) {
         flow->wait_op = (struct rmx_op){ .done = input_spoke, .owner = flow };
         rmx_loop_poll(&flow->lane->loop, &flow->wait_op, flow->input.fd, POLLIN);
     } else {
-        rmx_lane_enqueue(flow->lane, flow);
+        be_ready(flow);
     }
     return 0;
 }
@@ -269,7 +291,14 @@ enum rmx_pair_size rmx_flow_wants(const struct rmx_flow *flow)
 
 void rmx_flow_start(struct rmx_flow *flow, struct rmx_berth *berth, struct rmx_pair *pair)
 {
-    enter(flow, RMX_FLOW_RUNNING);
+    flow->place = RMX_FLOW_NOWHERE;
+    if (is_late(flow)) {
+        rmx_berth_give(berth, pair);
+        rmx_flow_stop(flow, RMX_STATUS_DEADLINE, 0, "");
+        return;
+    }
+    rmx_phase_enter(flow, RMX_FLOW_RUNNING);
+    flow->times.taken_ns = rmx_clock_ns();
     flow->berth = berth;
     flow->pair = pair;
     rmx_course_begin(flow);
@@ -278,6 +307,29 @@ void rmx_flow_start(struct rmx_flow *flow, struct rmx_berth *berth, struct rmx_p
 bool rmx_flow_has_pair(const struct rmx_flow *flow)
 {
     return flow->state == RMX_FLOW_RUNNING || flow->state == RMX_FLOW_DRAINING;
+}
+
+/* An ADMITTED job ends at once, unless the kernel has to give its input back first. */
+static void stop_waiting(struct rmx_flow *flow)
+{
+    if (flow->wait_op.busy) {
+        flow->wait_cancel_op = (struct rmx_op){ .done = wait_cancelled, .owner = flow };
+        rmx_loop_cancel(&flow->lane->loop, &flow->wait_cancel_op, &flow->wait_op);
+        return;
+    }
+    if (flow->place == RMX_FLOW_IN_GROUP) {
+        rmx_member_give_up(flow);
+    } else if (flow->place == RMX_FLOW_IN_QUEUE) {
+        rmx_queue_remove(&flow->lane->queue, flow);
+        flow->place = RMX_FLOW_NOWHERE;
+    }
+    end(flow);
+}
+
+/* Of one that is to stop. */
+static uint64_t next_look(const struct rmx_flow *flow, uint64_t now)
+{
+    return now + flow->lane->config->stop_grace_ns / RMX_GRACE_LOOKS;
 }
 
 void rmx_flow_stop(struct rmx_flow *flow, enum rmx_status status, int cause, const char *why)
@@ -290,38 +342,23 @@ void rmx_flow_stop(struct rmx_flow *flow, enum rmx_status status, int cause, con
     flow->stop = status;
     flow->cause = cause;
     rmx_outcome_text(flow->text, why);
-    if (flow->state == RMX_FLOW_ADMITTED && flow->wait_op.busy) {
-        flow->wait_cancel_op = (struct rmx_op){ .done = wait_cancelled, .owner = flow };
-        rmx_loop_cancel(&flow->lane->loop, &flow->wait_cancel_op, &flow->wait_op);
-        return;
-    }
     if (flow->state == RMX_FLOW_ADMITTED) {
-        rmx_queue_remove(&flow->lane->queue, flow);
-        end(flow);
+        stop_waiting(flow);
         return;
     }
     if (!rmx_pass_is_through(flow)) {
         rmx_pass_cancel(flow);
         flow->stopped_ns = rmx_clock_ns();
-        flow->stopped_cpu_ns = rmx_watchdog_cpu_ns(flow->berth->pid);
-        rmx_lane_watch(flow->lane, flow->stopped_ns + flow->lane->config->stop_grace_ns);
+        rmx_grace_begin(flow->berth, flow->pair->index, flow->stopped_ns);
+        rmx_lane_watch(flow->lane, next_look(flow, flow->stopped_ns));
     }
     rmx_flow_settle(flow);
 }
 
-/* How much longer the worker may take to stop the job; 0: it has had its time. What counts is the
- * time it computed, since on a busy machine it may not have come to it; but not for ever. */
-static uint64_t grace_left(const struct rmx_flow *flow, uint64_t now)
+void rmx_flow_orphan(struct rmx_flow *flow)
 {
-    uint64_t grace_ns = flow->lane->config->stop_grace_ns;
-    uint64_t cpu_ns = rmx_watchdog_cpu_ns(flow->berth->pid);
-    uint64_t used_ns = cpu_ns > flow->stopped_cpu_ns ? cpu_ns - flow->stopped_cpu_ns : 0;
-    uint64_t end_ns = flow->stopped_ns + GRACES_MAX * grace_ns; /* stopped perhaps after `now` */
-
-    if (used_ns >= grace_ns || now >= end_ns) {
-        return 0;
-    }
-    return grace_ns - used_ns;
+    rmx_member_leave(flow);
+    flow->client = NULL;
 }
 
 uint64_t rmx_flow_check_time(struct rmx_flow *flow, uint64_t now)
@@ -337,12 +374,14 @@ uint64_t rmx_flow_check_time(struct rmx_flow *flow, uint64_t now)
     if (flow->state != RMX_FLOW_DRAINING || rmx_pass_is_through(flow) || flow->stop == 0) {
         return UINT64_MAX;
     }
-    uint64_t left_ns = grace_left(flow, now);
-    if (left_ns == 0) {
+    uint64_t grace_ns = flow->lane->config->stop_grace_ns;
+
+    if (now >= flow->stopped_ns + GRACES_MAX * grace_ns || /* stopped perhaps after `now` */
+        rmx_grace_is_over(flow->berth, flow->pair->index, now, grace_ns)) {
         rmx_crew_condemn(&flow->lane->crew, flow->berth, "it did not stop a job when told to");
         return UINT64_MAX;
     }
-    return now + left_ns;
+    return next_look(flow, now);
 }
 
 void rmx_flow_lose(struct rmx_flow *flow, const char *last_words)

@@ -9,7 +9,8 @@
  *                  \          \______________________/^
  *                   \________________________________/     any job may end early
  *
- * ADMITTED  waits for the first word of a stream, then for a ring pair; holds its descriptors only
+ * ADMITTED  waits for the first word of a stream, then for its group, then for a ring pair; holds
+ *           its descriptors only
  * RUNNING   has a pair: bytes move; the worker is told once the first chunk is there, or at once if
  *           the input is the client's ring
  * DRAINING  the worker is done, or the job is to stop: what is in flight comes to an end. A job
@@ -33,6 +34,7 @@
 
 struct rmx_lane;
 struct rmx_client;
+struct rmx_group;
 
 enum rmx_flow_state {
     RMX_FLOW_FREE,
@@ -43,11 +45,34 @@ enum rmx_flow_state {
     RMX_FLOW_STATES,
 };
 
+/* Where an ADMITTED job waits. */
+enum rmx_flow_place {
+    RMX_FLOW_NOWHERE = 0, /* for the first word of its input; or it does not wait any more */
+    RMX_FLOW_IN_GROUP,    /* in its group's list */
+    RMX_FLOW_IN_QUEUE,
+};
+
+/* Where the time of a job went, but for that of its worker. CLOCK_MONOTONIC; 0 = it has not come
+ * as far. */
+struct rmx_flow_times {
+    uint64_t submitted_ns;
+    uint64_t ready_ns;   /* its input had its first byte */
+    uint64_t taken_ns;   /* it was given a pair */
+    uint64_t started_ns; /* the worker was told */
+    uint64_t told_ns;    /* the same, of its present pass */
+    uint64_t answered_ns;
+    uint64_t input_wait_ns; /* of the worker's time: it waited for bytes */
+    uint64_t output_wait_ns;
+};
+
 struct rmx_flow {
     enum rmx_flow_state state;
+    enum rmx_flow_place place;
     struct rmx_lane *lane;
     struct rmx_client *client; /* NULL: it went away, nobody wants the result */
     uint32_t party;            /* the session whose job it is, though it has gone */
+    struct rmx_group *group;   /* the client's; NULL: it is in none, or has ended */
+    bool works;                /* its group has let it */
     struct rmx_flow *next;     /* in the one list its state puts it in */
     struct rmx_flow *before;   /* likewise, where that goes both ways */
     uint64_t order;            /* in the queue: who came earlier has a lower one */
@@ -78,11 +103,8 @@ struct rmx_flow {
     uint32_t stop;          /* enum rmx_status to end with; 0 = let it run */
     int cause;              /* -errno behind `stop` */
     uint32_t progress_slot; /* in the client's arena */
-    uint64_t submitted_ns;  /* CLOCK_MONOTONIC */
-    uint64_t started_ns;    /* the worker was told */
-    uint64_t answered_ns;
-    uint64_t stopped_ns;     /* the worker was told to stop: it loses its process some time after */
-    uint64_t stopped_cpu_ns; /* the CPU time it had used by then */
+    struct rmx_flow_times times;
+    uint64_t stopped_ns; /* the worker was told to stop: it loses its process some time after */
     char text[RMX_JOB_TEXT_BYTES]; /* of `stop`; "" = the status's own */
 };
 
@@ -92,14 +114,15 @@ struct rmx_flow {
 uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
     const struct rmx_job_spec *spec, uint32_t progress_slot, int *input_fd, int *output_fd);
 
-/* A job that cannot be: ENDED at once. */
-void rmx_flow_refuse(struct rmx_flow *flow, struct rmx_client *client, uint64_t job,
-    uint32_t progress_slot, uint32_t status, const char *why);
+/* A job that cannot be: ENDED at once. Its group has one more end, unless it is only the wrong time
+ * for it, BUSY or DRAINING: then it never joined, and may come again. */
+void rmx_flow_refuse(struct rmx_flow *flow, struct rmx_client *client,
+    const struct rmx_job_spec *spec, uint32_t progress_slot, uint32_t status, const char *why);
 
 /* Which pair it would like. Stays the same as long as it waits. */
 enum rmx_pair_size rmx_flow_wants(const struct rmx_flow *flow);
 
-/* Gives an ADMITTED job its pair. */
+/* Gives an ADMITTED job, out of the queue, its pair. One that is late gives it back, and ends. */
 void rmx_flow_start(struct rmx_flow *flow, struct rmx_berth *berth, struct rmx_pair *pair);
 
 /* RUNNING or DRAINING. */
@@ -118,6 +141,9 @@ uint64_t rmx_flow_check_time(struct rmx_flow *flow, uint64_t now);
 
 /* The worker that had it died. */
 void rmx_flow_lose(struct rmx_flow *flow, const char *last_words);
+
+/* Its client went away: nobody is told how it ends. */
+void rmx_flow_orphan(struct rmx_flow *flow);
 
 /* ENDED -> FREE. */
 void rmx_flow_free(struct rmx_flow *flow);

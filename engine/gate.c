@@ -12,14 +12,15 @@
 #include "engine/clock.h"
 #include "engine/lane.h"
 #include "engine/log.h"
+#include "engine/operator.h"
 #include "engine/request.h"
 #include "ipc/sock.h"
 
 /* Messages heard from one client before the others get their turn. */
 #define HEAR_MAX 16
 
-/* Clients beyond sessions_max that may be connected: long enough to be told BUSY. */
-#define ANTEROOM 8u
+/* Clients beyond sessions_max that may be connected: long enough to be told BUSY; and operators. */
+#define ANTEROOM (8u + RMX_OPERATORS_MAX)
 
 _Static_assert(
     RMX_SESSIONS_MAX + ANTEROOM <= RMX_WORKER_PARTIES, "two sessions would be one party");
@@ -122,7 +123,7 @@ static void come(struct rmx_client *client, int *fd)
     struct ucred peer = { 0 };
 
     rmx_stats_add(&lane->stats, RMX_STATS_SESSIONS_TOTAL, 1);
-    (void)rmx_sock_peer(*fd, &peer); /* only for the log */
+    client->known = rmx_sock_peer(*fd, &peer) == 0;
     client->fd = rmx_take_fd(fd);
     client->pid = peer.pid;
     client->uid = peer.uid;
@@ -200,7 +201,7 @@ void rmx_gate_tend(struct rmx_gate *gate)
 {
     accept_again(gate);
     report_shut(gate);
-    if (gate->clients_open > gate->sessions) {
+    if (gate->clients_open > gate->sessions + gate->operators) {
         hurry(gate);
     }
     while (gate->due_first != NULL) {
@@ -219,13 +220,19 @@ int rmx_gate_init(struct rmx_gate *gate, struct rmx_lane *lane)
 
     *gate = (struct rmx_gate){ .clients_max = max, .sessions_max = sessions_max };
     gate->clients = calloc(max, sizeof(*gate->clients));
+    gate->rosters = calloc(max, sizeof(*gate->rosters));
+    gate->groups = calloc((size_t)max * RMX_GROUPS_MAX, sizeof(*gate->groups));
+    gate->errands = calloc(RMX_OPERATORS_MAX, sizeof(*gate->errands));
     gate->message = aligned_alloc(64, RMX_WIRE_BYTES_MAX);
-    if (gate->clients == NULL || gate->message == NULL) {
+    if (gate->clients == NULL || gate->rosters == NULL || gate->groups == NULL ||
+        gate->errands == NULL || gate->message == NULL) {
         rmx_gate_fini(gate);
         return -ENOMEM;
     }
     for (uint32_t i = 0; i < max; i++) {
         rmx_client_init(&gate->clients[i], lane, i);
+        gate->clients[i].roster = &gate->rosters[i];
+        gate->clients[i].groups = &gate->groups[(size_t)i * RMX_GROUPS_MAX];
         gate->clients[i].hear_op = (struct rmx_op){ .done = hear, .owner = &gate->clients[i] };
     }
     return 0;
@@ -234,6 +241,9 @@ int rmx_gate_init(struct rmx_gate *gate, struct rmx_lane *lane)
 void rmx_gate_fini(struct rmx_gate *gate)
 {
     free(gate->clients);
+    free(gate->rosters);
+    free(gate->groups);
+    free(gate->errands);
     free(gate->message);
     *gate = (struct rmx_gate){ 0 };
 }

@@ -20,7 +20,10 @@ struct rmx_gate {
     uint32_t clients_max;
     uint32_t clients_open; /* connected, or not quite gone */
     uint32_t sessions_max;
-    uint32_t sessions;            /* clients that have been welcomed */
+    uint32_t sessions;            /* clients that have been welcomed, but for operators */
+    uint32_t sessions_named;      /* so far, with operators */
+    uint32_t operators;           /* that have been welcomed */
+    uint32_t groups_open;         /* of all clients */
     uint64_t accept_again_ns;     /* 0 = nothing keeps us from accepting */
     uint32_t credits_granted;     /* of all clients: never more than the job table has entries */
     struct rmx_client *due_first; /* those with answers to send */
@@ -28,7 +31,10 @@ struct rmx_gate {
     struct rmx_op cancel_accept_op;
     bool listening;
     bool closing; /* the supervisor is to hear when the kernel has nothing of `listening` */
-    unsigned char *message; /* RMX_WIRE_BYTES_MAX bytes, for one message at a time */
+    struct rmx_roster *rosters; /* one for each client; touched only by those who have jobs */
+    struct rmx_group *groups;   /* RMX_GROUPS_MAX for each; likewise */
+    struct rmx_errand *errands; /* one for each operator there may be */
+    unsigned char *message;     /* RMX_WIRE_BYTES_MAX bytes, for one message at a time */
 };
 
 int rmx_gate_init(struct rmx_gate *gate, struct rmx_lane *lane);

@@ -8,6 +8,7 @@
 
 #include "engine/lane.h"
 #include "engine/log.h"
+#include "engine/operator.h"
 
 static uint32_t grantable(const struct rmx_lane *lane)
 {
@@ -19,57 +20,104 @@ static uint32_t grantable(const struct rmx_lane *lane)
     return left < lane->config->credits ? left : lane->config->credits;
 }
 
-void rmx_hello_take(struct rmx_client *client, const struct rmx_msg_hello *hello)
+static void turn_away(struct rmx_client *client, enum rmx_status status, const char *why)
+{
+    rmx_client_say_goodbye(client, status);
+    rmx_client_part(client, why);
+}
+
+/* How many credits it gets. 0 for an operator; else there is no room for it, and *why says so. */
+static uint32_t find_room(struct rmx_client *client, bool operates, const char **why)
 {
     struct rmx_lane *lane = client->lane;
-    int version = rmx_session_version(hello);
-    bool full = lane->gate.sessions == lane->gate.sessions_max;
-    uint32_t credits = full ? 0 : grantable(lane);
-    struct rmx_msg_welcome welcome = {
-        .head = { .type = RMX_MSG_WELCOME, .bytes = sizeof(welcome) },
+    uint32_t credits;
+
+    if (operates) {
+        *why = rmx_operator_come(client) ? NULL : "there are as many operators as may be";
+        return 0;
+    }
+    if (lane->gate.sessions == lane->gate.sessions_max) {
+        *why = "there are sessions_max clients already";
+        return 0;
+    }
+    credits = grantable(lane);
+    *why = credits > 0 ? NULL : "no credit is left for it";
+    return credits;
+}
+
+/* From here on it is a session, or an operator's. */
+static void count_in(struct rmx_client *client, uint32_t credits)
+{
+    struct rmx_lane *lane = client->lane;
+    struct rmx_gate *gate = &lane->gate;
+
+    client->welcome = true;
+    client->session = gate->sessions_named++ * lane->lanes_count + lane->index + 1;
+    if (client->errand != NULL) {
+        gate->operators++;
+        return;
+    }
+    client->credits = credits;
+    gate->credits_granted += credits;
+    gate->sessions++;
+    rmx_stats_set(&lane->stats, RMX_STATS_SESSIONS_OPEN, gate->sessions);
+    (void)rmx_session_grant(&client->talk, credits);
+    rmx_stats_add(&lane->stats, RMX_STATS_CREDITS_GRANTED, credits);
+}
+
+static void welcome(struct rmx_client *client, const struct rmx_msg_hello *hello, uint32_t version,
+    uint32_t credits)
+{
+    struct rmx_lane *lane = client->lane;
+    struct rmx_msg_welcome message = {
+        .head = { .type = RMX_MSG_WELCOME, .bytes = sizeof(message) },
+        .version = version,
         .credits = credits,
+        .features = client->errand != NULL ? RMX_FEATURE_OPERATOR : 0,
+        .arena_bytes = client->arena.size,
         .progress_slots = credits,
         .daemon_pid = (uint32_t)getpid(),
         .workers = lane->crew.count,
         .channel_bytes = lane->config->channel_bytes,
     };
-    int error;
 
-    if (version < 0) {
-        rmx_client_say_goodbye(client, RMX_STATUS_UNSUPPORTED);
-        rmx_client_part(client, "it speaks no version of the protocol that we speak");
-        return;
-    }
-    if (credits == 0) {
-        rmx_client_say_goodbye(client, RMX_STATUS_BUSY);
-        rmx_client_part(
-            client, full ? "there are sessions_max clients already" : "no credit is left for it");
-        return;
-    }
-    error = rmx_client_make_arena(client, credits);
-    if (error < 0) {
-        rmx_log(RMX_LOG_ERROR, "session_arena", RMX_LOG_ERRNO("why", error));
-        rmx_client_say_goodbye(client, RMX_STATUS_BUSY);
-        rmx_client_part(client, "no memory for its arena");
-        return;
-    }
-    welcome.version = (uint32_t)version;
-    welcome.arena_bytes = client->arena.size;
-    client->credits = credits;
-    client->welcome = true;
-    lane->gate.credits_granted += credits;
-    lane->gate.sessions++;
-    rmx_stats_set(&lane->stats, RMX_STATS_SESSIONS_OPEN, lane->gate.sessions);
-    (void)rmx_session_grant(&client->talk, credits);
-    rmx_stats_add(&lane->stats, RMX_STATS_CREDITS_GRANTED, credits);
-    if (!rmx_client_say(client, &welcome, sizeof(welcome), &client->arena.fd, 1)) {
+    if (!rmx_client_say(client, &message, sizeof(message), &client->arena.fd, 1)) {
         rmx_client_part(client, "it did not take the welcome");
         return;
     }
     if (lane->draining) {
         rmx_client_say_goodbye(client, RMX_STATUS_DRAINING);
     }
-    rmx_log(RMX_LOG_INFO, "client_came", RMX_LOG_U64("client", client->index),
+    rmx_log(RMX_LOG_INFO, client->errand != NULL ? "operator_came" : "client_came",
+        RMX_LOG_U64("client", client->index), RMX_LOG_U64("session", client->session),
         RMX_LOG_I64("pid", client->pid), RMX_LOG_U64("uid", client->uid),
         RMX_LOG_STR("name", hello->name), RMX_LOG_U64("credits", credits));
+}
+
+void rmx_hello_take(struct rmx_client *client, const struct rmx_msg_hello *hello)
+{
+    bool operates = (hello->features & RMX_FEATURE_OPERATOR) != 0 && rmx_operator_may_be(client);
+    int version = rmx_session_version(hello);
+    const char *why = NULL;
+    uint32_t credits;
+    int error;
+
+    if (version < 0) {
+        turn_away(
+            client, RMX_STATUS_UNSUPPORTED, "it speaks no version of the protocol that we speak");
+        return;
+    }
+    credits = find_room(client, operates, &why);
+    if (why != NULL) {
+        turn_away(client, RMX_STATUS_BUSY, why);
+        return;
+    }
+    error = rmx_client_make_arena(client, credits);
+    if (error < 0) {
+        rmx_log(RMX_LOG_ERROR, "session_arena", RMX_LOG_ERRNO("why", error));
+        turn_away(client, RMX_STATUS_BUSY, "no memory for its arena");
+        return;
+    }
+    count_in(client, credits);
+    welcome(client, hello, (uint32_t)version, credits);
 }

@@ -74,6 +74,7 @@ void rmx_lane_watch(struct rmx_lane *lane, uint64_t when_ns)
 
 void rmx_lane_enqueue(struct rmx_lane *lane, struct rmx_flow *flow)
 {
+    flow->place = RMX_FLOW_IN_QUEUE;
     rmx_queue_push(&lane->queue, flow);
     rmx_lane_dispatch(lane);
 }
@@ -196,6 +197,7 @@ void rmx_lane_refresh_stats(struct rmx_lane *lane)
     }
     rmx_stats_set(stats, RMX_STATS_JOBS_IN_FLIGHT, lane->jobs);
     rmx_stats_set(stats, RMX_STATS_JOBS_QUEUED, lane->queue.count);
+    rmx_stats_set(stats, RMX_STATS_GROUPS_OPEN, lane->gate.groups_open);
     rmx_stats_set(stats, RMX_STATS_FDS_OPEN, descriptors + lane->spools.open);
     rmx_stats_set(stats, RMX_STATS_SPOOLS_OPEN, lane->spools.open);
     rmx_stats_set(stats, RMX_STATS_SPOOL_BYTES, lane->spools.bytes);
@@ -277,6 +279,7 @@ static void order_came(struct rmx_op *op, int events)
     if (rmx_reload_take(&lane->reload, &lane->settings)) {
         settle(lane);
     }
+    rmx_errand_serve(lane);
     if (!op->busy) {
         rmx_loop_poll_always(&lane->loop, op, lane->control_fd, POLLIN);
     }
@@ -362,6 +365,7 @@ static int open_up(struct rmx_lane *lane)
     if (error < 0) {
         return fail(lane, error, "no memory for the queue: lower sessions_max or workers");
     }
+    rmx_errand_open(lane);
     /* A12, pairs with R12: with the order to serve there is a socket to accept from. */
     if (atomic_load_explicit(&lane->order, memory_order_acquire) == RMX_LANE_SERVE) {
         serve(lane);
@@ -389,6 +393,7 @@ static void *run(void *argument)
     if (error >= 0) {
         close_down(lane);
     }
+    rmx_errand_close(lane);
     atomic_store_explicit(&lane->error, error < 0 ? error : 0, memory_order_relaxed);
     /* R13, pairs with A13: the reason is written before `over` says that there is one. */
     atomic_store_explicit(&lane->over, true, memory_order_release);

@@ -14,6 +14,7 @@
 
 #include "engine/config.h"
 #include "engine/crew.h"
+#include "engine/errand.h"
 #include "engine/flow.h"
 #include "engine/gate.h"
 #include "engine/handover.h"
@@ -40,7 +41,7 @@ struct rmx_lane {
     const struct rmx_plan_lane *place;
     struct rmx_lane *const *lanes; /* all of them, for the sum of their counters */
     uint32_t lanes_count;
-    int listen_fd;  /* the supervisor's, written before the order SERVE; -1 = none */
+    int listen_fd;                 /* the supervisor's, written before the order SERVE; -1 = none */
     struct rmx_handover *handover; /* of listen_fd: the supervisor's */
     int private_fd; /* a client that is connected already, taken at start; -1 = none */
     uint64_t spin_ns;
@@ -55,8 +56,9 @@ struct rmx_lane {
     _Atomic int error;      /* -errno it ended with */
     const char *why;        /* of error, for a person (static); written before `over` */
 
-    struct rmx_reload_box reload; /* settings that are to count, with control_fd written */
-    struct rmx_config settings;   /* that count */
+    struct rmx_reload_box reload;  /* settings that are to count, with control_fd written */
+    struct rmx_config settings;    /* that count */
+    struct rmx_errand_box errands; /* likewise */
     struct rmx_loop loop;
     struct rmx_stats stats;
     struct rmx_drain_pace pace;

@@ -5,6 +5,7 @@
 #include "engine/outcome.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/client.h"
@@ -37,24 +38,107 @@ enum rmx_status rmx_outcome_of_write(int error)
     }
 }
 
+/* What the worker says of its present pass, in which it had the job until then: no more can be. */
+static void take_waits(struct rmx_flow *flow, uint64_t until_ns)
+{
+    const struct rmx_flow_shm *shm = rmx_berth_flow(flow->berth, flow->pair);
+    uint64_t had_ns = until_ns - flow->times.told_ns;
+    uint64_t waited_ns[3];
+    uint32_t waits_for;
+    uint64_t since_ns;
+
+    /* Relaxed: numbers for a person. Cut to what can be, and again when there is more to add. */
+    for (uint32_t i = RMX_WAIT_INPUT; i <= RMX_WAIT_OUTPUT; i++) {
+        waited_ns[i] = atomic_load_explicit(&shm->waited_ns[i], memory_order_relaxed);
+        waited_ns[i] = waited_ns[i] < had_ns ? waited_ns[i] : had_ns;
+    }
+    waits_for = atomic_load_explicit(&shm->waits_for, memory_order_relaxed);
+    since_ns = atomic_load_explicit(&shm->waits_since_ns, memory_order_relaxed);
+    if ((waits_for == RMX_WAIT_INPUT || waits_for == RMX_WAIT_OUTPUT) &&
+        since_ns > flow->times.told_ns && since_ns < until_ns) {
+        waited_ns[waits_for] += until_ns - since_ns;
+    }
+    for (uint32_t i = RMX_WAIT_INPUT; i <= RMX_WAIT_OUTPUT; i++) {
+        waited_ns[i] = waited_ns[i] < had_ns ? waited_ns[i] : had_ns;
+        had_ns -= waited_ns[i];
+    }
+    flow->times.input_wait_ns += waited_ns[RMX_WAIT_INPUT];
+    flow->times.output_wait_ns += waited_ns[RMX_WAIT_OUTPUT];
+}
+
+static uint64_t or_now(uint64_t time_ns, uint64_t now)
+{
+    return time_ns != 0 ? time_ns : now;
+}
+
+/* The job's time, in pieces that do not overlap. */
+static void share_out_time(struct rmx_flow *flow, uint64_t now)
+{
+    const struct rmx_flow_times *times = &flow->times;
+    struct rmx_job_result *result = &flow->result;
+    uint64_t ready_ns = or_now(times->ready_ns, now);
+    uint64_t taken_ns = or_now(times->taken_ns, now);
+    uint64_t started_ns = or_now(times->started_ns, now);
+    uint64_t answered_ns = flow->answered ? times->answered_ns : now;
+
+    result->total_ns = now - times->submitted_ns;
+    result->queued_ns = taken_ns - ready_ns;
+    result->run_ns = answered_ns - started_ns;
+    result->input_wait_ns =
+        ready_ns - times->submitted_ns + started_ns - taken_ns + times->input_wait_ns;
+    result->output_wait_ns = times->output_wait_ns + now - answered_ns;
+}
+
+/* "980 ms". Returns *to. */
+static const char *duration(char (*to)[24], uint64_t ns)
+{
+    if (ns < 10000000u) {
+        (void)snprintf(*to, sizeof(*to), "%.1f ms", (double)ns / 1e6);
+    } else if (ns < 10000000000u) {
+        (void)snprintf(*to, sizeof(*to), "%.0f ms", (double)ns / 1e6);
+    } else {
+        (void)snprintf(*to, sizeof(*to), "%.1f s", (double)ns / 1e9);
+    }
+    return *to;
+}
+
+/* Of a job that ended with no words of its own. */
+static void say_why(struct rmx_flow *flow)
+{
+    struct rmx_job_result *result = &flow->result;
+    char text[RMX_JOB_TEXT_BYTES];
+    char parts[4][24];
+
+    if (result->status == RMX_STATUS_DEADLINE && flow->text[0] == 0) {
+        uint64_t waits_ns = result->queued_ns + result->input_wait_ns + result->output_wait_ns;
+
+        (void)snprintf(text, sizeof(text),
+            "the deadline passed: queued %s, waited %s for input and %s for output, ran %s",
+            duration(&parts[0], result->queued_ns), duration(&parts[1], result->input_wait_ns),
+            duration(&parts[2], result->output_wait_ns),
+            duration(&parts[3], result->total_ns - waits_ns));
+        rmx_outcome_text(result->text, text);
+    } else if (result->text[0] == 0) {
+        rmx_outcome_text(result->text, rmx_status_text(result->status));
+    }
+}
+
 void rmx_outcome_conclude(struct rmx_flow *flow)
 {
     struct rmx_job_result *result = &flow->result;
     uint64_t now = rmx_clock_ns();
-    bool started = flow->started_ns != 0;
 
+    if (flow->told && !flow->answered) {
+        take_waits(flow, now);
+    }
     result->job = flow->spec.job;
     if (flow->stop != 0) {
         result->status = flow->stop;
         result->cause = flow->cause;
-        rmx_outcome_text(
-            result->text, flow->text[0] != 0 ? flow->text : rmx_status_text(flow->stop));
+        rmx_outcome_text(result->text, flow->text);
     } else if (flow->lost) {
         result->status = RMX_STATUS_WORKER_LOST;
         rmx_outcome_text(result->text, flow->text);
-    }
-    if (result->text[0] == 0) {
-        rmx_outcome_text(result->text, rmx_status_text(result->status));
     }
     if (!flow->answered) {
         result->bytes_in = flow->feed.bytes;
@@ -63,9 +147,8 @@ void rmx_outcome_conclude(struct rmx_flow *flow)
         result->bytes_out = flow->drain.bytes;
     }
     rmx_course_sum(flow);
-    result->total_ns = now - flow->submitted_ns;
-    result->queued_ns = (started ? flow->started_ns : now) - flow->submitted_ns;
-    result->run_ns = started ? (flow->answered ? flow->answered_ns : now) - flow->started_ns : 0;
+    share_out_time(flow, now);
+    say_why(flow);
 }
 
 void rmx_outcome_log(const struct rmx_flow *flow)
@@ -81,6 +164,8 @@ void rmx_outcome_log(const struct rmx_flow *flow)
             RMX_LOG_STR("traceparent", flow->spec.traceparent),
             RMX_LOG_U64("bytes_in", result->bytes_in), RMX_LOG_U64("bytes_out", result->bytes_out),
             RMX_LOG_U64("queued_ns", result->queued_ns), RMX_LOG_U64("run_ns", result->run_ns),
+            RMX_LOG_U64("input_wait_ns", result->input_wait_ns),
+            RMX_LOG_U64("output_wait_ns", result->output_wait_ns),
             RMX_LOG_U64("total_ns", result->total_ns), RMX_LOG_STR("text", result->text));
     }
 }
@@ -96,6 +181,15 @@ static int input_error(const struct rmx_flow *flow)
     return said < 0 && said >= -RMX_ERRNO_MAX ? said : 0;
 }
 
+static bool can_be(const struct rmx_flow *flow)
+{
+    uint32_t status = flow->result.status;
+    uint64_t deadline_ns = flow->spec.deadline_ns;
+    bool late = deadline_ns != 0 && flow->times.answered_ns >= deadline_ns;
+
+    return rmx_status_known(status) && (status != RMX_STATUS_DEADLINE || late);
+}
+
 void rmx_outcome_take(struct rmx_flow *flow)
 {
     const struct rmx_flow_shm *shm = rmx_berth_flow(flow->berth, flow->pair);
@@ -105,9 +199,11 @@ void rmx_outcome_take(struct rmx_flow *flow)
     memcpy(text, flow->result.text, sizeof(text));
     text[sizeof(text) - 1] = 0;
     rmx_outcome_text(flow->result.text, text);
+    flow->result.retry_after_ns = 0; /* not its to say */
     flow->answered = true;
-    flow->answered_ns = rmx_clock_ns();
-    if (!rmx_status_known(flow->result.status)) {
+    flow->times.answered_ns = rmx_clock_ns();
+    take_waits(flow, flow->times.answered_ns);
+    if (!can_be(flow)) {
         flow->result.status = RMX_STATUS_INTERNAL;
     }
     flow->result.cause = flow->result.status == RMX_STATUS_INPUT_IO ? input_error(flow) : 0;

@@ -40,7 +40,10 @@ static void show_progress(struct rmx_flow *flow)
 static void tell_worker(struct rmx_flow *flow)
 {
     flow->told = true;
-    flow->started_ns = flow->started_ns != 0 ? flow->started_ns : rmx_clock_ns();
+    flow->times.told_ns = rmx_clock_ns();
+    if (flow->times.started_ns == 0) {
+        flow->times.started_ns = flow->times.told_ns;
+    }
     post(flow, RMX_NOTE_RUN);
 }
 

@@ -8,6 +8,8 @@
 
 #include "engine/hello.h"
 #include "engine/lane.h"
+#include "engine/member.h"
+#include "engine/operator.h"
 
 /* A job without a credit has no job table entry either: the answer goes out now or never. */
 static bool refuse_unpaid(struct rmx_client *client, uint64_t job)
@@ -34,7 +36,7 @@ static void accept_job(
     struct rmx_flow *flow = rmx_lane_take_flow(lane);
     const char *why = "";
     uint32_t status = (uint32_t)rmx_job_check(spec, &why);
-    uint32_t slot = client->free_slots[--client->free_slots_count];
+    uint32_t slot = rmx_roster_add(client->roster, flow, spec->job);
 
     rmx_assert(flow != NULL); /* the credit was a promise of it */
     client->jobs++;
@@ -49,7 +51,7 @@ static void accept_job(
         atomic_store_explicit(&shown->bytes_out, 0, memory_order_relaxed);
         status = rmx_flow_admit(flow, client, spec, slot, input_fd, output_fd);
     } else {
-        rmx_flow_refuse(flow, client, spec->job, slot, status, why);
+        rmx_flow_refuse(flow, client, spec, slot, status, why);
     }
     rmx_stats_add(&lane->stats, RMX_STATS_JOBS_REFUSED, status != RMX_STATUS_OK);
 }
@@ -82,15 +84,10 @@ static void submit(
 
 static void cancel(struct rmx_client *client, uint64_t job)
 {
-    struct rmx_lane *lane = client->lane;
+    struct rmx_flow *flow = rmx_roster_find(client->roster, job);
 
-    for (uint32_t i = 0; i < lane->config->jobs_max; i++) {
-        struct rmx_flow *flow = &lane->flows[i];
-
-        if (flow->state != RMX_FLOW_FREE && flow->client == client && flow->spec.job == job) {
-            rmx_flow_stop(flow, RMX_STATUS_CANCELLED, 0, "cancelled by the client");
-            return;
-        }
+    if (flow != NULL) {
+        rmx_flow_stop(flow, RMX_STATUS_CANCELLED, 0, "cancelled by the client");
     }
 }
 
@@ -153,6 +150,21 @@ void rmx_request_take(struct rmx_client *client, size_t bytes, struct rmx_sock_f
         break;
     case RMX_MSG_CHANNEL:
         open_channel(client, message, fds);
+        break;
+    case RMX_MSG_GROUP:
+        rmx_member_open_group(client, message);
+        break;
+    case RMX_MSG_GROUP_CLOSE:
+        rmx_member_close_group(client, ((const struct rmx_msg_group_name *)message)->group);
+        break;
+    case RMX_MSG_GROUP_CANCEL:
+        rmx_member_cancel_group(client, ((const struct rmx_msg_group_name *)message)->group);
+        break;
+    case RMX_MSG_JOBS:
+        rmx_operator_ask(client, NULL);
+        break;
+    case RMX_MSG_CANCEL_JOBS:
+        rmx_operator_ask(client, message);
         break;
     case RMX_MSG_HANDOVER:
         rmx_handover_offer(client);
