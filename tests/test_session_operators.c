@@ -109,7 +109,7 @@ Test(session_operators, one_thing_is_asked_at_a_time)
         for (size_t j = 0; j < 3; j++) {
             struct rmx_session daemon = operators(DAEMON);
 
-            cr_assert_eq(hear(&daemon, make_any(questions[i])), questions[i]);
+            cr_assert_eq(hear(&daemon, make_any(questions[i])), (int)questions[i]);
             cr_assert_eq(hear(&daemon, make_any(questions[j])), -EPROTO);
             cr_assert_eq(daemon.answer_due, answers[i]);
         }

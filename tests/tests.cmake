@@ -118,7 +118,7 @@ option(RMX_FUZZ "build the fuzz targets for libFuzzer" OFF)
 foreach(target fuzz_session fuzz_job)
     target_sources(${target} PRIVATE tests/fuzz_drive.c)
     if(RMX_FUZZ)
-        add_executable(${target}_deep tests/${target}.c
+        add_executable(${target}_deep tests/${target}.c tests/fuzz_deep.c
             ipc/session.c ipc/shape.c ipc/job.c ipc/format.c ipc/status.c)
         target_link_libraries(${target}_deep PRIVATE rmx_flags rmx_ring)
         set(sanitize -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all)
