@@ -12,6 +12,7 @@
 #include "engine/clock.h"
 #include "engine/lane.h"
 #include "engine/log.h"
+#include "engine/member.h"
 #include "engine/operator.h"
 #include "engine/request.h"
 #include "ipc/sock.h"
@@ -278,6 +279,7 @@ void rmx_gate_drain(struct rmx_gate *gate, struct rmx_lane *lane)
     for (uint32_t i = 0; i < gate->clients_max; i++) {
         if (gate->clients[i].fd >= 0 && gate->clients[i].welcome) { /* others with their WELCOME */
             rmx_client_say_goodbye(&gate->clients[i], RMX_STATUS_DRAINING);
+            rmx_member_close_all(&gate->clients[i]);
         }
     }
 }

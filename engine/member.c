@@ -127,6 +127,9 @@ void rmx_member_open_group(struct rmx_client *client, const struct rmx_msg_group
         return;
     }
     client->lane->gate.groups_open++;
+    if (client->lane->draining) {
+        rmx_member_close_group(client, message->group);
+    }
 }
 
 void rmx_member_close_group(struct rmx_client *client, uint32_t group)
@@ -136,6 +139,15 @@ void rmx_member_close_group(struct rmx_client *client, uint32_t group)
     if (found != NULL && found->state != RMX_GROUP_OVER) {
         rmx_group_close(found);
         look(client, found);
+    }
+}
+
+void rmx_member_close_all(struct rmx_client *client)
+{
+    for (uint32_t i = 0; i < RMX_GROUPS_MAX; i++) {
+        if (client->groups[i].state != RMX_GROUP_FREE) {
+            rmx_member_close_group(client, client->groups[i].group);
+        }
     }
 }
 

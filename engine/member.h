@@ -33,6 +33,9 @@ void rmx_member_open_group(struct rmx_client *client, const struct rmx_msg_group
 void rmx_member_close_group(struct rmx_client *client, uint32_t group);
 void rmx_member_cancel_group(struct rmx_client *client, uint32_t group);
 
+/* The daemon drains, so no more jobs join. */
+void rmx_member_close_all(struct rmx_client *client);
+
 /* Tells the client of one group that is OVER, of which there is one. False: not now. */
 bool rmx_member_say_over(struct rmx_client *client);
 
