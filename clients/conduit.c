@@ -77,9 +77,11 @@ void rmx_conduit_free(struct rmx_conduit **channel)
     *channel = NULL;
 }
 
-void rmx_conduit_open(struct rmx_conduit *channel, uint32_t name, int *wake_fd, int *heard_fd)
+void rmx_conduit_open(
+    struct rmx_conduit *channel, uint32_t line, uint32_t name, int *wake_fd, int *heard_fd)
 {
     rmx_assert(channel->name == 0 && name != 0);
+    channel->line = line;
     channel->name = name;
     channel->worker_bell.fd = rmx_take_fd(wake_fd);
     channel->heard_fd = rmx_take_fd(heard_fd);

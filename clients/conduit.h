@@ -19,6 +19,7 @@
 #include "ring/region.h"
 
 struct rmx_conduit {
+    uint32_t line; /* to the daemon whose it is */
     uint32_t name; /* the daemon's; 0 = not open yet */
     uint32_t jobs; /* that have rings here */
     bool dead;     /* its worker is gone, or not to be believed: no new jobs */
@@ -39,8 +40,9 @@ int rmx_conduit_new(struct rmx_conduit **channel, size_t bytes);
 /* Accepts NULL inside. */
 void rmx_conduit_free(struct rmx_conduit **channel);
 
-/* The daemon has given it to a worker. Takes both descriptors. */
-void rmx_conduit_open(struct rmx_conduit *channel, uint32_t name, int *wake_fd, int *heard_fd);
+/* The daemon on this line has given it to a worker. Takes both descriptors. */
+void rmx_conduit_open(
+    struct rmx_conduit *channel, uint32_t line, uint32_t name, int *wake_fd, int *heard_fd);
 
 /* Finds a place for a ring of ring->slots and ring->chunk_bytes, sets ring->at, makes it empty and
  * takes our end. Returns 0, -EAGAIN (no room now) or -ENOBUFS (never). */

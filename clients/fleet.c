@@ -24,12 +24,20 @@ _Static_assert(RMX_CHANNELS_MAX <= 64, "a word has a bit for each");
 
 /* --- opening ------------------------------------------------------------------------------- */
 
+/* Is there a channel at this index, and may new jobs go there? */
+static bool takes_jobs(const struct rmx_client *client, uint32_t index)
+{
+    const struct rmx_conduit *channel = client->channels[index];
+
+    return channel != NULL && !channel->dead && channel->line == client->line->number;
+}
+
 static uint32_t count_alive(const struct rmx_client *client)
 {
     uint32_t alive = 0;
 
     for (uint32_t i = 0; i < RMX_CHANNELS_MAX; i++) {
-        alive += client->channels[i] != NULL && !client->channels[i]->dead;
+        alive += takes_jobs(client, i);
     }
     return alive;
 }
@@ -40,41 +48,43 @@ bool rmx_fleet_is_there(const struct rmx_client *client)
 }
 
 /* Asks the daemon once. Returns the status of its answer, or -errno. */
-static int ask_daemon(struct rmx_client *client, struct rmx_conduit *channel)
+static int ask_daemon(
+    struct rmx_client *client, struct rmx_line *line, const struct rmx_conduit *channel)
 {
-    struct rmx_line_answer *answer = &client->line.answer;
+    struct rmx_line_answer *answer = &line->answer;
     uint64_t until_ns = rmx_clock_in(RMX_LINE_ANSWER_NS);
 
     if (answer->due) { /* to somebody who waits no more: a signal came, or the time was up */
         return rmx_clock_ns() < answer->until_ns ? -EAGAIN : -ETIMEDOUT;
     }
-    int err = rmx_line_offer(&client->line, channel->region.fd, channel->region.size);
+    int err = rmx_line_offer(line, channel->region.fd, channel->region.size);
     answer->until_ns = until_ns;
-    while (err == 0 && answer->due && client->line.lost == 0) {
+    while (err == 0 && answer->due && line->lost == 0) {
         int woken = rmx_handle_wait(client, RMX_HANDLE_ANYTHING, 0, until_ns);
 
         err = woken == 0 ? -ETIMEDOUT : woken < 0 ? woken : 0;
     }
-    if (client->line.lost != 0) {
-        return client->line.lost;
+    if (line->lost != 0) {
+        return line->lost;
     }
     answer->late = answer->due;
     return err < 0 ? err : (int)answer->status;
 }
 
 /* Asks until the daemon has an answer other than that it is busy. Returns as ask_daemon(). */
-static int offer(struct rmx_client *client, struct rmx_conduit *channel, uint64_t patience_ns)
+static int offer(struct rmx_client *client, struct rmx_line *line,
+    const struct rmx_conduit *channel, uint64_t patience_ns)
 {
     uint64_t until_ns = rmx_clock_in(patience_ns);
 
     for (;;) {
-        int status = ask_daemon(client, channel);
+        int status = ask_daemon(client, line, channel);
 
         if ((status != RMX_STATUS_BUSY && status != -EAGAIN) || rmx_clock_ns() >= until_ns) {
             return status;
         }
         uint64_t pause_ns = rmx_clock_in(PAUSE_NS);
-        while (rmx_clock_ns() < pause_ns && client->line.lost == 0) {
+        while (rmx_clock_ns() < pause_ns && line->lost == 0) {
             int woken = rmx_handle_wait(client, RMX_HANDLE_ANYTHING, 0, pause_ns);
 
             if (woken < 0) {
@@ -97,16 +107,16 @@ static int error_of(int status)
 }
 
 /* Puts an open channel among the others. */
-static int enlist(struct rmx_client *client, struct rmx_conduit **channel)
+static int enlist(struct rmx_client *client, struct rmx_line *line, struct rmx_conduit **channel)
 {
-    struct rmx_line_answer *answer = &client->line.answer;
+    struct rmx_line_answer *answer = &line->answer;
     uint32_t index = 0;
 
     while (index < RMX_CHANNELS_MAX && client->channels[index] != NULL) {
         index++;
     }
     rmx_assert(index < RMX_CHANNELS_MAX); /* may_grow() looked */
-    rmx_conduit_open(*channel, answer->channel, &answer->wake_fd, &answer->heard_fd);
+    rmx_conduit_open(*channel, line->number, answer->channel, &answer->wake_fd, &answer->heard_fd);
     client->channels[index] = *channel;
     int err = rmx_handle_watch(client, index);
     if (err < 0) { /* not a descriptor that can be polled, or the system's limit */
@@ -131,7 +141,7 @@ static int make(struct rmx_client *client, struct rmx_conduit **channel, size_t 
  * less. */
 static size_t size_of_one(const struct rmx_client *client)
 {
-    uint64_t most = client->line.channel_bytes;
+    uint64_t most = client->line->channel_bytes;
 
     if (client->channel_bytes != 0) {
         return client->channel_bytes;
@@ -139,12 +149,12 @@ static size_t size_of_one(const struct rmx_client *client)
     return most < BYTES_DEFAULT ? (size_t)most : BYTES_DEFAULT;
 }
 
-static int open_one(struct rmx_client *client, uint64_t patience_ns)
+static int open_one(struct rmx_client *client, struct rmx_line *line, uint64_t patience_ns)
 {
     size_t bytes = size_of_one(client);
     struct rmx_conduit *channel = NULL;
 
-    if (bytes > client->line.channel_bytes) {
+    if (bytes > line->channel_bytes) {
         return -E2BIG; /* known before so much memory is touched */
     }
     if (client->streams == NULL) {
@@ -155,11 +165,11 @@ static int open_one(struct rmx_client *client, uint64_t patience_ns)
     }
     int status = make(client, &channel, bytes);
     if (status == 0) {
-        status = offer(client, channel, patience_ns);
+        status = offer(client, line, channel, patience_ns);
     }
     if (status == RMX_STATUS_OK) {
         rmx_base_close(&channel->region.fd); /* mapped here, and the daemon has its own */
-        status = enlist(client, &channel);
+        status = enlist(client, line, &channel);
     }
     rmx_conduit_free(&channel); /* unless it was enlisted */
     return status > 0 ? error_of(status) : status;
@@ -167,9 +177,13 @@ static int open_one(struct rmx_client *client, uint64_t patience_ns)
 
 static int open_alone(struct rmx_client *client, uint64_t patience_ns)
 {
+    struct rmx_line *line = client->line; /* which may be for new jobs no more when it answers */
+
+    line->pins++;
     client->opening = true;
-    int err = open_one(client, patience_ns);
+    int err = open_one(client, line, patience_ns);
     client->opening = false;
+    line->pins--;
     rmx_handle_wake(client, RMX_HANDLE_ANYTHING, 0);
     return err;
 }
@@ -182,16 +196,14 @@ static bool may_grow(const struct rmx_client *client, uint32_t alive)
     for (uint32_t i = 0; i < RMX_CHANNELS_MAX; i++) {
         used += client->channels[i] != NULL;
     }
-    return !client->opening && used < RMX_CHANNELS_MAX && alive < client->line.workers &&
+    return !client->opening && used < RMX_CHANNELS_MAX && alive < client->line->workers &&
            (client->open_again_ns == 0 || rmx_clock_ns() >= client->open_again_ns);
 }
 
 static bool all_are_busy(const struct rmx_client *client)
 {
     for (uint32_t i = 0; i < RMX_CHANNELS_MAX; i++) {
-        const struct rmx_conduit *channel = client->channels[i];
-
-        if (channel != NULL && !channel->dead && channel->jobs < JOBS_ENOUGH) {
+        if (takes_jobs(client, i) && client->channels[i]->jobs < JOBS_ENOUGH) {
             return false;
         }
     }
@@ -213,23 +225,18 @@ int rmx_fleet_grow(struct rmx_client *client)
 
 int rmx_fleet_ready(struct rmx_client *client)
 {
-    while (count_alive(client) == 0 && client->opening && client->line.lost == 0) {
-        int woken = rmx_handle_wait(client, RMX_HANDLE_ANYTHING, 0, RMX_CLOCK_NEVER);
+    while (count_alive(client) == 0 && client->line->lost == 0) {
+        int err = client->opening ? rmx_handle_wait(client, RMX_HANDLE_ANYTHING, 0, RMX_CLOCK_NEVER)
+                                  : open_alone(client, BUSY_NS);
 
-        if (woken < 0) {
-            return woken;
+        if (err < 0) {
+            return err;
         }
     }
-    if (client->line.lost != 0) {
-        return client->line.lost;
-    }
-    if (count_alive(client) == 0) {
-        return open_alone(client, BUSY_NS);
-    }
-    if (all_are_busy(client)) {
+    if (client->line->lost == 0 && all_are_busy(client)) {
         (void)rmx_fleet_grow(client); /* the others do */
     }
-    return client->line.lost;
+    return client->line->lost;
 }
 
 /* --- who sits where ------------------------------------------------------------------------ */
@@ -259,10 +266,9 @@ static uint32_t emptiest(const struct rmx_client *client, uint64_t tried)
     uint32_t best = RMX_CHANNELS_MAX;
 
     for (uint32_t i = 0; i < RMX_CHANNELS_MAX; i++) {
-        const struct rmx_conduit *channel = client->channels[i];
-
-        if (channel != NULL && !channel->dead && (tried & (UINT64_C(1) << i)) == 0 &&
-            (best == RMX_CHANNELS_MAX || channel->jobs < client->channels[best]->jobs)) {
+        if (takes_jobs(client, i) && (tried & (UINT64_C(1) << i)) == 0 &&
+            (best == RMX_CHANNELS_MAX ||
+                client->channels[i]->jobs < client->channels[best]->jobs)) {
             best = i;
         }
     }
@@ -306,7 +312,7 @@ int rmx_fleet_seat(struct rmx_client *client, struct rmx_job_spec *spec, const s
     describe(&made, spec, job);
     made.channel->jobs++;
     client->streams[place] = made;
-    client->line.inflight.jobs[place].kept = true;
+    client->inflight.jobs[place].kept = true;
     spec->channel = made.channel->name;
     spec->channel_flow = place;
     spec->input_ring.at = made.in.place.at;
@@ -343,10 +349,22 @@ void rmx_fleet_unseat(struct rmx_client *client, struct rmx_stream *stream)
     }
 }
 
-void rmx_fleet_lose(struct rmx_client *client, uint32_t name)
+void rmx_fleet_lose(struct rmx_client *client, uint32_t line, uint32_t name)
 {
     for (uint32_t i = 0; i < RMX_CHANNELS_MAX; i++) {
-        if (client->channels[i] != NULL && client->channels[i]->name == name) {
+        struct rmx_conduit *channel = client->channels[i];
+
+        if (channel != NULL && channel->line == line && channel->name == name) {
+            channel->dead = true;
+            free_if_useless(client, i);
+        }
+    }
+}
+
+void rmx_fleet_leave(struct rmx_client *client, uint32_t line)
+{
+    for (uint32_t i = 0; i < RMX_CHANNELS_MAX; i++) {
+        if (client->channels[i] != NULL && client->channels[i]->line == line) {
             client->channels[i]->dead = true;
             free_if_useless(client, i);
         }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A client's channels: opened as jobs come, one worker each, and which of them a job goes to. Runs
- * in the client process, under the client's lock, which it lets go of to wait for the daemon.
+ * A client's channels: opened as jobs come, one worker each, and which of them a job goes to. Those
+ * of a daemon that drains take no new jobs. Runs in the client process, under the client's lock,
+ * which it lets go of to wait for the daemon.
  */
 #ifndef RMX_CLIENTS_FLEET_H
 #define RMX_CLIENTS_FLEET_H
@@ -29,8 +30,11 @@ int rmx_fleet_seat(struct rmx_client *client, struct rmx_job_spec *spec, const s
 /* Gives the memory of a stream back, and that of its channel if nobody can use it any more. */
 void rmx_fleet_unseat(struct rmx_client *client, struct rmx_stream *stream);
 
-/* The daemon says that the worker of this channel is gone. */
-void rmx_fleet_lose(struct rmx_client *client, uint32_t name);
+/* The daemon on this line says that the worker of this channel is gone. */
+void rmx_fleet_lose(struct rmx_client *client, uint32_t line, uint32_t name);
+
+/* Frees the channels of a line that no job uses any more. */
+void rmx_fleet_leave(struct rmx_client *client, uint32_t line);
 
 /* The worker at the other end of channel `index` broke its mailbox. */
 void rmx_fleet_distrust(struct rmx_client *client, uint32_t index);

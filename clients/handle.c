@@ -14,6 +14,7 @@
 
 #include "clients/clock.h"
 #include "clients/fleet.h"
+#include "clients/muster.h"
 #include "clients/tend.h"
 #include "ipc/lane_wire.h"
 #include "ring/base.h"
@@ -23,9 +24,9 @@
 #define PAUSES     16 /* between looks at the mail */
 
 enum watched { /* what an event of sleep_fd is about */
-    SOCKET,
     KICK,
-    CHANNELS, /* and above: channel number event - CHANNELS */
+    LINES,                                 /* and above: line number event - LINES */
+    CHANNELS = LINES + RMX_INFLIGHT_LINES, /* and above: channel number event - CHANNELS */
 };
 
 struct rmx_waiter {
@@ -45,15 +46,6 @@ static int watch(int epoll_fd, int fd, uint32_t events, uint64_t what)
     return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-static int watch_all(struct rmx_client *client)
-{
-    int err = watch(client->poll_fd, client->line.fd, EPOLLIN, SOCKET);
-
-    err = err < 0 ? err : watch(client->poll_fd, client->news_fd, EPOLLIN, KICK);
-    err = err < 0 ? err : watch(client->sleep_fd, client->line.fd, EPOLLIN, SOCKET);
-    return err < 0 ? err : watch(client->sleep_fd, client->kick_fd, EPOLLIN, KICK);
-}
-
 int rmx_handle_init(struct rmx_client *client)
 {
     client->poll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -63,7 +55,8 @@ int rmx_handle_init(struct rmx_client *client)
     if (client->poll_fd < 0 || client->sleep_fd < 0 || client->news_fd < 0 || client->kick_fd < 0) {
         return -errno;
     }
-    return watch_all(client);
+    int err = watch(client->poll_fd, client->news_fd, EPOLLIN, KICK);
+    return err < 0 ? err : watch(client->sleep_fd, client->kick_fd, EPOLLIN, KICK);
 }
 
 void rmx_handle_fini(struct rmx_client *client)
@@ -72,6 +65,9 @@ void rmx_handle_fini(struct rmx_client *client)
     for (uint32_t i = 0; i < RMX_CHANNELS_MAX; i++) {
         rmx_conduit_free(&client->channels[i]);
     }
+    for (uint32_t i = 0; i < RMX_INFLIGHT_LINES; i++) {
+        rmx_line_free(&client->lines[i]);
+    }
     free(client->streams);
     client->streams = NULL;
     rmx_base_close(&client->poll_fd);
@@ -79,6 +75,22 @@ void rmx_handle_fini(struct rmx_client *client)
     rmx_base_close(&client->news_fd);
     rmx_base_close(&client->kick_fd);
     pthread_mutex_destroy(&client->lock);
+}
+
+int rmx_handle_listen(struct rmx_client *client, const struct rmx_line *line, uint32_t number)
+{
+    int err = watch(client->poll_fd, line->fd, EPOLLIN, LINES + number);
+
+    return err < 0 ? err : watch(client->sleep_fd, line->fd, EPOLLIN, LINES + number);
+}
+
+void rmx_handle_ignore(struct rmx_client *client, struct rmx_line *line)
+{
+    if (line->fd >= 0) {
+        (void)epoll_ctl(client->poll_fd, EPOLL_CTL_DEL, line->fd, NULL);
+        (void)epoll_ctl(client->sleep_fd, EPOLL_CTL_DEL, line->fd, NULL);
+        rmx_base_close(&line->fd);
+    }
 }
 
 /* For our own sleep the edge is enough, and spares a call for each wake; who polls needs to see
@@ -121,10 +133,11 @@ void rmx_handle_enter(struct rmx_client *client)
     pthread_mutex_lock(&client->lock);
 }
 
-void rmx_handle_leave(struct rmx_client *client)
+/* Who polls must see what threads of ours have taken in. */
+static void show_news(struct rmx_client *client)
 {
-    rmx_handle_digest(client);
-    bool news = client->untold.count > 0 || client->due.count > 0;
+    bool news = client->untold.count > 0 || client->due.count > 0 || client->cohorts.untold != 0 ||
+                rmx_handle_is_over(client);
 
     if (news && !client->news) {
         raise_event(client->news_fd);
@@ -132,12 +145,19 @@ void rmx_handle_leave(struct rmx_client *client)
         lower_event(client->news_fd);
     }
     client->news = news;
+}
+
+void rmx_handle_leave(struct rmx_client *client)
+{
+    rmx_handle_digest(client);
+    rmx_muster_dismiss(client);
+    show_news(client);
     pthread_mutex_unlock(&client->lock);
 }
 
 struct rmx_stream *rmx_handle_stream(struct rmx_client *client, uint64_t id)
 {
-    if (client->streams == NULL || rmx_inflight_find(&client->line.inflight, id) == NULL) {
+    if (client->streams == NULL || rmx_inflight_find(&client->inflight, id) == NULL) {
         return NULL;
     }
     struct rmx_stream *stream = &client->streams[rmx_inflight_place(id)];
@@ -146,25 +166,42 @@ struct rmx_stream *rmx_handle_stream(struct rmx_client *client, uint64_t id)
 
 /* --- hearing ------------------------------------------------------------------------------- */
 
+/* Of a lost line there is nothing more to hear: whoever waits is to look again. */
+static void hang_up(struct rmx_client *client)
+{
+    for (uint32_t i = 0; i < RMX_INFLIGHT_LINES; i++) {
+        struct rmx_line *line = client->lines[i];
+
+        if (line != NULL && line->lost != 0 && line->fd >= 0) {
+            rmx_handle_ignore(client, line);
+            rmx_handle_wake(client, RMX_HANDLE_ANYTHING, 0);
+        }
+    }
+}
+
 void rmx_handle_digest(struct rmx_client *client)
 {
     struct rmx_inflight_job *job;
 
-    while ((job = rmx_inflight_next(&client->line.inflight)) != NULL) {
-        rmx_tend_ended(client, job);
-    }
+    do {
+        while ((job = rmx_inflight_next(&client->inflight)) != NULL) {
+            rmx_tend_ended(client, job);
+        }
+        rmx_muster_say(client);
+    } while (rmx_inflight_has_ended(&client->inflight)); /* a line was lost over it */
+    hang_up(client);
 }
 
 /* Hears one message. Returns as rmx_line_hear(). */
-static int hear_message(struct rmx_client *client)
+static int hear_message(struct rmx_client *client, struct rmx_line *line)
 {
-    int err = rmx_line_hear(&client->line);
+    int err = rmx_line_hear(line);
 
     if (err == -EAGAIN) {
         return err;
     }
-    if (client->line.channel_lost != 0) {
-        rmx_fleet_lose(client, client->line.channel_lost);
+    if (line->channel_lost != 0) {
+        rmx_fleet_lose(client, line->number, line->channel_lost);
     }
     rmx_handle_digest(client);
     rmx_handle_wake(client, RMX_HANDLE_ANYTHING, 0);
@@ -237,7 +274,11 @@ void rmx_handle_hear(struct rmx_client *client)
 {
     struct epoll_event events[EVENTS_MAX];
 
-    while (hear_message(client) == 0) {
+    for (uint32_t i = 0; i < RMX_INFLIGHT_LINES; i++) {
+        struct rmx_line *line = client->lines[i];
+
+        while (line != NULL && line->lost == 0 && hear_message(client, line) == 0) {
+        }
     }
     rmx_handle_digest(client);
     rmx_tend_cancels(client);
@@ -313,9 +354,18 @@ void rmx_handle_wake(struct rmx_client *client, uint32_t place, uint32_t kinds)
 
 void rmx_handle_notice(struct rmx_client *client, uint32_t place, uint32_t kinds)
 {
-    client->line.inflight.jobs[place].kinds |= kinds;
+    client->inflight.jobs[place].kinds |= kinds;
     rmx_marks_set(&client->untold, place);
     rmx_handle_wake(client, RMX_HANDLE_ANYTHING, 0);
+}
+
+/* What epoll_wait() said: hears one message, if it is about a line that is still there. What is
+ * left of them is still on the socket. */
+static void hear_some(struct rmx_client *client, uint64_t what)
+{
+    if (what >= LINES && what < CHANNELS && client->lines[what - LINES] != NULL) {
+        (void)hear_message(client, client->lines[what - LINES]);
+    }
 }
 
 /* Sleeps in epoll_wait() once and takes in what came. Returns 0 or -EINTR. */
@@ -341,8 +391,8 @@ static int lead(struct rmx_client *client, struct rmx_waiter *me, uint64_t until
     for (int i = 0; i < count; i++) {
         if (events[i].data.u64 == KICK) {
             lower_event(client->kick_fd); /* nobody else may: the leader would sleep on */
-        } else if (events[i].data.u64 == SOCKET) {
-            (void)hear_message(client); /* what is left of them is still on the socket */
+        } else {
+            hear_some(client, events[i].data.u64);
         }
     }
     return 0;
@@ -391,8 +441,9 @@ int rmx_handle_wait(struct rmx_client *client, uint32_t place, uint32_t kinds, u
     init_waiter(&me, place, kinds);
     me.next = client->waiters;
     client->waiters = &me;
-    while (!me.woken && err == 0 && client->line.lost == 0 &&
-           (until_ns == RMX_CLOCK_NEVER || rmx_clock_ns() < until_ns)) {
+    rmx_handle_digest(client); /* what wakes us may have happened already */
+    while (!me.woken && err == 0 && (until_ns == RMX_CLOCK_NEVER || rmx_clock_ns() < until_ns)) {
+        show_news(client);
         if (client->leader == NULL) {
             err = lead(client, &me, until_ns);
         } else {
@@ -403,10 +454,6 @@ int rmx_handle_wait(struct rmx_client *client, uint32_t place, uint32_t kinds, u
     pthread_cond_destroy(&me.cond);
     if (client->leader == NULL && client->waiters != NULL) { /* one of them takes over */
         pthread_cond_signal(&client->waiters->cond);
-    }
-    if (client->line.lost != 0) {
-        rmx_handle_digest(client); /* so that whoever waits for a job finds its end */
-        return 1;
     }
     return me.woken ? 1 : err;
 }

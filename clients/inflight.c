@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "ring/base.h"
 
@@ -17,6 +18,8 @@ void rmx_inflight_init(struct rmx_inflight *inflight)
 {
     inflight->free = 0;
     inflight->room = RMX_INFLIGHT_MAX;
+    inflight->unshown = 0;
+    memset(inflight->on_line, 0, sizeof(inflight->on_line));
     inflight->ended = (struct rmx_inflight_list){ .first = NONE, .last = NONE };
     inflight->shown = inflight->ended;
     for (uint32_t i = 0; i < RMX_INFLIGHT_MAX; i++) {
@@ -51,21 +54,26 @@ static struct rmx_inflight_job *take_first(
     return job;
 }
 
-uint64_t rmx_inflight_add(struct rmx_inflight *inflight, void *user)
+uint64_t rmx_inflight_add(struct rmx_inflight *inflight, uint32_t line, void *user)
 {
     uint32_t i = inflight->free;
 
-    rmx_assert(inflight->room > 0 && i != NONE);
+    rmx_assert(inflight->room > 0 && i != NONE && line < RMX_INFLIGHT_LINES);
     struct rmx_inflight_job *job = &inflight->jobs[i];
     rmx_assert(job->state == RMX_INFLIGHT_FREE);
     inflight->free = job->next;
     inflight->room--;
+    inflight->unshown++;
+    inflight->on_line[line]++;
     job->state = RMX_INFLIGHT_FLYING;
     job->id += RMX_INFLIGHT_MAX;
     job->user = user;
+    job->line = line;
+    job->group = 0;
     job->kinds = 0;
     job->kept = false;
     job->orphan = false;
+    job->lost = false;
     return job->id;
 }
 
@@ -75,11 +83,13 @@ static void set_free(struct rmx_inflight *inflight, struct rmx_inflight_job *job
     job->next = inflight->free;
     inflight->free = rmx_inflight_place(job->id);
     inflight->room++;
+    inflight->on_line[job->line]--;
 }
 
 void rmx_inflight_undo(struct rmx_inflight *inflight, uint64_t id)
 {
     rmx_assert(rmx_inflight_has(inflight, id));
+    inflight->unshown--;
     set_free(inflight, &inflight->jobs[rmx_inflight_place(id)]);
 }
 
@@ -97,11 +107,12 @@ bool rmx_inflight_has(const struct rmx_inflight *inflight, uint64_t id)
     return job->state == RMX_INFLIGHT_FLYING && job->id == id;
 }
 
-int rmx_inflight_end(struct rmx_inflight *inflight, const struct rmx_job_result *result)
+int rmx_inflight_end(
+    struct rmx_inflight *inflight, uint32_t line, const struct rmx_job_result *result)
 {
     struct rmx_inflight_job *job = &inflight->jobs[rmx_inflight_place(result->job)];
 
-    if (!rmx_inflight_has(inflight, result->job)) {
+    if (!rmx_inflight_has(inflight, result->job) || job->line != line) {
         return -EBADMSG;
     }
     job->state = RMX_INFLIGHT_ENDED;
@@ -110,15 +121,18 @@ int rmx_inflight_end(struct rmx_inflight *inflight, const struct rmx_job_result 
     return 0;
 }
 
-void rmx_inflight_end_all(struct rmx_inflight *inflight, uint32_t status, const char *text)
+void rmx_inflight_end_all(
+    struct rmx_inflight *inflight, uint32_t line, uint32_t status, const char *text)
 {
     for (uint32_t i = 0; i < RMX_INFLIGHT_MAX; i++) {
-        struct rmx_job_result result = { .job = inflight->jobs[i].id, .status = status };
+        struct rmx_inflight_job *job = &inflight->jobs[i];
+        struct rmx_job_result result = { .job = job->id, .status = status };
 
-        if (inflight->jobs[i].state == RMX_INFLIGHT_FLYING) {
+        if (job->state == RMX_INFLIGHT_FLYING && job->line == line) {
             snprintf(result.text, sizeof(result.text), "%s", text);
-            int err = rmx_inflight_end(inflight, &result);
+            int err = rmx_inflight_end(inflight, line, &result);
             rmx_assert(err == 0);
+            job->lost = true;
         }
     }
 }
@@ -132,6 +146,7 @@ void rmx_inflight_show(struct rmx_inflight *inflight, struct rmx_inflight_job *j
 {
     rmx_assert(job->state == RMX_INFLIGHT_ENDED && !job->orphan);
     job->state = RMX_INFLIGHT_SHOWN;
+    inflight->unshown--;
     append(inflight, &inflight->shown, job);
 }
 
@@ -148,6 +163,7 @@ static void retire(struct rmx_inflight *inflight, struct rmx_inflight_job *job)
 void rmx_inflight_forget(struct rmx_inflight *inflight, struct rmx_inflight_job *job)
 {
     rmx_assert(job->state == RMX_INFLIGHT_ENDED);
+    inflight->unshown--;
     retire(inflight, job);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The jobs of one client: which names are in flight, which have ended and wait to be collected.
- * Runs in the client process, under the client's lock; no I/O, allocates nothing.
+ * The jobs of one client: which names are in flight, on which of its lines, which have ended and
+ * wait to be collected. Runs in the client process, under the client's lock; no I/O, allocates
+ * nothing.
  *
  *   FREE -> FLYING -> ENDED -> SHOWN -> FREE      SHOWN -> KEPT -> FREE: it has rings still
  */
@@ -14,7 +15,8 @@
 
 #include "ipc/wire.h"
 
-#define RMX_INFLIGHT_MAX RMX_CREDITS_MAX
+#define RMX_INFLIGHT_MAX   RMX_CREDITS_MAX
+#define RMX_INFLIGHT_LINES 4u /* a client has: one to the daemon of new jobs, others that drain */
 
 enum rmx_inflight_state {
     RMX_INFLIGHT_FREE,
@@ -29,9 +31,12 @@ struct rmx_inflight_job {
     uint32_t next; /* in the list of its state */
     uint64_t id;   /* a count above its own index, so a name is not used again for long */
     void *user;
+    uint32_t line;  /* the one it was sent on */
+    uint32_t group; /* 0 = none */
     uint32_t kinds; /* enum rmx_event_kind: what happened and the caller was not told of */
     bool kept;      /* it is to be KEPT when it was collected */
     bool orphan;    /* nobody waits for its result: it is not to be shown */
+    bool lost;      /* it ended with its line */
     struct rmx_job_result result; /* ENDED, SHOWN */
 };
 
@@ -41,8 +46,10 @@ struct rmx_inflight_list { /* RMX_INFLIGHT_MAX = none */
 };
 
 struct rmx_inflight {
-    uint32_t free; /* first of the free list; RMX_INFLIGHT_MAX = none */
-    uint32_t room; /* how many are on it */
+    uint32_t free;                        /* first of the free list; RMX_INFLIGHT_MAX = none */
+    uint32_t room;                        /* how many are on it */
+    uint32_t unshown;                     /* FLYING and ENDED ones: there is more to come */
+    uint32_t on_line[RMX_INFLIGHT_LINES]; /* those of each line, in any state but FREE */
     struct rmx_inflight_list ended;
     struct rmx_inflight_list shown;
     struct rmx_inflight_job jobs[RMX_INFLIGHT_MAX];
@@ -56,8 +63,9 @@ static inline uint32_t rmx_inflight_place(uint64_t id)
     return (uint32_t)(id % RMX_INFLIGHT_MAX);
 }
 
-/* Takes a free place and returns its name, which is not 0. Asserts that there is room. */
-uint64_t rmx_inflight_add(struct rmx_inflight *inflight, void *user);
+/* Takes a free place for a job of this line and returns its name, which is not 0. Asserts that
+ * there is room. */
+uint64_t rmx_inflight_add(struct rmx_inflight *inflight, uint32_t line, void *user);
 
 /* Takes back an add whose job was never sent. */
 void rmx_inflight_undo(struct rmx_inflight *inflight, uint64_t id);
@@ -68,14 +76,23 @@ struct rmx_inflight_job *rmx_inflight_find(struct rmx_inflight *inflight, uint64
 /* Is this the name of a job in flight? Any number may be asked about. */
 bool rmx_inflight_has(const struct rmx_inflight *inflight, uint64_t id);
 
-/* The job result->job names has ended. Returns 0, or -EBADMSG when no such job is in flight. */
-int rmx_inflight_end(struct rmx_inflight *inflight, const struct rmx_job_result *result);
+/* This line says that the job result->job names has ended. Returns 0, or -EBADMSG when no such job
+ * of it is in flight. */
+int rmx_inflight_end(
+    struct rmx_inflight *inflight, uint32_t line, const struct rmx_job_result *result);
 
-/* Every job in flight has ended with this status. */
-void rmx_inflight_end_all(struct rmx_inflight *inflight, uint32_t status, const char *text);
+/* This line was lost: every job in flight on it has ended with this status. */
+void rmx_inflight_end_all(
+    struct rmx_inflight *inflight, uint32_t line, uint32_t status, const char *text);
 
 /* Takes the job that ended first of those not taken so, or NULL. It stays ENDED. */
 struct rmx_inflight_job *rmx_inflight_next(struct rmx_inflight *inflight);
+
+/* Is there one to take? */
+static inline bool rmx_inflight_has_ended(const struct rmx_inflight *inflight)
+{
+    return inflight->ended.first != RMX_INFLIGHT_MAX;
+}
 
 /* An ENDED job that was taken is for the caller now. */
 void rmx_inflight_show(struct rmx_inflight *inflight, struct rmx_inflight_job *job);

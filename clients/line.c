@@ -5,45 +5,58 @@
 #include "clients/line.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "clients/clock.h"
-#include "clients/ringmux.h"
+#include "clients/result.h"
 #include "ipc/sock.h"
 #include "ring/base.h"
 
 #define ARENA_BYTES_MAX (UINT64_C(1) << 40)
 
-void rmx_line_init(struct rmx_line *line)
+struct rmx_line *rmx_line_new(int *fd)
 {
-    memset(line, 0, sizeof(*line)); /* in place: it is too large for a stack */
-    line->fd = -1;
+    struct rmx_line *line = calloc(1, sizeof(*line));
+
+    if (line == NULL) {
+        return NULL;
+    }
+    line->fd = rmx_take_fd(fd);
     line->arena = (struct rmx_region)RMX_REGION_INIT;
     line->answer.wake_fd = -1;
     line->answer.heard_fd = -1;
     rmx_session_init(&line->session, RMX_SESSION_CLIENT);
-    rmx_inflight_init(&line->inflight);
+    return line;
 }
 
-void rmx_line_fini(struct rmx_line *line)
+void rmx_line_free(struct rmx_line **line)
 {
-    rmx_base_close(&line->fd);
-    rmx_base_close(&line->answer.wake_fd);
-    rmx_base_close(&line->answer.heard_fd);
-    rmx_region_fini(&line->arena);
-    line->progress = NULL;
-    line->progress_slots = 0;
+    struct rmx_line *gone = *line;
+
+    if (gone == NULL) {
+        return;
+    }
+    rmx_base_close(&gone->fd);
+    rmx_base_close(&gone->answer.wake_fd);
+    rmx_base_close(&gone->answer.heard_fd);
+    rmx_region_fini(&gone->arena);
+    free(gone);
+    *line = NULL;
 }
 
 /* Nothing more will be said or heard: jobs in flight end here. The descriptor stays open, readable
- * and hung up, so that whoever polls it comes to ask. */
+ * and hung up, so that a thread that sleeps comes to look. */
 static int lose_saying(struct rmx_line *line, int err, uint32_t status, const char *text)
 {
     if (line->lost == 0) {
         line->lost = err;
-        rmx_inflight_end_all(&line->inflight, status, text);
         shutdown(line->fd, SHUT_RDWR);
+        if (line->inflight != NULL) {
+            rmx_inflight_end_all(line->inflight, line->number, status, text);
+            rmx_cohort_lose(line->cohorts, line->number);
+        }
     }
     return line->lost;
 }
@@ -72,11 +85,46 @@ static int take_done(struct rmx_line *line, uint32_t count)
 
     for (uint32_t i = 0; i < count; i++) {
         memcpy(&item, line->buffer + sizeof(struct rmx_msg_done) + i * sizeof(item), sizeof(item));
-        if (rmx_inflight_end(&line->inflight, &item.result) < 0) {
+        if (rmx_inflight_end(line->inflight, line->number, &item.result) < 0) {
             return refuse_lie(line);
         }
     }
     return 0;
+}
+
+static int take_group_done(struct rmx_line *line)
+{
+    struct rmx_msg_group_done done;
+
+    memcpy(&done, line->buffer, sizeof(done));
+    return rmx_cohort_done(line->cohorts, line->number, &done) < 0 ? refuse_lie(line) : 0;
+}
+
+/* That there was a question, the session has seen. */
+static void take_jobs_reply(struct rmx_line *line, uint32_t count)
+{
+    struct rmx_line_inquiry *inquiry = &line->inquiry;
+    struct rmx_msg_jobs_reply reply;
+    struct rmx_jobs_item item;
+
+    memcpy(&reply, line->buffer, sizeof(reply));
+    for (uint32_t i = 0; i < count; i++) {
+        if (inquiry->count < inquiry->max) {
+            memcpy(&item, line->buffer + sizeof(reply) + i * sizeof(item), sizeof(item));
+            rmx_result_describe(&inquiry->jobs[inquiry->count], &item);
+        }
+        inquiry->count++;
+    }
+    inquiry->due = reply.last == 0;
+}
+
+static void take_cancel_reply(struct rmx_line *line)
+{
+    struct rmx_msg_cancel_reply reply;
+
+    memcpy(&reply, line->buffer, sizeof(reply));
+    line->inquiry.due = false;
+    line->inquiry.told = reply.jobs;
 }
 
 static int take_pong(struct rmx_line *line)
@@ -210,6 +258,14 @@ static int take_message(struct rmx_line *line, int type, struct rmx_sock_fds *fd
         return take_welcome(line, fds);
     case RMX_MSG_DONE:
         return take_done(line, head.count);
+    case RMX_MSG_GROUP_DONE:
+        return take_group_done(line);
+    case RMX_MSG_JOBS_REPLY:
+        take_jobs_reply(line, head.count);
+        return 0;
+    case RMX_MSG_CANCEL_REPLY:
+        take_cancel_reply(line);
+        return 0;
     case RMX_MSG_PONG:
         return take_pong(line);
     case RMX_MSG_STATS_REPLY:
@@ -297,13 +353,11 @@ int rmx_line_offer(struct rmx_line *line, int arena_fd, uint64_t arena_bytes)
     struct iovec part = { .iov_base = &channel, .iov_len = sizeof(channel) };
 
     rmx_assert(!line->answer.due);
-    if (line->lost != 0) {
-        return line->lost;
+    int err = rmx_line_takes_jobs(line);
+    if (err < 0) {
+        return err;
     }
-    if (rmx_session_may_send(&line->session, RMX_MSG_CHANNEL) < 0) {
-        return -ESHUTDOWN;
-    }
-    int err = rmx_sock_send(line->fd, &part, 1, &arena_fd, 1, MSG_DONTWAIT);
+    err = rmx_sock_send(line->fd, &part, 1, &arena_fd, 1, MSG_DONTWAIT);
     if (err < 0) {
         return rmx_line_broke(line, err);
     }
@@ -318,10 +372,11 @@ static bool is_open(const struct rmx_line *line)
 }
 
 /* Hears until the session is open. */
-static int await_welcome(struct rmx_line *line)
+static int await_welcome(struct rmx_line *line, uint64_t until_ns)
 {
-    uint64_t until_ns = rmx_clock_in(RMX_LINE_ANSWER_NS);
+    uint64_t patience_ns = rmx_clock_in(RMX_LINE_ANSWER_NS);
 
+    until_ns = patience_ns < until_ns ? patience_ns : until_ns;
     while (!is_open(line)) {
         int err = rmx_line_hear(line);
 
@@ -348,15 +403,30 @@ static void set_name(char (*field)[sizeof(((struct rmx_msg_hello *)0)->name)])
     }
 }
 
-int rmx_line_greet(struct rmx_line *line)
+int rmx_line_greet(struct rmx_line *line, uint64_t features, uint64_t until_ns)
 {
     struct rmx_msg_hello hello = {
         .head = { .type = RMX_MSG_HELLO, .bytes = sizeof(hello) },
         .version_min = RMX_WIRE_VERSION,
         .version_max = RMX_WIRE_VERSION,
+        .features = features,
     };
 
     set_name(&hello.name);
     int err = rmx_line_say(line, &hello, sizeof(hello));
-    return err < 0 ? err : await_welcome(line);
+    if (err == 0) {
+        err = await_welcome(line, until_ns);
+    }
+    return err == 0 && line->session.features != features ? -EPERM : err;
+}
+
+int rmx_line_takes_jobs(const struct rmx_line *line)
+{
+    if (line->lost != 0) {
+        return line->lost;
+    }
+    if ((line->session.features & RMX_FEATURE_OPERATOR) != 0) {
+        return -EPERM;
+    }
+    return line->session.state == RMX_SESSION_OPEN ? 0 : -ESHUTDOWN;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The line to the daemon: the socket, the conversation on it, and what was heard. Runs in the
- * client process, under the client's lock. Never blocks but in rmx_line_greet(); believes the
- * daemon no more than ipc/session.c and the tables here can check.
+ * A line to a daemon: the socket, the conversation on it, and what was heard. Runs in the client
+ * process; once it has joined a client, under that one's lock. Never blocks but in
+ * rmx_line_greet(); believes the daemon no more than ipc/session.c and the tables here can check.
  *
  * A full socket or an empty window is -EAGAIN and needs no second thing to poll: each message ever
  * sent is answered, so the socket is readable again before long.
@@ -14,7 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "clients/cohort.h"
 #include "clients/inflight.h"
+#include "clients/ringmux.h"
 #include "ipc/session.h"
 #include "ring/region.h"
 
@@ -31,9 +33,26 @@ struct rmx_line_answer {
     int heard_fd;    /* likewise */
 };
 
+/* An operator asks one thing at a time: JOBS or CANCEL_JOBS. */
+struct rmx_line_inquiry {
+    bool busy;                 /* somebody asks, and waits */
+    bool due;                  /* it is said, its answer not heard, even if nobody waits any more */
+    struct rmx_job_info *jobs; /* JOBS: where the first `max` go, the asker's; its while it waits */
+    size_t max;
+    size_t count;  /* heard so far */
+    uint64_t told; /* CANCEL_JOBS: the answer */
+};
+
 struct rmx_line {
-    int fd;   /* owned; -1 = none */
-    int lost; /* 0, or the -errno that every call returns from now on */
+    int fd;        /* owned; -1 = none, or it was lost and nobody polls it any more */
+    int lost;      /* 0, or the -errno that every call returns from now on */
+    uint32_t pins; /* threads that wait for an answer on it */
+
+    /* Set when it joins a client; NULL before: nothing is in flight. */
+    uint32_t number; /* among its lines */
+    struct rmx_inflight *inflight;
+    struct rmx_cohorts *cohorts;
+
     struct rmx_session session;
     struct rmx_region arena;
     const struct rmx_progress_shm *progress; /* in the arena; progress_slots of them */
@@ -47,19 +66,24 @@ struct rmx_line {
     uint64_t channel_bytes;               /* the most one may have */
     uint32_t workers;                     /* that channels can be spread over */
     struct rmx_line_answer answer;        /* to the last CHANNEL */
+    struct rmx_line_inquiry inquiry;
     uint32_t channel_lost; /* the last message heard said that this channel is; else 0 */
-    struct rmx_inflight inflight;
     _Alignas(uint64_t) unsigned char buffer[RMX_WIRE_BYTES_MAX]; /* one message, either way */
 };
 
-void rmx_line_init(struct rmx_line *line);
+/* Takes a connected socket. Returns NULL when there is no memory, the socket then as it was. */
+struct rmx_line *rmx_line_new(int *fd);
 
-/* Closes everything; accepts a line that was only initialised. */
-void rmx_line_fini(struct rmx_line *line);
+/* Closes everything; accepts NULL inside. */
+void rmx_line_free(struct rmx_line **line);
 
-/* Says HELLO on line->fd and waits for the WELCOME. Returns 0, -ETIMEDOUT, -EINTR, or what the line
- * was lost to. */
-int rmx_line_greet(struct rmx_line *line);
+/* Says HELLO with these features and waits for the WELCOME, at most RMX_LINE_ANSWER_NS. Returns 0,
+ * -ETIMEDOUT, -EINTR, -EPERM (a feature is not for us), or what the line was lost to. */
+int rmx_line_greet(struct rmx_line *line, uint64_t features, uint64_t until_ns);
+
+/* May jobs be sent on it? Returns 0, -ESHUTDOWN (it drains), -EPERM (it is an operator's), or what
+ * it was lost to. */
+int rmx_line_takes_jobs(const struct rmx_line *line);
 
 /* Sends one message without descriptors. Returns 0, -EAGAIN when the daemon does not read, or what
  * the line was lost to. */

@@ -7,17 +7,17 @@
 #include "clients/ringmux.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clients/clock.h"
+#include "clients/dial.h"
 #include "clients/handle.h"
+#include "clients/muster.h"
 #include "clients/spec.h"
-#include "ipc/sock.h"
+#include "ring/base.h"
 
 const char *rmx_version(void)
 {
@@ -39,42 +39,28 @@ static struct rmx_client *new_client(void)
         client->news_fd = -1;
         client->kick_fd = -1;
         pthread_mutex_init(&client->lock, NULL); /* cannot fail for a plain one */
-        rmx_line_init(&client->line);
+        rmx_inflight_init(&client->inflight);
+        rmx_cohort_init(&client->cohorts);
     }
     return client;
 }
 
-/* A daemon of the user's own comes before the host's: where its socket is, if there can be one. */
-static bool find_own(char (*path)[PATH_MAX])
+/* Greets on a connected socket, which it takes, or takes apart what was half built. */
+static int finish_open(struct rmx_client **client, struct rmx_client *made, int *fd, int err)
 {
-    const char *folder = secure_getenv("XDG_RUNTIME_DIR");
-    int bytes = folder != NULL ? snprintf(*path, sizeof(*path), "%s/ringmux.sock", folder) : 0;
+    struct rmx_line *line = NULL;
 
-    return bytes > 0 && bytes < (int)sizeof(*path);
-}
-
-static int connect_to(const char *path)
-{
-    const char *named = path != NULL ? path : secure_getenv("RINGMUX_SOCKET");
-    char own[PATH_MAX];
-
-    if (named != NULL) {
-        return rmx_sock_connect(named);
-    }
-    int fd = find_own(&own) ? rmx_sock_connect(own) : -ENOENT;
-    return fd == -ENOENT || fd == -ECONNREFUSED ? rmx_sock_connect(RMX_SOCKET_DEFAULT) : fd;
-}
-
-/* Greets on the line that is there, or takes apart what was half built. */
-static int finish_open(struct rmx_client **client, struct rmx_client *made, int err)
-{
     if (err >= 0) {
-        err = rmx_line_greet(&made->line);
+        err = rmx_dial_greet(&line, fd, made->features, RMX_CLOCK_NEVER);
     }
     if (err >= 0) {
         err = rmx_handle_init(made);
     }
+    if (err >= 0) {
+        err = rmx_muster_join(made, &line);
+    }
     if (err < 0) {
+        rmx_line_free(&line);
         rmx_close(&made);
         return err;
     }
@@ -82,26 +68,39 @@ static int finish_open(struct rmx_client **client, struct rmx_client *made, int 
     return 0;
 }
 
-int rmx_open(struct rmx_client **client, const char *path)
+static int open_for(struct rmx_client **client, const char *path, uint64_t features)
 {
     struct rmx_client *made = new_client();
+    rmx_autofd int fd = -1;
 
     if (made == NULL) {
         return -ENOMEM;
     }
-    int fd = connect_to(path);
-    made->line.fd = fd < 0 ? -1 : fd;
-    return finish_open(client, made, fd);
+    made->features = features;
+    fd = rmx_dial_find(path, &made->path);
+    return finish_open(client, made, &fd, fd);
+}
+
+int rmx_open(struct rmx_client **client, const char *path)
+{
+    return open_for(client, path, 0);
+}
+
+int rmx_open_operator(struct rmx_client **client, const char *path)
+{
+    return open_for(client, path, RMX_FEATURE_OPERATOR);
 }
 
 int rmx_open_private(struct rmx_client **client, const struct rmx_private_options *options)
 {
     struct rmx_client *made = new_client();
+    rmx_autofd int fd = -1;
 
     if (made == NULL) {
         return -ENOMEM;
     }
-    return finish_open(client, made, rmx_private_start(&made->private, options, &made->line.fd));
+    int err = rmx_private_start(&made->private, options, &fd);
+    return finish_open(client, made, &fd, err);
 }
 
 void rmx_close(struct rmx_client **client)
@@ -109,11 +108,28 @@ void rmx_close(struct rmx_client **client)
     if (*client == NULL) {
         return;
     }
-    rmx_handle_fini(*client);
-    rmx_line_fini(&(*client)->line);
+    rmx_handle_fini(*client); /* hangs up: that ends a private daemon */
     rmx_private_stop(&(*client)->private);
     free(*client);
     *client = NULL;
+}
+
+int rmx_state(struct rmx_client *client)
+{
+    rmx_handle_enter(client);
+    int state = rmx_muster_state(client);
+    rmx_handle_leave(client);
+    return state;
+}
+
+int rmx_reconnect(struct rmx_client *client, int timeout_ms)
+{
+    uint64_t until_ns = rmx_clock_in_ms(timeout_ms);
+
+    rmx_handle_enter(client);
+    int err = rmx_muster_move(client, until_ns, timeout_ms == 0);
+    rmx_handle_leave(client);
+    return err;
 }
 
 /* --- jobs --------------------------------------------------------------------------------- */
@@ -126,6 +142,13 @@ void rmx_job_init(struct rmx_job *job)
 uint64_t rmx_deadline_in(uint64_t ns)
 {
     return rmx_clock_in(ns);
+}
+
+uint64_t rmx_deadline_within(uint64_t parent, uint64_t ns)
+{
+    uint64_t own = rmx_clock_in(ns);
+
+    return parent != 0 && parent < own ? parent : own;
 }
 
 int rmx_check(const struct rmx_job *job, const char **why)
@@ -185,13 +208,14 @@ int rmx_progress(const struct rmx_client *client, uint64_t id, struct rmx_progre
     int err = -ENOENT;
 
     rmx_handle_enter(self);
-    if (self->line.lost != 0) {
-        err = self->line.lost;
-    } else if (rmx_inflight_has(&self->line.inflight, id)) {
+    if (rmx_inflight_has(&self->inflight, id)) {
+        const struct rmx_inflight_job *job = rmx_inflight_find(&self->inflight, id);
         const struct rmx_stream *stream = rmx_handle_stream(self, id);
 
-        err = read_slot(&self->line, id, &now);
+        err = read_slot(self->lines[job->line], id, &now);
         err = stream != NULL ? add_rings(stream, err, &now) : err;
+    } else if (self->line->lost != 0) {
+        err = self->line->lost;
     }
     rmx_handle_leave(self);
     if (err == 0) {
@@ -209,10 +233,12 @@ int rmx_cancel(struct rmx_client *client, uint64_t id)
     int err = -ENOENT;
 
     rmx_handle_enter(client);
-    if (client->line.lost != 0) {
-        err = client->line.lost;
-    } else if (rmx_inflight_has(&client->line.inflight, id)) {
-        err = rmx_line_say(&client->line, &cancel, sizeof(cancel));
+    if (rmx_inflight_has(&client->inflight, id)) {
+        const struct rmx_inflight_job *job = rmx_inflight_find(&client->inflight, id);
+
+        err = rmx_line_say(client->lines[job->line], &cancel, sizeof(cancel));
+    } else if (client->line->lost != 0) {
+        err = client->line->lost;
     }
     rmx_handle_leave(client);
     return err;

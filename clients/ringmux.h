@@ -22,13 +22,13 @@
  * Errors.  Calls return 0 or a positive count, or a negative errno value; outputs are untouched on
  * failure. How a *job* went is never an errno: it is the status in its result. Any call on a client
  * may return, besides what is listed with it,
- *   -ECONNRESET  the daemon is gone: rmx_close(), then rmx_open()
+ *   -ECONNRESET  the daemon is gone: rmx_reconnect(), or rmx_close()
  *   -EPROTO      the daemon does not keep to the protocol: the same remedy
  *
  * Threads.  All calls on a client may be made from several threads at once, but for two things:
  * each end of a job's stream (what writes its input; what reads its output) belongs to one thread
  * at a time, and rmx_close() comes when no other call is under way. Different clients share
- * nothing. rmx_end_*(), rmx_check(), rmx_deadline_in() and rmx_version() may be called from
+ * nothing. rmx_end_*(), rmx_check(), rmx_deadline_*() and rmx_version() may be called from
  * anywhere. Of several threads that wait only one learns of signals (-EINTR).
  *
  * The library never logs, installs no signal handler, raises no SIGPIPE and starts no thread; only
@@ -91,6 +91,36 @@ int rmx_open_private(struct rmx_client **client, const struct rmx_private_option
 /* Ends the session and sets *client to NULL; accepts a client that is NULL already. Jobs still in
  * flight are cancelled and their results lost. A private daemon has ended when this returns. */
 void rmx_close(struct rmx_client **client);
+
+enum rmx_state {
+    RMX_STATE_READY = 0,    /* the daemon takes jobs */
+    RMX_STATE_DRAINING = 1, /* it goes on with those it has, and takes no new ones */
+    RMX_STATE_LOST = 2      /* it is gone */
+};
+
+/* How the daemon is that new jobs go to, after taking in what it has said: enum rmx_state. Does not
+ * wait, and may be called in parallel with all other calls. */
+int rmx_state(struct rmx_client *client);
+
+/* Moves on to the daemon that listens now where the last one did. rmx_submit() tells when it is
+ * time: -ESHUTDOWN or -ECONNRESET.
+ *   If the last one drains, the jobs in flight stay with it. Their results, events and streams come
+ * from this client as before, groups go on at both (see rmx_group_open()), and only new jobs go to
+ * the new daemon. The old connection ends by itself when the last of its jobs was collected and the
+ * last of its streams read.
+ *   If it is gone, each job that was in flight has the result DAEMON_LOST: those, and no others,
+ * are the ones of which nobody knows how far they came.
+ *
+ * While nobody listens, or who does has no room or drains too, it is tried again until timeout_ms
+ * have passed (-1 = for ever, 0 = once). A daemon that listens has 10 s to answer, or what is left
+ * of timeout_ms; other calls on the client go on meanwhile, but sources and sinks are served by
+ * rmx_wait() and its kin alone. May be called in parallel with all other calls, itself too: one
+ * connects, and the others wait for it. Returns 0, or
+ *   -EISCONN     there is nothing to do: the daemon is READY
+ *   -EOPNOTSUPP  a private daemon has no successor: open another client
+ *   -EAGAIN      jobs are in flight at three daemons that drain: first collect some
+ *   or as rmx_open(), the client then being as it was */
+int rmx_reconnect(struct rmx_client *client, int timeout_ms);
 
 /* --- jobs --------------------------------------------------------------------------------- */
 
@@ -158,7 +188,7 @@ struct rmx_job {
     uint32_t output_ring_bytes;
     uint32_t chunk_bytes; /* RMX_RING: most of one rmx_reserve() or rmx_peek(), a power of
                              two, 512 to 1 MiB and at most half a ring; 0 = a sixteenth */
-    uint32_t reserved1;   /* zero */
+    uint32_t group;       /* of rmx_group_open(); 0 = none */
     uint64_t reserved[8]; /* zero */
 };
 
@@ -177,10 +207,14 @@ void rmx_job_init(struct rmx_job *job);
 /* The time `ns` from now as a deadline; never 0, so a time that is up is not "no deadline". */
 uint64_t rmx_deadline_in(uint64_t ns);
 
+/* The same, but not later than `parent`, the deadline of what this is a part of; 0 = that has none.
+ * So a budget can only be shortened on its way down. */
+uint64_t rmx_deadline_within(uint64_t parent, uint64_t ns);
+
 /* Does this job make sense? Returns 0, or the status it would end with, and then sets *why to a
  * sentence (static text) that names the field. rmx_submit() checks the same. It is the form that is
  * checked, here and now: what the container refuses (an option, a stream), or the media are not fit
- * for, the job's result says. */
+ * for, the job's result says; whether its group is open, rmx_submit(). */
 int rmx_check(const struct rmx_job *job, const char **why);
 
 /* Sends jobs[0..count) to the daemon and returns how many of them, from the first, it took: each
@@ -196,16 +230,14 @@ int rmx_check(const struct rmx_job *job, const char **why);
  *   -EAGAIN     no credit is left, or the daemon has not read what was sent: wait until rmx_fd() is
  *               readable, call rmx_wait(), then submit again; or no ring memory is left: first
  *               collect jobs that have ended, and read or drop their output
- *   -EINVAL     the first job makes no sense: rmx_check() says why
+ *   -EINVAL     the first job makes no sense: rmx_check() says why; or its group is not open
  *   -EBADF      a descriptor among the first 16 jobs is not open
- *   -ESHUTDOWN  the daemon is shutting down: jobs in flight go on, new ones need another daemon
- *   -ETOOMANYREFS, -ENOMEM  the system has no room for the message
- * and for a first job with a ring
- *   -EBUSY      no worker has room for another channel: try later
- *   -E2BIG      the daemon does not allow as much as rmx_memory() asks for
- *   -ENOBUFS    this job's rings are larger than a channel: rmx_memory()
- *   -EOPNOTSUPP the daemon does not take this system's shared memory
- *   -ETIMEDOUT, -EINTR  as for rmx_open() */
+ *   -ESHUTDOWN  the daemon is shutting down: jobs in flight go on, new ones need another daemon,
+ * see rmx_reconnect() -EPERM      an operator's client has no jobs -ETOOMANYREFS, -ENOMEM  the
+ * system has no room for the message and for a first job with a ring -EBUSY      no worker has room
+ * for another channel: try later -E2BIG      the daemon does not allow as much as rmx_memory() asks
+ * for -ENOBUFS    this job's rings are larger than a channel: rmx_memory() -EOPNOTSUPP the daemon
+ * does not take this system's shared memory -ETIMEDOUT, -EINTR  as for rmx_open() */
 int rmx_submit(struct rmx_client *client, const struct rmx_job *jobs, size_t count, uint64_t *ids);
 
 #define RMX_RESULT_TEXT_BYTES 192
@@ -221,11 +253,14 @@ struct rmx_result {
     uint64_t packets_in;     /* demuxed from the chosen streams */
     uint64_t packets_out;    /* given to the muxer */
     uint64_t bytes_expected; /* TRUNCATED: what the input promised; else 0 */
-    uint64_t queued_ns;      /* received -> started */
+    uint64_t queued_ns;      /* it waited for a worker, once its input had its first byte */
     uint64_t run_ns;         /* started -> done */
     uint64_t total_ns;       /* received -> last byte written */
     char text[RMX_RESULT_TEXT_BYTES]; /* what the media library said, printable, for a person */
-    uint64_t reserved[8];
+    uint64_t input_wait_ns;           /* of total_ns, it waited for its input */
+    uint64_t output_wait_ns; /* of total_ns, it waited for its output to take what it had */
+    uint64_t retry_after_ns; /* BUSY: when it is worth another try; else 0 */
+    uint64_t reserved[5];
 };
 
 /* Waits until a job ends and fills results[0..max) with those that did, in the order they ended.
@@ -233,7 +268,7 @@ struct rmx_result {
  *   -EINTR   a signal handler ran
  *   -EINVAL  max is 0
  * When the daemon dies, the jobs in flight come first, as results with status DAEMON_LOST; the call
- * after the last of them returns -ECONNRESET. */
+ * after the last result that can still come returns -ECONNRESET. */
 int rmx_wait(struct rmx_client *client, struct rmx_result *results, size_t max, int timeout_ms);
 
 /* The descriptor to poll for reading (poll, epoll, edge-triggered too, libuv, Go's netpoller): an
@@ -350,9 +385,10 @@ ptrdiff_t rmx_read(struct rmx_client *client, uint64_t id, void *to, size_t byte
 int rmx_drop(struct rmx_client *client, uint64_t id);
 
 enum rmx_event_kind {
-    RMX_CAN_WRITE = 1, /* rmx_reserve() or rmx_write() is worth another try */
-    RMX_CAN_READ = 2,  /* rmx_peek() or rmx_read() is */
-    RMX_HAS_ENDED = 4  /* its result is there for rmx_wait() */
+    RMX_CAN_WRITE = 1,  /* rmx_reserve() or rmx_write() is worth another try */
+    RMX_CAN_READ = 2,   /* rmx_peek() or rmx_read() is */
+    RMX_HAS_ENDED = 4,  /* its result is there for rmx_wait() */
+    RMX_GROUP_ENDED = 8 /* alone: id is a group's, and its result is there for rmx_group_wait() */
 };
 
 struct rmx_event {
@@ -420,10 +456,86 @@ void rmx_buffer_free(struct rmx_buffer *buffer);
 
 /* One job from its submit to its result, bytes moved: all a caller needs who wants to replace a
  * process. A ring needs a source or sink. Waits for a credit, too. Results of other jobs stay for
- * rmx_wait(). Returns 0 with *result filled, or as rmx_submit() and rmx_wait(), or -EAGAIN:
+ * rmx_wait().
+ *   Moves on by itself when the daemon drains or is gone, as rmx_reconnect() with at most 10 s: a
+ * job that the daemon never had, or refused as DRAINING with none of its bytes moved (or those of a
+ * source that can seek back), is sent to the next one. One that was in flight when its daemon died
+ * ends DAEMON_LOST: it may have written.
+ *   Returns 0 with *result filled, or as rmx_submit(), rmx_wait() and rmx_reconnect(), or -EAGAIN:
  * timeout_ms passed. Whatever the error, the job is cancelled and its source and sink are free. */
 int rmx_run(struct rmx_client *client, const struct rmx_job *job, struct rmx_result *result,
     int timeout_ms);
+
+/* --- groups: jobs with one end -------------------------------------------------------------- */
+
+/* As Go's errgroup, with context: the first job of a group that does not end OK ends the others
+ * early, CANCELLED; the group has one deadline, which caps theirs; and one end, when it was closed
+ * and all its jobs have ended. */
+
+enum rmx_group_flag {
+    RMX_COLLECT_ALL = 1 /* a job that fails leaves the others alone */
+};
+
+#define RMX_GROUP_NAME_MAX 31 /* characters */
+
+/* Start from RMX_GROUP_OPTIONS_INIT. The library copies the name. */
+struct rmx_group_options {
+    uint32_t flags;       /* enum rmx_group_flag */
+    uint32_t jobs_max;    /* started at once, others wait for their turn; 0 = no limit */
+    uint64_t deadline_ns; /* CLOCK_MONOTONIC, see rmx_deadline_within(); 0 = none */
+    const char *name;     /* what operators call it: printable ASCII, or NULL; need not be unique */
+    void *user;           /* comes back in the result and in events */
+    uint64_t reserved[4]; /* zero */
+};
+
+#define RMX_GROUP_OPTIONS_INIT                                                                     \
+    {                                                                                              \
+        0, 0, 0, NULL, NULL,                                                                       \
+        {                                                                                          \
+            0, 0, 0, 0                                                                             \
+        }                                                                                          \
+    }
+
+/* Opens a group and sets *group, which is not 0, for rmx_job.group. options may be NULL. It takes
+ * one of 64 places of the client, until rmx_group_wait() has its result.
+ *   When the client moves on from a daemon that drains, the group goes on at both: jobs_max counts
+ * for each of them, and a job that fails at one ends those at the other, too. Returns 0, or
+ *   -EINVAL     unknown flags, a name that is too long or not printable, reserved space not zero
+ *   -ENOBUFS    64 groups are there
+ *   -ESHUTDOWN  the daemon is shutting down: rmx_reconnect()
+ *   -EPERM      an operator's client has no jobs
+ *   -EAGAIN     the daemon has not read what was sent, as for rmx_submit() */
+int rmx_group_open(
+    struct rmx_client *client, const struct rmx_group_options *options, uint32_t *group);
+
+/* No more jobs of it follow. Does nothing the second time. Returns 0, or
+ *   -ENOENT  no such group, or its result was taken */
+int rmx_group_close(struct rmx_client *client, uint32_t group);
+
+/* Ends its jobs early, and those that are submitted later at once: CANCELLED. Does nothing the
+ * second time, nor when it has ended. Returns 0, or -ENOENT as rmx_group_close(). */
+int rmx_group_cancel(struct rmx_client *client, uint32_t group);
+
+#define RMX_END_KINDS 32
+
+struct rmx_group_result {
+    uint32_t group;
+    uint32_t status;         /* enum rmx_end: of the first job that did not end OK, or OK. One that
+                                was cancelled or late before that: CANCELLED, DEADLINE */
+    void *user;              /* the options' */
+    struct rmx_result first; /* of that job; id 0 = there is none */
+    uint64_t ended[RMX_END_KINDS]; /* by status: how many of its jobs ended so */
+    uint64_t reserved[4];
+};
+
+/* As errgroup's Wait: closes the group, waits until it has ended and takes its result; its name
+ * means nothing from then on. The results of its jobs are there by then and come by rmx_wait(), in
+ * any order with this. Serves sources and sinks meanwhile. Returns 1; 0 when timeout_ms passed, and
+ * the group goes on; or
+ *   -EINTR   a signal handler ran
+ *   -ENOENT  as rmx_group_close() */
+int rmx_group_wait(
+    struct rmx_client *client, uint32_t group, struct rmx_group_result *result, int timeout_ms);
 
 /* --- the daemon --------------------------------------------------------------------------- */
 
@@ -447,6 +559,69 @@ int rmx_stats(struct rmx_client *client, struct rmx_counter *counters, size_t ma
 
 /* The process id of the daemon as it told it: to show to people, not to send signals to. */
 uint32_t rmx_daemon_pid(const struct rmx_client *client);
+
+/* --- operators: the jobs of everybody --------------------------------------------------------- */
+
+/* As rmx_open(), for root and the daemon's own user: a client that has no jobs (rmx_submit(),
+ * rmx_group_open(): -EPERM), but sees and ends those of others. rmx_ping(), rmx_stats(),
+ * rmx_state(), rmx_reconnect() and rmx_close() do what they always do. Returns as rmx_open(), or
+ *   -EPERM  you are neither */
+int rmx_open_operator(struct rmx_client **client, const char *path);
+
+enum rmx_job_stage {
+    RMX_STAGE_WAITING = 1, /* for the first byte of its input */
+    RMX_STAGE_QUEUED = 2,  /* for a worker, or for its group */
+    RMX_STAGE_RUNNING = 3,
+    RMX_STAGE_DRAINING = 4 /* what is in flight comes to an end */
+};
+
+struct rmx_job_info {
+    uint64_t job;       /* as its client knows it */
+    uint32_t session;   /* its client's; no other one of this daemon ever has that number */
+    int32_t pid;        /* its client's, as it was when it connected */
+    uint32_t uid;       /* likewise */
+    uint32_t stage;     /* enum rmx_job_stage */
+    uint32_t job_class; /* enum rmx_class */
+    uint32_t reserved0;
+    uint64_t age_ns;  /* since it was received */
+    uint64_t left_ns; /* until its deadline; UINT64_MAX = it has none */
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    char format[32]; /* "" = it writes no container */
+    char group[32];  /* the name of its group, or "" */
+    char traceparent[56];
+    uint64_t reserved[4];
+};
+
+/* Fills jobs[0..max) with what the daemon has in hand, in no order, and returns how many
+ * there are, which may be more than max. Results as for rmx_ping(). May be called in parallel with
+ * all other calls, as may rmx_cancel_jobs(): the daemon is asked one thing at a time. Returns also
+ *   -EPERM      no client of rmx_open_operator()
+ *   -ETIMEDOUT, -EAGAIN, -EINTR  as rmx_ping() */
+int rmx_jobs(struct rmx_client *client, struct rmx_job_info *jobs, size_t max);
+
+/* Which jobs: those that match all that is set, and something must be. */
+struct rmx_job_match {
+    uint64_t job;         /* with session; 0 = any */
+    uint32_t session;     /* 0 = any */
+    uint32_t all;         /* 1 = every job of everybody: nothing else is set */
+    const char *group;    /* by its name; NULL = any */
+    uint64_t reserved[4]; /* zero */
+};
+
+#define RMX_JOB_MATCH_INIT                                                                         \
+    {                                                                                              \
+        0, 0, 0, NULL,                                                                             \
+        {                                                                                          \
+            0, 0, 0, 0                                                                             \
+        }                                                                                          \
+    }
+
+/* Asks for the early end of jobs, whoever's they are: they end CANCELLED, or as what they became
+ * first. *count (may be NULL) is how many were told; 0 is no error. Returns 0, or
+ *   -EINVAL  it names nothing, or what makes no sense together
+ *   -EPERM, -ETIMEDOUT, -EAGAIN, -EINTR  as rmx_jobs() */
+int rmx_cancel_jobs(struct rmx_client *client, const struct rmx_job_match *match, uint64_t *count);
 
 /* --- how a job can end -------------------------------------------------------------------- */
 

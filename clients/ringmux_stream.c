@@ -20,7 +20,7 @@
 static void forget_news(struct rmx_client *client, uint64_t id, uint32_t kind)
 {
     uint32_t place = rmx_inflight_place(id);
-    struct rmx_inflight_job *job = &client->line.inflight.jobs[place];
+    struct rmx_inflight_job *job = &client->inflight.jobs[place];
 
     client->streams[place].wants &= ~kind;
     job->kinds &= ~kind;
@@ -65,7 +65,7 @@ static struct rmx_stream *find_input(struct rmx_client *client, uint64_t id, int
 
     *err = 0;
     if (stream == NULL) {
-        *err = client->line.lost != 0 ? client->line.lost : -ENOENT;
+        *err = client->line->lost != 0 ? client->line->lost : -ENOENT;
     } else if (stream->in.place.slots == 0 || stream->in_closed) {
         *err = -ENOENT;
     } else if (stream->has_source) {
@@ -77,10 +77,10 @@ static struct rmx_stream *find_input(struct rmx_client *client, uint64_t id, int
 /* Why nothing can be written any more; 0 = it can. */
 static int input_over(struct rmx_client *client, uint64_t id, struct rmx_stream *stream)
 {
-    int err = stream->broken           ? -EBADMSG
-              : client->line.lost != 0 ? client->line.lost
-              : stream->over           ? -EPIPE
-                                       : 0;
+    int err = stream->broken      ? -EBADMSG
+              : stream->lost != 0 ? stream->lost
+              : stream->over      ? -EPIPE
+                                  : 0;
 
     if (err < 0) {
         stream->in.reserved = false;
@@ -254,7 +254,7 @@ static struct rmx_stream *find_output(struct rmx_client *client, uint64_t id, in
 
     *err = 0;
     if (stream == NULL) {
-        *err = client->line.lost != 0 ? client->line.lost : -ENOENT;
+        *err = client->line->lost != 0 ? client->line->lost : -ENOENT;
     } else if (stream->out.place.slots == 0) {
         *err = -ENOENT;
     } else if (stream->has_sink) {
@@ -278,13 +278,14 @@ static int close_output(struct rmx_client *client, uint64_t id, int why)
 /* The job is over and there is nothing more in the ring. */
 static int output_over(struct rmx_client *client, uint64_t id)
 {
-    const struct rmx_inflight_job *job = rmx_inflight_find(&client->line.inflight, id);
+    const struct rmx_inflight_job *job = rmx_inflight_find(&client->inflight, id);
+    struct rmx_stream *stream = &client->streams[rmx_inflight_place(id)];
 
-    if (client->line.lost != 0) {
-        return close_output(client, id, client->line.lost);
+    if (stream->lost != 0) {
+        return close_output(client, id, stream->lost);
     }
     if (job->result.status == RMX_OK) { /* which has an end */
-        client->streams[rmx_inflight_place(id)].broken = true;
+        stream->broken = true;
         return close_output(client, id, -EBADMSG);
     }
     return close_output(client, id, -ECANCELED);

@@ -6,17 +6,19 @@
 #include "clients/ringmux.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
-#include <string.h>
 
 #include "clients/clock.h"
 #include "clients/fleet.h"
 #include "clients/handle.h"
+#include "clients/muster.h"
+#include "clients/result.h"
 #include "clients/submit.h"
 #include "clients/tend.h"
 #include "ipc/channel.h"
 
-_Static_assert(RMX_RESULT_TEXT_BYTES == RMX_JOB_TEXT_BYTES, "a result's text fits as it is");
+#define MOVE_NS UINT64_C(10000000000) /* so long rmx_run() looks for another daemon */
 
 int rmx_fd(const struct rmx_client *client)
 {
@@ -25,36 +27,14 @@ int rmx_fd(const struct rmx_client *client)
 
 /* --- results ------------------------------------------------------------------------------- */
 
-static void fill_result(struct rmx_result *result, const struct rmx_inflight_job *job)
-{
-    const struct rmx_job_result *from = &job->result;
-
-    *result = (struct rmx_result){
-        .id = job->id,
-        .user = job->user,
-        .status = from->status,
-        .cause = from->cause,
-        .bytes_in = from->bytes_in,
-        .bytes_out = from->bytes_out,
-        .packets_in = from->packets_in,
-        .packets_out = from->packets_out,
-        .bytes_expected = from->bytes_expected,
-        .queued_ns = from->queued_ns,
-        .run_ns = from->run_ns,
-        .total_ns = from->total_ns,
-    };
-    memcpy(result->text, from->text, sizeof(result->text));
-    result->text[sizeof(result->text) - 1] = '\0';
-}
-
 /* The caller has this job's result now. */
 static void hand_over(
     struct rmx_client *client, const struct rmx_inflight_job *collected, struct rmx_result *result)
 {
     uint32_t place = rmx_inflight_place(collected->id);
-    struct rmx_inflight_job *job = &client->line.inflight.jobs[place];
+    struct rmx_inflight_job *job = &client->inflight.jobs[place];
 
-    fill_result(result, job);
+    rmx_result_fill(result, &job->result, job->user);
     job->kinds &= ~(uint32_t)RMX_HAS_ENDED;
     if (job->kinds == 0) {
         rmx_marks_clear(&client->untold, place);
@@ -69,59 +49,22 @@ static int collect(struct rmx_client *client, void *to, size_t max)
     const struct rmx_inflight_job *job = NULL;
     size_t count = 0;
 
-    while (count < max && (job = rmx_inflight_collect(&client->line.inflight)) != NULL) {
+    while (count < max && (job = rmx_inflight_collect(&client->inflight)) != NULL) {
         hand_over(client, job, &results[count++]);
     }
     return (int)count;
 }
 
-/* Serves who is due, then sleeps if there is nothing to do. Returns as rmx_handle_wait(). */
-static int rest(struct rmx_client *client, uint64_t until_ns)
-{
-    if (client->due.count == 0) {
-        return rmx_handle_poll(client, until_ns)
-                   ? 1
-                   : rmx_handle_wait(client, RMX_HANDLE_ANYTHING, 0, until_ns);
-    }
-    rmx_handle_hear(client);
-    return until_ns == RMX_CLOCK_NEVER || rmx_clock_ns() < until_ns;
-}
-
 /* Waits until there is something to take. Returns as rmx_wait(). */
-static int wait_held(int (*take)(struct rmx_client *client, void *to, size_t max),
-    struct rmx_client *client, void *to, size_t max, int timeout_ms)
-{
-    uint64_t until_ns = timeout_ms == 0 ? 0 : rmx_clock_in_ms(timeout_ms);
-    int awake = 1;
-
-    rmx_handle_hear(client);
-    for (;;) {
-        rmx_tend_pumps(client);
-        int count = take(client, to, max);
-
-        if (count > 0) {
-            return count;
-        }
-        if (client->line.lost != 0) {
-            return client->line.lost;
-        }
-        if (timeout_ms == 0 || awake <= 0) {
-            return awake < 0 ? awake : 0;
-        }
-        awake = rest(client, until_ns);
-    }
-}
-
-/* The same under the lock, for collect() or tell(). */
-static int wait_to(int (*take)(struct rmx_client *client, void *to, size_t max),
-    struct rmx_client *client, void *to, size_t max, int timeout_ms)
+static int wait_to(
+    rmx_tend_take *take, struct rmx_client *client, void *to, size_t max, int timeout_ms)
 {
     if (max == 0) {
         return -EINVAL;
     }
     max = max < RMX_INFLIGHT_MAX ? max : RMX_INFLIGHT_MAX;
     rmx_handle_enter(client);
-    int count = wait_held(take, client, to, max, timeout_ms);
+    int count = rmx_tend_wait(client, take, to, max, timeout_ms);
     rmx_handle_leave(client);
     return count;
 }
@@ -133,15 +76,31 @@ int rmx_wait(struct rmx_client *client, struct rmx_result *results, size_t max, 
 
 /* --- events -------------------------------------------------------------------------------- */
 
+/* Fills events[0..max) with groups that have ended. Returns how many. */
+static size_t tell_groups(struct rmx_client *client, struct rmx_event *events, size_t max)
+{
+    const struct rmx_cohort *cohort;
+    size_t count = 0;
+
+    while (count < max && (cohort = rmx_cohort_tell(&client->cohorts)) != NULL) {
+        events[count++] = (struct rmx_event){
+            .id = cohort->name,
+            .user = cohort->user,
+            .kinds = RMX_GROUP_ENDED,
+        };
+    }
+    return count;
+}
+
 /* Fills events[0..max) with what happened. Returns how many. */
 static int tell(struct rmx_client *client, void *to, size_t max)
 {
     struct rmx_event *events = to;
+    size_t count = tell_groups(client, events, max);
     uint32_t place;
-    size_t count = 0;
 
     while (count < max && rmx_marks_take(&client->untold, &place)) {
-        struct rmx_inflight_job *job = &client->line.inflight.jobs[place];
+        struct rmx_inflight_job *job = &client->inflight.jobs[place];
 
         events[count++] =
             (struct rmx_event){ .id = job->id, .user = job->user, .kinds = job->kinds };
@@ -179,58 +138,119 @@ static bool needs_hands(const struct rmx_job *job)
                                         (job->output == RMX_RING && job->sink == NULL));
 }
 
+/* Looks for another daemon, since this one said `why` to a job. Returns 0: try again. */
+static int move_on(struct rmx_client *client, int why, uint64_t until_ns)
+{
+    uint64_t patience_ns = rmx_clock_in(MOVE_NS);
+    int err = rmx_muster_move(client, patience_ns < until_ns ? patience_ns : until_ns, false);
+
+    return err == -EISCONN ? 0 : err == -EOPNOTSUPP ? why : err;
+}
+
 static int submit_in_time(
     struct rmx_client *client, const struct rmx_job *job, uint64_t *id, uint64_t until_ns)
 {
     for (;;) {
         int taken = rmx_submit_held(client, job, 1, id);
 
+        if (taken == -ESHUTDOWN || taken == -ECONNRESET) {
+            taken = move_on(client, taken, until_ns);
+            if (taken == 0) {
+                continue;
+            }
+        }
         if (taken != -EAGAIN) {
             return taken < 0 ? taken : 0;
         }
         rmx_tend_pumps(client);
-        int awake = rest(client, until_ns);
+        int awake = rmx_tend_rest(client, until_ns);
         if (awake <= 0) {
             return awake < 0 ? awake : -EAGAIN;
         }
     }
 }
 
-static int run(struct rmx_client *client, const struct rmx_job *job, struct rmx_result *result,
-    uint64_t until_ns)
+/* Can this job be sent again as if it had not been? Its daemon refused it, and none of its bytes
+ * are gone: a source goes back. */
+static bool can_repeat(
+    struct rmx_client *client, const struct rmx_job *job, const struct rmx_inflight_job *ended)
 {
-    uint64_t id = 0;
-    int err = submit_in_time(client, job, &id, until_ns);
+    const struct rmx_job_result *result = &ended->result;
+    const struct rmx_stream *stream = rmx_handle_stream(client, ended->id);
+    bool last = client->lines[ended->line] == client->line;
 
-    if (err < 0) {
-        return err;
+    if (result->status != RMX_DRAINING || result->bytes_in > 0 || result->bytes_out > 0 ||
+        client->private.pid != 0 || (last && rmx_muster_state(client) == RMX_STATE_READY)) {
+        return false;
     }
+    if (stream == NULL || job->source == NULL ||
+        atomic_load_explicit(&stream->in.at, memory_order_relaxed) == 0) { /* our own */
+        return true;
+    }
+    if (job->source->seek == NULL) {
+        return false;
+    }
+    pthread_mutex_unlock(&client->lock);
+    int err = job->source->seek(job->source->user, 0);
+    pthread_mutex_lock(&client->lock);
+    return err == 0;
+}
+
+/* Waits for this job's end. Returns 0, with *repeat if it is to be sent again, or as rmx_run(). */
+static int see_through(struct rmx_client *client, const struct rmx_job *job, uint64_t id,
+    struct rmx_result *result, bool *repeat, uint64_t until_ns)
+{
+    int err = 0;
+
     for (int awake = 1; awake > 0;) {
         rmx_tend_pumps(client);
         rmx_handle_digest(client);
-        const struct rmx_inflight_job *ended = rmx_inflight_collect_one(&client->line.inflight, id);
+        const struct rmx_inflight_job *ended = rmx_inflight_collect_one(&client->inflight, id);
 
         if (ended != NULL) {
+            *repeat = can_repeat(client, job, ended);
             hand_over(client, ended, result);
             return 0;
         }
-        awake = rest(client, until_ns);
+        awake = rmx_tend_rest(client, until_ns);
         err = awake < 0 ? awake : -EAGAIN;
     }
     rmx_tend_disown(client, id);
     return err;
 }
 
+static int run(struct rmx_client *client, const struct rmx_job *job, struct rmx_result *result,
+    uint64_t until_ns)
+{
+    for (;;) {
+        uint64_t id = 0;
+        bool repeat = false;
+        int err = submit_in_time(client, job, &id, until_ns);
+
+        if (err == 0) {
+            err = see_through(client, job, id, result, &repeat, until_ns);
+        }
+        if (err < 0 || !repeat || move_on(client, 0, until_ns) < 0) {
+            return err;
+        }
+    }
+}
+
 int rmx_run(
     struct rmx_client *client, const struct rmx_job *job, struct rmx_result *result, int timeout_ms)
 {
+    struct rmx_result ended;
+
     if (needs_hands(job)) {
         return -EINVAL;
     }
     uint64_t until_ns = rmx_clock_in_ms(timeout_ms);
     rmx_handle_enter(client);
-    int err = run(client, job, result, until_ns);
+    int err = run(client, job, &ended, until_ns);
     rmx_handle_leave(client);
+    if (err == 0) {
+        *result = ended;
+    }
     return err;
 }
 

@@ -55,6 +55,7 @@ struct rmx_stream {
     bool in_closed; /* the caller finished or aborted it */
     bool over;      /* the job has ended: the worker does nothing more */
     bool broken;    /* the worker broke a ring: the job was cancelled */
+    int lost;       /* it ended with its line: what that was lost to; else 0 */
     bool awaited;   /* its result waits: its sink is to get more, or a source or sink is in use */
     bool pumping;   /* a thread serves source and sink */
     bool again;     /* there was news meanwhile */

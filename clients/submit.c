@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "clients/fleet.h"
+#include "clients/muster.h"
 #include "clients/spec.h"
 #include "clients/tend.h"
 #include "ring/base.h"
@@ -30,24 +31,28 @@ static bool has_rings(const struct rmx_job *job)
 }
 
 /* How many jobs the next message may hold. */
-static uint32_t room_for(const struct rmx_line *line, size_t count)
+static uint32_t room_for(const struct rmx_client *client, size_t count)
 {
+    uint32_t credits = client->line->session.credits;
     uint32_t room = RMX_SUBMIT_JOBS_MAX;
 
-    room = line->session.credits < room ? line->session.credits : room;
-    room = line->inflight.room < room ? line->inflight.room : room;
+    room = credits < room ? credits : room;
+    room = client->inflight.room < room ? client->inflight.room : room;
     return count < room ? (uint32_t)count : room;
 }
 
 /* Takes a job back that was never sent. */
 static void unpack(struct rmx_client *client, uint64_t id)
 {
-    struct rmx_inflight_job *job = rmx_inflight_find(&client->line.inflight, id);
+    struct rmx_inflight_job *job = rmx_inflight_find(&client->inflight, id);
 
     if (job->kept) {
         rmx_fleet_unseat(client, &client->streams[rmx_inflight_place(id)]);
     }
-    rmx_inflight_undo(&client->line.inflight, id);
+    if (job->group != 0) {
+        rmx_cohort_find(&client->cohorts, job->group)->jobs--;
+    }
+    rmx_inflight_undo(&client->inflight, id);
 }
 
 /* Makes a spec of a job, with a place for its rings. Returns 0 or -errno. */
@@ -62,17 +67,27 @@ static int make_spec(
     return has_rings(job) ? rmx_fleet_seat(client, spec, job) : 0;
 }
 
+/* Counts a job in its group, which is open. */
+static void enlist(struct rmx_client *client, uint64_t id, uint32_t group)
+{
+    if (group != 0) {
+        rmx_inflight_find(&client->inflight, id)->group = group;
+        rmx_cohort_find(&client->cohorts, group)->jobs++;
+    }
+}
+
 /* Puts jobs into line->buffer, up to the first that makes no sense or has no room. */
 static void pack(
     struct rmx_client *client, const struct rmx_job *jobs, uint32_t count, struct batch *batch)
 {
-    struct rmx_line *line = &client->line;
+    struct rmx_line *line = client->line;
     struct rmx_job_spec spec;
 
     batch->error = 0;
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t id = rmx_inflight_add(&line->inflight, jobs[i].user);
+        uint64_t id = rmx_inflight_add(&client->inflight, line->number, jobs[i].user);
 
+        enlist(client, id, jobs[i].group);
         batch->error = make_spec(client, &spec, &jobs[i], id);
         if (batch->error < 0) {
             unpack(client, id);
@@ -105,17 +120,20 @@ static int send_batch(struct rmx_line *line, const struct batch *batch)
     return err;
 }
 
-/* Can a job be sent now? Returns how many fit one message, or -errno. */
-static int may_submit(const struct rmx_line *line, size_t count)
+/* Can jobs be sent now? Their groups are open then. Returns how many, from the first, fit one
+ * message, or -errno. */
+static int may_submit(struct rmx_client *client, const struct rmx_job *jobs, size_t count)
 {
-    if (line->lost != 0) {
-        return line->lost;
+    int err = rmx_line_takes_jobs(client->line);
+    uint32_t room = err == 0 ? room_for(client, count) : 0;
+
+    for (uint32_t i = 0; i < room; i++) {
+        err = jobs[i].group != 0 ? rmx_muster_enroll(client, jobs[i].group) : 0;
+        if (err < 0) {
+            return i > 0 ? (int)i : err;
+        }
     }
-    if (rmx_session_may_send(&line->session, RMX_MSG_SUBMIT) < 0) {
-        return -ESHUTDOWN;
-    }
-    uint32_t room = room_for(line, count);
-    return room == 0 ? -EAGAIN : (int)room;
+    return err < 0 ? err : room == 0 ? -EAGAIN : (int)room;
 }
 
 /* The jobs are the daemon's: sources may begin. */
@@ -135,7 +153,7 @@ static int gather(
     struct rmx_client *client, const struct rmx_job *jobs, size_t count, struct batch *batch)
 {
     const char *why;
-    int room = may_submit(&client->line, count);
+    int room = may_submit(client, jobs, count);
 
     if (room > 0 && has_rings(&jobs[0])) {
         if (client->streams == NULL && rmx_check(&jobs[0], &why) != 0) {
@@ -145,14 +163,14 @@ static int gather(
         if (err < 0) {
             return err;
         }
-        room = may_submit(&client->line, count); /* others may have been here meanwhile */
+        room = may_submit(client, jobs, count); /* others may have been here meanwhile */
     }
     if (room < 0) {
         return room;
     }
     pack(client, jobs, (uint32_t)room, batch);
     if (batch->count == 0 && batch->error == -EAGAIN && rmx_fleet_grow(client) == 0) {
-        room = may_submit(&client->line, count);
+        room = may_submit(client, jobs, count);
         if (room > 0) {
             pack(client, jobs, (uint32_t)room, batch);
         }
@@ -170,12 +188,12 @@ static int submit_some(
     if (err < 0) {
         return err;
     }
-    err = send_batch(&client->line, &batch);
+    err = send_batch(client->line, &batch);
     if (err < 0) {
         for (uint32_t i = batch.count; i > 0; i--) {
             unpack(client, batch.ids[i - 1]);
         }
-        return rmx_line_broke(&client->line, err);
+        return rmx_line_broke(client->line, err);
     }
     launch(client, &batch);
     if (ids != NULL) {

@@ -15,7 +15,7 @@
 
 static struct rmx_inflight_job *job_at(struct rmx_client *client, uint32_t place)
 {
-    return &client->line.inflight.jobs[place];
+    return &client->inflight.jobs[place];
 }
 
 /* --- ends ---------------------------------------------------------------------------------- */
@@ -52,19 +52,21 @@ static void show(struct rmx_client *client, struct rmx_inflight_job *job)
         client->streams[place].awaited = false;
         amend(&client->streams[place], &job->result);
     }
+    rmx_cohort_shown(&client->cohorts, job);
     if (job->orphan) {
-        rmx_inflight_forget(&client->line.inflight, job);
+        rmx_inflight_forget(&client->inflight, job);
         rmx_tend_let_go(client, place);
+        rmx_handle_wake(client, RMX_HANDLE_ANYTHING, 0); /* its group may have ended */
         return;
     }
-    rmx_inflight_show(&client->line.inflight, job);
+    rmx_inflight_show(&client->inflight, job);
     rmx_handle_notice(client, place, RMX_HAS_ENDED);
 }
 
 /* Is its sink to get more of the output? */
-static bool is_draining(const struct rmx_client *client, const struct rmx_stream *stream)
+static bool is_draining(const struct rmx_stream *stream)
 {
-    return stream->has_sink && !stream->out_closed && !stream->broken && client->line.lost == 0;
+    return stream->has_sink && !stream->out_closed && !stream->broken && stream->lost == 0;
 }
 
 void rmx_tend_ended(struct rmx_client *client, struct rmx_inflight_job *job)
@@ -72,13 +74,15 @@ void rmx_tend_ended(struct rmx_client *client, struct rmx_inflight_job *job)
     uint32_t place = rmx_inflight_place(job->id);
 
     rmx_marks_clear(&client->cancels, place);
+    rmx_cohort_heard(&client->cohorts, job);
     if (job->kept) {
         struct rmx_stream *stream = &client->streams[place];
 
+        stream->lost = job->lost ? client->lines[job->line]->lost : 0;
         stream->over = true;
         stream->awaited = true;
         rmx_tend_news(client, place, RMX_CAN_WRITE | RMX_CAN_READ);
-        if (stream->pumping || is_draining(client, stream)) {
+        if (stream->pumping || is_draining(stream)) {
             return; /* rmx_tend_pumps() shows it */
         }
     }
@@ -99,7 +103,7 @@ void rmx_tend_let_go(struct rmx_client *client, uint32_t place)
     rmx_fleet_unseat(client, stream);
     rmx_marks_clear(&client->due, place);
     rmx_marks_clear(&client->untold, place);
-    rmx_inflight_let_go(&client->line.inflight, job);
+    rmx_inflight_let_go(&client->inflight, job);
     rmx_handle_wake(client, RMX_HANDLE_ANYTHING, 0); /* there is room again */
 }
 
@@ -114,7 +118,7 @@ void rmx_tend_cancel(struct rmx_client *client, uint32_t place)
     };
 
     if (job->state == RMX_INFLIGHT_FLYING &&
-        rmx_line_say(&client->line, &cancel, sizeof(cancel)) == -EAGAIN) {
+        rmx_line_say(client->lines[job->line], &cancel, sizeof(cancel)) == -EAGAIN) {
         rmx_marks_set(&client->cancels, place);
     }
 }
@@ -168,7 +172,7 @@ void rmx_tend_disown(struct rmx_client *client, uint64_t id)
     if (job->state == RMX_INFLIGHT_ENDED) {
         show(client, job);
     } else if (job->state == RMX_INFLIGHT_SHOWN) {
-        (void)rmx_inflight_collect_one(&client->line.inflight, id);
+        (void)rmx_inflight_collect_one(&client->inflight, id);
         rmx_marks_clear(&client->untold, place);
         rmx_tend_let_go(client, place);
     }
@@ -243,9 +247,46 @@ void rmx_tend_pumps(struct rmx_client *client)
             continue;
         }
         pump(client, place);
-        if (stream->awaited && !is_draining(client, stream)) {
+        if (stream->awaited && !is_draining(stream)) {
             show(client, job_at(client, place));
         }
         rmx_tend_let_go(client, place);
+    }
+}
+
+/* --- waiting ------------------------------------------------------------------------------- */
+
+int rmx_tend_rest(struct rmx_client *client, uint64_t until_ns)
+{
+    if (client->due.count == 0) {
+        return rmx_handle_poll(client, until_ns)
+                   ? 1
+                   : rmx_handle_wait(client, RMX_HANDLE_ANYTHING, 0, until_ns);
+    }
+    rmx_handle_hear(client);
+    return until_ns == RMX_CLOCK_NEVER || rmx_clock_ns() < until_ns;
+}
+
+int rmx_tend_wait(
+    struct rmx_client *client, rmx_tend_take *take, void *to, size_t max, int timeout_ms)
+{
+    uint64_t until_ns = timeout_ms == 0 ? 0 : rmx_clock_in_ms(timeout_ms);
+    int awake = 1;
+
+    rmx_handle_hear(client);
+    for (;;) {
+        rmx_tend_pumps(client);
+        int count = take(client, to, max);
+
+        if (count != 0) {
+            return count;
+        }
+        if (rmx_handle_is_over(client)) {
+            return client->line->lost;
+        }
+        if (timeout_ms == 0 || awake <= 0) {
+            return awake < 0 ? awake : 0;
+        }
+        awake = rmx_tend_rest(client, until_ns);
     }
 }

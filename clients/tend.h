@@ -7,6 +7,7 @@
 #ifndef RMX_CLIENTS_TEND_H
 #define RMX_CLIENTS_TEND_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "clients/handle.h"
@@ -19,6 +20,18 @@ void rmx_tend_due(struct rmx_client *client, uint32_t place);
 
 /* Serves each source and sink that is due, once. */
 void rmx_tend_pumps(struct rmx_client *client);
+
+/* Takes in news if somebody is due, else sleeps until there are some. Returns as
+ * rmx_handle_wait(). */
+int rmx_tend_rest(struct rmx_client *client, uint64_t until_ns);
+
+/* Takes what there is for the caller into to[0..max); returns how many, or -errno. */
+typedef int rmx_tend_take(struct rmx_client *client, void *to, size_t max);
+
+/* Waits until there is something to take, and sees to sources and sinks. Returns what take() said
+ * that is not 0, or 0 and errors as rmx_wait(). */
+int rmx_tend_wait(
+    struct rmx_client *client, rmx_tend_take *take, void *to, size_t max, int timeout_ms);
 
 /* A job's result is here. */
 void rmx_tend_ended(struct rmx_client *client, struct rmx_inflight_job *job);

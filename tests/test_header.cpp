@@ -8,8 +8,11 @@ int main()
 {
     rmx_job job = RMX_JOB_INIT;
     rmx_job same;
+    rmx_group_options group = RMX_GROUP_OPTIONS_INIT;
+    rmx_job_match match = RMX_JOB_MATCH_INIT;
     const char *why = "";
 
     rmx_job_init(&same);
+    job.group = group.flags + match.session;
     return job.input == same.input && rmx_check(&job, &why) == RMX_BAD_JOB && *why != '\0' ? 0 : 1;
 }

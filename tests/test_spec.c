@@ -193,7 +193,7 @@ Test(spec, what_makes_no_sense_is_named)
     job.input = -3;
     bad(&job, "input");
     job = with_rings();
-    job.reserved1 = 1;
+    job.reserved0 = 1;
     bad(&job, "reserved");
     job = with_rings();
     job.sink = &(struct rmx_sink){ .write = NULL };

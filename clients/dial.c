@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Where the daemon listens, and a line to it (see dial.h). Runs in the client process, on the
+ * caller's thread.
+ */
+#include "clients/dial.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clients/clock.h"
+#include "ipc/sock.h"
+#include "ring/base.h"
+
+#define PAUSE_NS UINT64_C(10000000) /* between tries */
+
+/* Connects to this place. Returns as rmx_dial_find(). */
+static int try(const char *path, char (*found)[RMX_DIAL_PATH_BYTES])
+{
+    int fd = rmx_sock_connect(path);
+
+    if (fd >= 0) {
+        int bytes = snprintf(*found, sizeof(*found), "%s", path);
+
+        rmx_assert(bytes > 0 && bytes < (int)sizeof(*found)); /* or it were no address */
+    }
+    return fd;
+}
+
+/* A daemon of the user's own comes before the host's: where its socket is, if there can be one. */
+static bool find_own(char (*path)[RMX_DIAL_PATH_BYTES])
+{
+    const char *folder = secure_getenv("XDG_RUNTIME_DIR");
+    int bytes = folder != NULL ? snprintf(*path, sizeof(*path), "%s/ringmux.sock", folder) : 0;
+
+    return bytes > 0 && bytes < (int)sizeof(*path);
+}
+
+int rmx_dial_find(const char *path, char (*found)[RMX_DIAL_PATH_BYTES])
+{
+    const char *named = path != NULL ? path : secure_getenv("RINGMUX_SOCKET");
+    char own[RMX_DIAL_PATH_BYTES];
+
+    if (named != NULL) {
+        return try(named, found);
+    }
+    int fd = find_own(&own) ? try(own, found) : -ENOENT;
+    return fd == -ENOENT || fd == -ECONNREFUSED ? try(RMX_SOCKET_DEFAULT, found) : fd;
+}
+
+int rmx_dial_greet(struct rmx_line **line, int *fd, uint64_t features, uint64_t until_ns)
+{
+    struct rmx_line *made = rmx_line_new(fd);
+
+    if (made == NULL) {
+        return -ENOMEM;
+    }
+    int err = rmx_line_greet(made, features, until_ns);
+    if (err < 0) {
+        rmx_line_free(&made);
+        return err;
+    }
+    *line = made;
+    return 0;
+}
+
+static int dial(struct rmx_line **line, const char *path, uint64_t features, uint64_t until_ns)
+{
+    rmx_autofd int fd = rmx_sock_connect(path);
+
+    return fd < 0 ? fd : rmx_dial_greet(line, &fd, features, until_ns);
+}
+
+/* Is it worth another try? Nobody listens yet, who does has no room or no time, or goes away. */
+static bool may_pass(int err)
+{
+    return err == -ENOENT || err == -ECONNREFUSED || err == -EBUSY || err == -ESHUTDOWN ||
+           err == -ECONNRESET || err == -ETIMEDOUT;
+}
+
+int rmx_dial_again(
+    struct rmx_line **line, const char *path, uint64_t features, uint64_t until_ns, bool once)
+{
+    for (;;) {
+        int err = dial(line, path, features, once ? RMX_CLOCK_NEVER : until_ns);
+
+        if (!may_pass(err) || once || rmx_clock_ns() >= until_ns) {
+            return err;
+        }
+        uint64_t pause_ns = rmx_clock_in(PAUSE_NS);
+        if (rmx_clock_readable(-1, pause_ns < until_ns ? pause_ns : until_ns) < 0) {
+            return -EINTR;
+        }
+    }
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Where the daemon listens, and a line to it. Runs in the client process, on the caller's thread,
+ * without the client's lock: it waits.
+ */
+#ifndef RMX_CLIENTS_DIAL_H
+#define RMX_CLIENTS_DIAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clients/line.h"
+
+#define RMX_DIAL_PATH_BYTES 112 /* of a unix socket's name, with its "@" or NUL */
+
+/* Connects to where `path` says, or when it is NULL to the first place where somebody listens.
+ * Returns the socket, and sets *found to what it was called, or -errno as rmx_open(). */
+int rmx_dial_find(const char *path, char (*found)[RMX_DIAL_PATH_BYTES]);
+
+/* Makes a line of a connected socket, which it takes, and greets on it. Returns as rmx_open(). */
+int rmx_dial_greet(struct rmx_line **line, int *fd, uint64_t features, uint64_t until_ns);
+
+/* Connects to `path` and greets, again and again until then unless `once`, while nobody is there to
+ * take us. Returns as rmx_open(). */
+int rmx_dial_again(
+    struct rmx_line **line, const char *path, uint64_t features, uint64_t until_ns, bool once);
+
+#endif
