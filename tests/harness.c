@@ -328,7 +328,7 @@ struct rmx_result harness_wait(struct rmx_client *client)
     return result;
 }
 
-static uint64_t hash_of(int fd)
+uint64_t harness_hash(int fd)
 {
     unsigned char bytes[4096];
     uint64_t hash = 14695981039346656037ull; /* FNV-1a */
@@ -349,7 +349,7 @@ uint64_t harness_remux(
     int output = unnamed_output(harness);
     uint64_t id = submit(client, input, output, format);
     struct rmx_result result = harness_wait(client);
-    uint64_t hash = hash_of(output);
+    uint64_t hash = harness_hash(output);
 
     cr_assert_eq(result.id, id);
     cr_assert_eq(result.status, RMX_OK, "%s: %s", rmx_end_name(result.status), result.text);

@@ -58,6 +58,9 @@ struct rmx_result harness_wait(struct rmx_client *client);
 uint64_t harness_remux(
     const struct harness *harness, struct rmx_client *client, const char *path, const char *format);
 
+/* Of a file's bytes: as harness_remux() returns. */
+uint64_t harness_hash(int fd);
+
 /* The daemon's counter of this name. */
 uint64_t harness_counter(struct rmx_client *client, const char *name);
 

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A daemon that is replaced while its clients work: no job fails, no process stays behind.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/deploy_case.h"
+
+enum { CLIENTS = 4, REPLACEMENTS = 3, BETWEEN_MS = 1000 };
+
+static const char *const replacing[] = { "--replace", NULL };
+static struct harness place;
+
+TestSuite(e2e_deploy, .timeout = 120);
+
+/* --- clients that work, each on its thread -------------------------------------------------------
+ */
+
+enum { FLIGHT = 3 }; /* jobs that each keeps in flight */
+
+struct worker {
+    pthread_t thread;
+    struct rmx_client *client;
+    struct {
+        uint64_t id; /* 0 = none */
+        int output;
+    } jobs[FLIGHT];
+    uint32_t in_flight;
+    uint32_t done;
+    uint32_t moves;  /* to another daemon */
+    uint32_t failed; /* jobs that ended otherwise than they should */
+    char why[256];   /* of the first */
+};
+
+static atomic_bool stop;
+static uint64_t right_hash;
+static int input = -1;
+
+static void note(struct worker *worker, const char *what, const char *why)
+{
+    if (worker->failed++ == 0) {
+        (void)snprintf(worker->why, sizeof(worker->why), "%s: %s", what, why);
+    }
+}
+
+static void collect(struct worker *worker)
+{
+    struct rmx_result result;
+    int error = rmx_wait(worker->client, &result, 1, 20000);
+    uint32_t i = 0;
+
+    if (error != 1) {
+        note(worker, "rmx_wait", error == 0 ? "no end came" : strerror(-error));
+        worker->in_flight = 0;
+        return;
+    }
+    while (worker->jobs[i].id != result.id) {
+        i++;
+    }
+    if (result.status == RMX_OK && harness_hash(worker->jobs[i].output) != right_hash) {
+        note(worker, "output", "wrong bytes");
+    } else if (result.status != RMX_OK && result.status != RMX_DRAINING) {
+        note(worker, rmx_end_name(result.status), result.text);
+    }
+    worker->done += result.status == RMX_OK;
+    close(worker->jobs[i].output);
+    worker->jobs[i].id = 0;
+    worker->in_flight--;
+}
+
+/* To the daemon that listens now, when this one's jobs have ended. */
+static void move(struct worker *worker)
+{
+    int error = -ESHUTDOWN;
+
+    while (worker->in_flight > 0) {
+        collect(worker);
+    }
+    rmx_close(&worker->client);
+    for (int i = 0; i < 1000 && error < 0; i++) {
+        error = rmx_open(&worker->client, place.socket);
+        if (error == -ENOENT || error == -ECONNREFUSED) {
+            break; /* nobody listens: never while one replaces another */
+        }
+    }
+    if (error < 0) {
+        note(worker, "rmx_open", strerror(-error));
+    }
+    worker->moves++;
+}
+
+static void submit(struct worker *worker)
+{
+    struct rmx_job job = RMX_JOB_INIT;
+    uint32_t i = 0;
+    int error;
+
+    while (worker->jobs[i].id != 0) {
+        i++;
+    }
+    job.input = input;
+    job.output = open(place.dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    job.format = "mpegts";
+    job.flags = RMX_BITEXACT;
+    error = rmx_submit(worker->client, &job, 1, &worker->jobs[i].id);
+    if (error == 1) {
+        worker->jobs[i].output = job.output;
+        worker->in_flight++;
+        return;
+    }
+    close(job.output);
+    worker->jobs[i].id = 0;
+    if (error == -ESHUTDOWN || error == -ECONNRESET) {
+        move(worker);
+    } else {
+        note(worker, "rmx_submit", strerror(-error));
+    }
+}
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+
+    while (!atomic_load(&stop) && worker->client != NULL) {
+        if (worker->in_flight < FLIGHT) {
+            submit(worker);
+        } else {
+            collect(worker);
+        }
+    }
+    while (worker->in_flight > 0) {
+        collect(worker);
+    }
+    rmx_close(&worker->client);
+    return NULL;
+}
+
+/* --- the story -----------------------------------------------------------------------------------
+ */
+
+/* All workers of a daemon's that are there now must be gone when it is. */
+static void assert_ends_alone(struct harness *old)
+{
+    pid_t workers[16];
+    size_t count = harness_workers(old, workers, 16);
+
+    cr_assert_eq(deploy_exit(old), 0);
+    for (size_t i = 0; i < count; i++) {
+        for (int j = 0; j < 2000 && harness_lives(workers[i]); j++) {
+            (void)poll(NULL, 0, 1);
+        }
+        cr_assert_not(harness_lives(workers[i]), "worker %d stays", (int)workers[i]);
+    }
+}
+
+Test(e2e_deploy, daemon_is_replaced_three_times_and_no_job_fails)
+{
+    static struct worker workers[CLIENTS];
+    struct harness daemons[REPLACEMENTS + 1];
+    struct rmx_client *client;
+    struct stat before;
+    struct stat after;
+
+    deploy_make_place(&place);
+    deploy_spawn(&place, &daemons[0], replacing, NULL);
+    deploy_await(&daemons[0], "ready", 1, "");
+    cr_assert_eq(stat(place.socket, &before), 0);
+    input = harness_input(harness_media("small.mp4"));
+    client = harness_client(&place);
+    right_hash = harness_remux(&place, client, harness_media("small.mp4"), "mpegts");
+    rmx_close(&client);
+    for (int i = 0; i < CLIENTS; i++) {
+        workers[i].client = harness_client(&place);
+        cr_assert_eq(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+    }
+    for (int i = 0; i < REPLACEMENTS; i++) {
+        (void)poll(NULL, 0, BETWEEN_MS);
+        deploy_spawn(&place, &daemons[i + 1], replacing, NULL);
+        deploy_await(&daemons[i + 1], "ready", 1, "");
+        assert_ends_alone(&daemons[i]);
+    }
+    (void)poll(NULL, 0, BETWEEN_MS);
+    atomic_store(&stop, true);
+    for (int i = 0; i < CLIENTS; i++) {
+        cr_assert_eq(pthread_join(workers[i].thread, NULL), 0);
+        cr_expect_eq(
+            workers[i].failed, 0, "%u of client %d: %s", workers[i].failed, i, workers[i].why);
+        cr_expect_gt(workers[i].done, REPLACEMENTS);
+        cr_expect_geq(workers[i].moves, REPLACEMENTS);
+    }
+    cr_assert_eq(stat(place.socket, &after), 0);
+    cr_assert_eq(after.st_ino, before.st_ino);
+    close(input);
+    harness_stop(&daemons[REPLACEMENTS]);
+}
+
+Test(e2e_deploy, stats_tell_who_is_ready_and_who_drains)
+{
+    struct harness first;
+    struct harness second;
+    struct rmx_client *old;
+    struct rmx_client *fresh;
+    struct rmx_job job = RMX_JOB_INIT;
+
+    deploy_make_place(&place);
+    deploy_spawn(&place, &first, replacing, NULL);
+    deploy_await(&first, "ready", 1, "");
+    old = harness_client(&place);
+    harness_counter_becomes(old, "ready", 1);
+    cr_assert_eq(harness_counter(old, "draining"), 0);
+    job.input = RMX_RING; /* which stays empty */
+    job.output = RMX_RING;
+    job.format = "mpegts";
+    job.deadline_ns = rmx_deadline_in(2000000000);
+    cr_assert_eq(rmx_submit(old, &job, 1, NULL), 1);
+    deploy_spawn(&place, &second, replacing, NULL);
+    deploy_await(&second, "ready", 1, "");
+    harness_counter_becomes(old, "draining", 1);
+    cr_assert_eq(harness_counter(old, "handovers"), 1);
+    fresh = harness_client(&place);
+    cr_assert_eq(harness_counter(fresh, "ready"), 1);
+    cr_assert_eq(harness_counter(fresh, "draining"), 0);
+    (void)harness_wait(old);
+    rmx_close(&old);
+    rmx_close(&fresh);
+    cr_assert_eq(deploy_exit(&first), 0);
+    harness_stop(&second);
+}
