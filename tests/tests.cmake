@@ -193,6 +193,8 @@ rmx_criterion(test_feed tests/test_feed.c rmx_engine)
 rmx_criterion(test_drain tests/test_drain.c rmx_engine)
 rmx_criterion(test_spool tests/test_spool.c rmx_engine)
 rmx_criterion(test_watchdog tests/test_watchdog.c rmx_engine)
+rmx_criterion(test_group tests/test_group.c rmx_engine)
+rmx_criterion(test_roster tests/test_roster.c rmx_engine)
 rmx_criterion(test_portion tests/test_portion.c rmx_engine)
 rmx_criterion(test_queue tests/test_queue.c rmx_engine)
 
