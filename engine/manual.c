@@ -62,15 +62,19 @@ void rmx_manual_help(FILE *out)
     size_t count;
     const struct rmx_setting *row = rmx_setting_rows(&count);
 
-    fputs("usage: ringmuxd [--config FILE] [--NAME=VALUE]...\n"
-          "       ringmuxd --help | --version | [...] --print-config\n\n"
-          "Remuxes media for the processes of this host that connect to its socket.\n\n"
-          "  --config FILE\n"
-          "      Read settings from FILE: name = value, one a line, # starts a comment. The names\n"
-          "      are those below; the command line wins.\n"
-          "  --print-config\n"
-          "      Print every setting with its value, in the form of such a file, and exit.\n\n"
-          "SIGHUP: settings that say `reloadable` are read again.\n",
+    fputs(
+        "usage: ringmuxd [--config FILE] [--replace] [--NAME=VALUE]...\n"
+        "       ringmuxd --help | --version | [...] --print-config\n\n"
+        "Remuxes media for the processes of this host that connect to its socket.\n\n"
+        "  --config FILE\n"
+        "      Read settings from FILE: name = value, one a line, # starts a comment. The names\n"
+        "      are those below; the command line wins.\n"
+        "  --replace\n"
+        "      Take over the socket of the daemon that listens there, when all is ready; that one\n"
+        "      then drains and ends. Where there is none, listen.\n"
+        "  --print-config\n"
+        "      Print every setting with its value, in the form of such a file, and exit.\n\n"
+        "SIGHUP: settings that say `reloadable` are read again.\n",
         out);
     for (const struct rmx_setting *end = row + count; row < end; row++) {
         char name[64];

@@ -208,6 +208,7 @@ static const struct {
     { { "--=3" }, "'--=3' is no setting: they are --name=value, see --help" },
     { { "--help=3" }, "--help takes no value" },
     { { "--replace=on" }, "--replace takes no value" },
+    { { "--replace", "--private-fd=9" }, "--replace and private_fd exclude each other" },
     { { "--config=/nonexistent/ringmuxd.conf" },
         "--config=/nonexistent/ringmuxd.conf: No such file or directory" },
     { { "--config=/dev/null", "--config=/dev/null" }, "--config is given twice" },

@@ -86,8 +86,8 @@ SKIP_FOLDERS = {".git", "build", "__pycache__"}
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
 
 C_FILE = re.compile(r"\.[ch]$")
-WITH_SPDX = re.compile(r"(\.(c|h|def|py|sh|pml|map|in|conf|service|cmake|[1-8])|CMakeLists\.txt|"
-                       r"^(check|quickstart|\.ci/run))$")
+WITH_SPDX = re.compile(r"(\.(c|h|def|py|sh|pml|map|in|conf|service|socket|cmake|[1-8])|"
+                       r"CMakeLists\.txt|^(check|quickstart|\.ci/run))$")
 PROSE = re.compile(r"\.(md|tsv|json|def)$|^LICENSE$")  # text and tables: no width, no length
 SPDX_C = "/* SPDX-License-Identifier: BSD-2-Clause\n"
 SPDX = "SPDX-License-Identifier: BSD-2-Clause"
