@@ -52,17 +52,16 @@ void fake_daemon_start(struct fake_daemon *daemon, void (*script)(struct fake_da
     fake_daemon_start_with(daemon, script, NULL);
 }
 
-void fake_daemon_start_with(
-    struct fake_daemon *daemon, void (*script)(struct fake_daemon *daemon), void *user)
+/* Runs it on a socket that listens at this path, and is its own then. */
+static void begin(struct fake_daemon *daemon, const char *path, int listener,
+    void (*script)(struct fake_daemon *daemon), void *user)
 {
-    static int count;
-
     memset(daemon, 0, sizeof(*daemon));
     daemon->fd = -1;
     daemon->script = script;
     daemon->user = user;
-    snprintf(daemon->path, sizeof(daemon->path), "@rmx-fake-%d-%d", getpid(), count++);
-    daemon->listener = rmx_sock_listen(daemon->path, 0600);
+    snprintf(daemon->path, sizeof(daemon->path), "%s", path);
+    daemon->listener = listener;
     rmx_assert(daemon->listener >= 0);
     daemon->step_fd = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
     daemon->passed_fd = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
@@ -71,6 +70,28 @@ void fake_daemon_start_with(
     rmx_assert(err == 0);
     err = pthread_create(&daemon->thread, NULL, run, daemon);
     rmx_assert(err == 0);
+}
+
+void fake_daemon_start_with(
+    struct fake_daemon *daemon, void (*script)(struct fake_daemon *daemon), void *user)
+{
+    static int count;
+    char path[sizeof(daemon->path)];
+
+    snprintf(path, sizeof(path), "@rmx-fake-%d-%d", getpid(), count++);
+    fake_daemon_return(daemon, path, script, user);
+}
+
+void fake_daemon_return(struct fake_daemon *daemon, const char *path,
+    void (*script)(struct fake_daemon *daemon), void *user)
+{
+    begin(daemon, path, rmx_sock_listen(path, 0600), script, user);
+}
+
+void fake_daemon_succeed(struct fake_daemon *daemon, struct fake_daemon *last,
+    void (*script)(struct fake_daemon *daemon), void *user)
+{
+    begin(daemon, last->path, rmx_take_fd(&last->listener), script, user);
 }
 
 void fake_daemon_stop(struct fake_daemon *daemon)
@@ -156,12 +177,13 @@ void fake_daemon_say(struct fake_daemon *daemon, const void *message, size_t byt
     rmx_assert(err == 0);
 }
 
-void fake_daemon_welcome(struct fake_daemon *daemon, uint32_t credits)
+static void welcome_with(struct fake_daemon *daemon, uint32_t credits, uint64_t features)
 {
     struct rmx_msg_welcome welcome = {
         .head = { .type = RMX_MSG_WELCOME, .bytes = sizeof(welcome) },
         .version = RMX_WIRE_VERSION,
         .credits = credits,
+        .features = features,
         .arena_bytes = ARENA_BYTES,
         .progress_at = 4096,
         .progress_slots = FAKE_DAEMON_SLOTS,
@@ -174,6 +196,16 @@ void fake_daemon_welcome(struct fake_daemon *daemon, uint32_t credits)
     fake_daemon_hear(daemon, RMX_MSG_HELLO);
     int err = rmx_sock_send(daemon->fd, &part, 1, &daemon->arena.fd, 1, 0);
     rmx_assert(err == 0);
+}
+
+void fake_daemon_welcome(struct fake_daemon *daemon, uint32_t credits)
+{
+    welcome_with(daemon, credits, 0);
+}
+
+void fake_daemon_welcome_operator(struct fake_daemon *daemon)
+{
+    welcome_with(daemon, 0, RMX_FEATURE_OPERATOR);
 }
 
 void fake_daemon_done(struct fake_daemon *daemon, uint64_t job, uint32_t status, uint32_t credits)
@@ -198,6 +230,40 @@ void fake_daemon_goodbye(struct fake_daemon *daemon, uint32_t status)
     };
 
     fake_daemon_say(daemon, &goodbye, sizeof(goodbye));
+}
+
+void fake_daemon_group_done(
+    struct fake_daemon *daemon, uint32_t group, uint32_t status, uint64_t first)
+{
+    struct rmx_msg_group_done done = {
+        .head = { .type = RMX_MSG_GROUP_DONE, .bytes = sizeof(done) },
+        .group = group,
+        .status = status,
+    };
+
+    if (first != 0) {
+        done.first = (struct rmx_job_result){ .job = first, .status = status, .text = "said" };
+        done.ended[status] = 1;
+    }
+    fake_daemon_say(daemon, &done, sizeof(done));
+}
+
+struct rmx_msg_group fake_daemon_hear_group(struct fake_daemon *daemon)
+{
+    struct rmx_msg_group group;
+
+    fake_daemon_hear(daemon, RMX_MSG_GROUP);
+    memcpy(&group, daemon->message, sizeof(group));
+    return group;
+}
+
+uint32_t fake_daemon_hear_name(struct fake_daemon *daemon, uint16_t type)
+{
+    struct rmx_msg_group_name name;
+
+    fake_daemon_hear(daemon, type);
+    memcpy(&name, daemon->message, sizeof(name));
+    return name.group;
 }
 
 struct rmx_progress_shm *fake_daemon_slots(const struct fake_daemon *daemon)

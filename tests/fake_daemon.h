@@ -37,6 +37,14 @@ void fake_daemon_start(struct fake_daemon *daemon, void (*script)(struct fake_da
 void fake_daemon_start_with(
     struct fake_daemon *daemon, void (*script)(struct fake_daemon *daemon), void *user);
 
+/* Listens where `last` does, which does not any more, for a client that moves on. */
+void fake_daemon_succeed(struct fake_daemon *daemon, struct fake_daemon *last,
+    void (*script)(struct fake_daemon *daemon), void *user);
+
+/* Listens at this path, where nobody does. */
+void fake_daemon_return(struct fake_daemon *daemon, const char *path,
+    void (*script)(struct fake_daemon *daemon), void *user);
+
 /* Waits until the script is through; its session is closed then. */
 void fake_daemon_stop(struct fake_daemon *daemon);
 
@@ -63,6 +71,17 @@ void fake_daemon_say(struct fake_daemon *daemon, const void *message, size_t byt
 void fake_daemon_welcome(struct fake_daemon *daemon, uint32_t credits); /* HELLO and WELCOME */
 void fake_daemon_done(struct fake_daemon *daemon, uint64_t job, uint32_t status, uint32_t credits);
 void fake_daemon_goodbye(struct fake_daemon *daemon, uint32_t status);
+void fake_daemon_welcome_operator(struct fake_daemon *daemon);
+
+/* The end of a group whose first failure was this job's; 0 = there was none. */
+void fake_daemon_group_done(
+    struct fake_daemon *daemon, uint32_t group, uint32_t status, uint64_t first);
+
+/* Hears GROUP. */
+struct rmx_msg_group fake_daemon_hear_group(struct fake_daemon *daemon);
+
+/* Hears GROUP_CLOSE or GROUP_CANCEL. Returns the group. */
+uint32_t fake_daemon_hear_name(struct fake_daemon *daemon, uint16_t type);
 
 /* The progress slots of the arena. */
 #define FAKE_DAEMON_SLOTS 4

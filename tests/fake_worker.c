@@ -134,6 +134,14 @@ static void answer_ping(struct fake_daemon *daemon)
     fake_daemon_say(daemon, &ping, sizeof(ping));
 }
 
+static void end_group(struct fake_worker *worker)
+{
+    struct rmx_msg_group_name name;
+
+    memcpy(&name, worker->daemon.message, sizeof(name));
+    fake_daemon_group_done(&worker->daemon, name.group, worker->group_status, worker->group_first);
+}
+
 static void serve(struct fake_daemon *daemon)
 {
     struct fake_worker *worker = daemon->user;
@@ -154,20 +162,37 @@ static void serve(struct fake_daemon *daemon)
         case RMX_MSG_PING:
             answer_ping(daemon);
             break;
+        case RMX_MSG_GROUP:
+        case RMX_MSG_GROUP_CANCEL:
+            break;
+        case RMX_MSG_GROUP_CLOSE:
+            end_group(worker);
+            break;
         default:
             rmx_assert(type == RMX_MSG_GOODBYE);
         }
     }
 }
 
-void fake_worker_start(struct fake_worker *worker)
+static void clear(struct fake_worker *worker)
 {
     for (int i = 0; i < FAKE_WORKER_CHANNELS; i++) {
         worker->channel[i].region = (struct rmx_region)RMX_REGION_INIT;
         worker->channel[i].worker_bell.fd = -1;
         worker->channel[i].client_bell.fd = -1;
     }
+}
+
+void fake_worker_start(struct fake_worker *worker)
+{
+    clear(worker);
     fake_daemon_start_with(&worker->daemon, serve, worker);
+}
+
+void fake_worker_succeed(struct fake_worker *worker, struct fake_worker *last)
+{
+    clear(worker);
+    fake_daemon_succeed(&worker->daemon, &last->daemon, serve, worker);
 }
 
 void fake_worker_stop(struct fake_worker *worker)

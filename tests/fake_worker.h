@@ -46,8 +46,10 @@ struct fake_worker {
     uint32_t channels;
     _Atomic uint32_t asked; /* CHANNELs heard */
     _Atomic uint32_t cancels;
-    uint32_t count;  /* jobs heard; each lets fake_worker_job() return once */
-    uint32_t handed; /* by fake_worker_job() */
+    uint32_t group_status; /* how groups end, */
+    uint64_t group_first;  /* and by which job */
+    uint32_t count;        /* jobs heard; each lets fake_worker_job() return once */
+    uint32_t handed;       /* by fake_worker_job() */
     struct fake_channel channel[FAKE_WORKER_CHANNELS];
     struct fake_job jobs[FAKE_WORKER_JOBS];
 };
@@ -55,6 +57,9 @@ struct fake_worker {
 /* Listens at worker->daemon.path and serves one client until it hangs up. Set what shall not be 0
  * (credits 0 means 64) before. */
 void fake_worker_start(struct fake_worker *worker);
+
+/* The same, where `last` listened until now. */
+void fake_worker_succeed(struct fake_worker *worker, struct fake_worker *last);
 void fake_worker_stop(struct fake_worker *worker);
 
 /* The next job submitted. */

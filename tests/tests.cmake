@@ -245,6 +245,8 @@ target_sources(test_histogram PRIVATE bench/histogram.c)
 # --- tests of the clients ----------------------------------------------------------------------
 rmx_criterion(test_client tests/test_client.c rmx_fake_daemon)
 rmx_criterion(test_client_lies tests/test_client_lies.c rmx_fake_daemon)
+rmx_criterion(test_client_groups tests/test_client_groups.c rmx_fake_worker)
+rmx_criterion(test_client_operator tests/test_client_operator.c rmx_fake_daemon)
 rmx_criterion(test_spec tests/test_spec.c rmx_fake_daemon)
 rmx_criterion(test_pages tests/test_pages.c rmx_fake_daemon)
 rmx_criterion(test_stream tests/test_stream.c rmx_fake_worker)
