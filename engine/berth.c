@@ -152,6 +152,9 @@ void rmx_berth_reset(struct rmx_berth *berth)
     rmx_bell_disarm(&berth->lane_bell);
     (void)rmx_bell_hear(&berth->worker_bell);
     (void)rmx_bell_hear(&berth->lane_bell);
+    /* Relaxed: nobody else has the arena. */
+    atomic_store_explicit(&berth->shm->busy_ns, 0, memory_order_relaxed);
+    berth->busy_ns = 0;
     berth->open = false;
     berth->vacant = false;
     berth->condemned = NULL;
@@ -186,6 +189,16 @@ void rmx_berth_give(struct rmx_berth *berth, struct rmx_pair *pair)
     berth->free_counts[pair->size]++;
     (*held)--;
     berth->used--;
+}
+
+uint64_t rmx_berth_busy_ns(struct rmx_berth *berth, uint64_t since_ns)
+{
+    /* Relaxed: a number for itself. */
+    uint64_t said_ns = atomic_load_explicit(&berth->shm->busy_ns, memory_order_relaxed);
+    uint64_t busy_ns = said_ns > berth->busy_ns ? said_ns - berth->busy_ns : 0;
+
+    berth->busy_ns = said_ns;
+    return busy_ns < since_ns ? busy_ns : since_ns;
 }
 
 int rmx_berth_post(struct rmx_berth *berth, enum rmx_note_kind kind, uint32_t flow)

@@ -84,6 +84,7 @@ struct rmx_berth {
     struct rmx_op bell_op;   /* the lane waits for its bell */
     pid_t pid;               /* the worker's, while open */
     uint64_t notes;          /* taken from all its workers so far */
+    uint64_t busy_ns;        /* of its worker's, what rmx_berth_busy_ns() has told */
     struct rmx_watchdog watchdog;
     struct rmx_grace grace;
 };
@@ -114,6 +115,10 @@ static inline struct rmx_flow_shm *rmx_berth_flow(
 {
     return &berth->shm->flows[pair->index];
 }
+
+/* How long the worker was busy since the last call, which was so long ago: its own word, as far as
+ * that can be. */
+uint64_t rmx_berth_busy_ns(struct rmx_berth *berth, uint64_t since_ns);
 
 /* What the worker is told of a job besides its spec. */
 struct rmx_berth_run {

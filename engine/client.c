@@ -46,17 +46,69 @@ void rmx_client_say_goodbye(struct rmx_client *client, enum rmx_status status)
     }
 }
 
+/* --- credits -------------------------------------------------------------------------------- */
+
+/* What could be given to clients that are there. */
+static uint32_t spare(const struct rmx_gate *gate)
+{
+    return rmx_gate_spare(gate, gate->sessions_max - gate->sessions);
+}
+
+/* The client was told of that: it has `credits` now, `given` of them new in its hands. */
+static void move_window(struct rmx_client *client, uint32_t credits, uint32_t given)
+{
+    struct rmx_lane *lane = client->lane;
+    uint32_t had = client->credits;
+
+    rmx_assert(credits <= client->credits_first);
+    (void)rmx_session_grant(&client->talk, given);
+    lane->gate.credits_granted += credits - had; /* modulo 2^32 */
+    client->credits = credits;
+    rmx_stats_add(&lane->stats, RMX_STATS_CREDITS_GRANTED, credits > had ? credits - had : 0);
+    rmx_stats_add(&lane->stats, RMX_STATS_CREDITS_NARROWED, credits < had ? had - credits : 0);
+}
+
+/* Gives it back what it had first, or what can be given of that. False: not now. */
+static bool say_credit(struct rmx_client *client)
+{
+    uint32_t most = spare(&client->lane->gate);
+    uint32_t lacks = client->credits_first - client->credits;
+    struct rmx_msg_credit credit = {
+        .head = { .type = RMX_MSG_CREDIT, .bytes = sizeof(credit) },
+        .credits = lacks < most ? lacks : most,
+    };
+
+    if (client->lane->meter.load.level == 0 && credit.credits > 0 &&
+        rmx_session_may_send(&client->talk, RMX_MSG_CREDIT) == 0) {
+        if (!rmx_client_say(client, &credit, sizeof(credit), NULL, 0)) {
+            return false;
+        }
+        move_window(client, client->credits + credit.credits, credit.credits);
+    }
+    client->credits_due = false;
+    return true;
+}
+
 /* Tells the first of its ended jobs in one message. False: not now. */
 static bool say_done(struct rmx_client *client)
 {
     struct rmx_gate *gate = &client->lane->gate;
     struct rmx_msg_done *done = (struct rmx_msg_done *)gate->message;
     struct rmx_flow *flow = client->ended.first;
+    uint32_t most = client->credits + spare(gate);
+    uint32_t credits = client->credits;
+    uint32_t given = 0;
     uint32_t count = 0;
     uint32_t bytes;
 
     for (; flow != NULL && count < RMX_DONE_JOBS_MAX; flow = flow->next) {
-        done->items[count] = (struct rmx_done_item){ .credits = 1, .result = flow->result };
+        uint32_t back = rmx_load_credits(
+            &client->lane->meter.load, flow->spec.class_, credits, client->credits_first);
+
+        back = back == 2 && credits == most ? 1 : back;
+        done->items[count] = (struct rmx_done_item){ .credits = back, .result = flow->result };
+        credits = credits + back - 1;
+        given += back;
         count++;
     }
     bytes = (uint32_t)(sizeof(*done) + count * sizeof(done->items[0]));
@@ -64,7 +116,7 @@ static bool say_done(struct rmx_client *client)
     if (!rmx_client_say(client, done, bytes, NULL, 0)) {
         return false;
     }
-    (void)rmx_session_grant(&client->talk, count); /* it had them before */
+    move_window(client, credits, given);
     for (uint32_t i = 0; i < count; i++) {
         rmx_lane_give_flow(client->lane, rmx_flow_list_pop(&client->ended));
     }
@@ -148,7 +200,7 @@ static bool say_lost(struct rmx_client *client)
 static bool has_news(const struct rmx_client *client)
 {
     return client->opened_due || client->losses_due > 0 || client->ended.first != NULL ||
-           client->groups_over > 0 ||
+           client->groups_over > 0 || client->credits_due ||
            (client->errand != NULL && client->errand->state == RMX_ERRAND_HOME);
 }
 
@@ -165,7 +217,10 @@ static bool say_news(struct rmx_client *client)
     if (client->ended.first != NULL) {
         return say_done(client);
     }
-    return client->groups_over > 0 ? rmx_member_say_over(client) : rmx_errand_say(client->errand);
+    if (client->groups_over > 0) {
+        return rmx_member_say_over(client);
+    }
+    return client->credits_due ? say_credit(client) : rmx_errand_say(client->errand);
 }
 
 void rmx_client_ended(struct rmx_flow *flow)
@@ -276,6 +331,8 @@ void rmx_client_part(struct rmx_client *client, const char *why)
     }
     client->welcome = false;
     client->leaving = false;
+    client->credits_first = 0;
+    client->credits_due = false;
     client->deaf = false;
     client->jobs = 0;
     rmx_stats_set(&lane->stats, RMX_STATS_SESSIONS_OPEN, lane->gate.sessions);

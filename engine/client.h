@@ -39,6 +39,8 @@ struct rmx_client {
     struct rmx_region arena;
     struct rmx_progress_shm *progress; /* in the arena: credits of them */
     uint32_t credits;                  /* granted: in the client's hands or in its jobs */
+    uint32_t credits_first;            /* with its WELCOME: it never has more */
+    bool credits_due;                  /* its window was narrowed, and need not be any more */
     uint32_t jobs;                     /* admitted and not told */
     struct rmx_flow_list ended;        /* jobs it has not been told the end of */
     struct rmx_client *next_due;       /* in gate's list, while `due` */

@@ -41,6 +41,26 @@ void rmx_gate_mark_due(struct rmx_gate *gate, struct rmx_client *client)
     }
 }
 
+uint32_t rmx_gate_spare(const struct rmx_gate *gate, uint32_t others)
+{
+    uint32_t most = gate->clients[0].lane->config->jobs_max;
+    uint32_t taken = gate->credits_granted + others; /* more than there are: of jobs left behind */
+
+    return taken < most ? most - taken : 0;
+}
+
+void rmx_gate_widen(struct rmx_gate *gate)
+{
+    for (uint32_t i = 0; i < gate->clients_max; i++) {
+        struct rmx_client *client = &gate->clients[i];
+
+        if (client->welcome && client->credits < client->credits_first) {
+            client->credits_due = true;
+            rmx_gate_mark_due(gate, client);
+        }
+    }
+}
+
 /* --- how clients are heard ------------------------------------------------------------------- */
 
 static void hear(struct rmx_op *op, int events)

@@ -59,6 +59,12 @@ bool rmx_gate_idle(const struct rmx_gate *gate);
  * Called once per turn of the loop. */
 void rmx_gate_tend(struct rmx_gate *gate);
 
+/* Credits that may still be given, if so many sessions that may come are to have one each. */
+uint32_t rmx_gate_spare(const struct rmx_gate *gate, uint32_t others);
+
+/* All is calm: sessions whose window was narrowed get it back. */
+void rmx_gate_widen(struct rmx_gate *gate);
+
 /* This client has answers due: the next flush sends them. */
 void rmx_gate_mark_due(struct rmx_gate *gate, struct rmx_client *client);
 

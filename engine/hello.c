@@ -14,8 +14,7 @@ static uint32_t grantable(const struct rmx_lane *lane)
 {
     const struct rmx_gate *gate = &lane->gate;
     uint32_t others = gate->sessions_max - gate->sessions - 1; /* each may come, and gets one */
-    uint32_t taken = gate->credits_granted + others; /* more than there are: of jobs left behind */
-    uint32_t left = taken < lane->config->jobs_max ? lane->config->jobs_max - taken : 0;
+    uint32_t left = rmx_gate_spare(gate, others);
 
     return left < lane->config->credits ? left : lane->config->credits;
 }
@@ -58,6 +57,7 @@ static void count_in(struct rmx_client *client, uint32_t credits)
         return;
     }
     client->credits = credits;
+    client->credits_first = credits;
     gate->credits_granted += credits;
     gate->sessions++;
     rmx_stats_set(&lane->stats, RMX_STATS_SESSIONS_OPEN, gate->sessions);

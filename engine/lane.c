@@ -162,6 +162,7 @@ static int turn(struct rmx_lane *lane)
     worked = go_on(lane) || worked;
     check_times(lane);
     rmx_crew_watch(&lane->crew);
+    rmx_meter_look(lane);
     rmx_crew_tend(&lane->crew);
     if (lane->lanes_count > 1) { /* another lane may be asked for the sum */
         rmx_lane_refresh_stats(lane);

@@ -19,6 +19,7 @@
 #include "engine/gate.h"
 #include "engine/handover.h"
 #include "engine/loop.h"
+#include "engine/meter.h"
 #include "engine/plan.h"
 #include "engine/queue.h"
 #include "engine/reload.h"
@@ -70,6 +71,7 @@ struct rmx_lane {
     struct rmx_flow *again_first; /* those to be called again in the next turn */
     uint32_t jobs;                /* flows that are not FREE */
     struct rmx_queue queue;
+    struct rmx_meter meter;
     struct rmx_op control_op;
     uint64_t check_time_ns; /* no job wants to be looked at before */
     int failed;             /* -errno to end with; 0 = none */

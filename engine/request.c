@@ -4,12 +4,16 @@
  */
 #include "engine/request.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/hello.h"
 #include "engine/lane.h"
 #include "engine/member.h"
 #include "engine/operator.h"
+
+#define NS_OF_MS 1000000u
 
 /* A job without a credit has no job table entry either: the answer goes out now or never. */
 static bool refuse_unpaid(struct rmx_client *client, uint64_t job)
@@ -29,21 +33,39 @@ static bool refuse_unpaid(struct rmx_client *client, uint64_t job)
     return rmx_client_say(client, &message, sizeof(message), NULL, 0);
 }
 
+/* Why a job is not taken, in words too. Returns its status, OK: it is. */
+static uint32_t judge(struct rmx_lane *lane, const struct rmx_job_spec *spec, const char **why,
+    char text[RMX_JOB_TEXT_BYTES], uint64_t *retry_ns)
+{
+    uint32_t status = (uint32_t)rmx_job_check(spec, why);
+
+    if (lane->draining) {
+        *why = rmx_status_text(RMX_STATUS_DRAINING);
+        return RMX_STATUS_DRAINING;
+    }
+    if (status != RMX_STATUS_OK || !rmx_meter_refuses(lane, spec->class_, retry_ns)) {
+        return status;
+    }
+    (void)snprintf(
+        text, RMX_JOB_TEXT_BYTES, "busy: try again in %" PRIu64 " ms", *retry_ns / NS_OF_MS);
+    *why = text;
+    rmx_stats_add(&lane->stats, RMX_STATS_JOBS_REFUSED_BUSY, 1);
+    return RMX_STATUS_BUSY;
+}
+
 static void accept_job(
     struct rmx_client *client, const struct rmx_job_spec *spec, int *input_fd, int *output_fd)
 {
     struct rmx_lane *lane = client->lane;
     struct rmx_flow *flow = rmx_lane_take_flow(lane);
+    char text[RMX_JOB_TEXT_BYTES];
     const char *why = "";
-    uint32_t status = (uint32_t)rmx_job_check(spec, &why);
+    uint64_t retry_ns = 0;
+    uint32_t status = judge(lane, spec, &why, text, &retry_ns);
     uint32_t slot = rmx_roster_add(client->roster, flow, spec->job);
 
     rmx_assert(flow != NULL); /* the credit was a promise of it */
     client->jobs++;
-    if (lane->draining) {
-        status = RMX_STATUS_DRAINING;
-        why = rmx_status_text(status);
-    }
     if (status == RMX_STATUS_OK) {
         struct rmx_progress_shm *shown = &client->progress[slot];
 
@@ -52,6 +74,8 @@ static void accept_job(
         status = rmx_flow_admit(flow, client, spec, slot, input_fd, output_fd);
     } else {
         rmx_flow_refuse(flow, client, spec, slot, status, why);
+        flow->result.retry_after_ns = retry_ns; /* it is told with the next flush */
+        flow->spec.class_ = status == RMX_STATUS_BUSY ? spec->class_ : RMX_CLASS_CRITICAL;
     }
     rmx_stats_add(&lane->stats, RMX_STATS_JOBS_REFUSED, status != RMX_STATUS_OK);
 }

@@ -197,6 +197,7 @@ rmx_criterion(test_group tests/test_group.c rmx_engine)
 rmx_criterion(test_roster tests/test_roster.c rmx_engine)
 rmx_criterion(test_portion tests/test_portion.c rmx_engine)
 rmx_criterion(test_queue tests/test_queue.c rmx_engine)
+rmx_criterion(test_load tests/test_load.c rmx_engine)
 
 # End to end: a real daemon, real workers, media made by ffmpeg.
 add_library(rmx_harness STATIC EXCLUDE_FROM_ALL tests/harness.c)
@@ -237,6 +238,13 @@ endforeach()
 if(TEST test_e2e_leaks)
     set_tests_properties(test_e2e_leaks PROPERTIES TIMEOUT 600 RUN_SERIAL ON)
 endif()
+
+# Too much to do, and who gets how much of it.
+rmx_criterion(test_e2e_overload tests/test_e2e_overload.c rmx_harness)
+target_sources(test_e2e_overload PRIVATE tests/raw_client.c)
+rmx_criterion(test_e2e_fair tests/test_e2e_fair.c rmx_harness)
+add_dependencies(test_e2e_overload ringmuxd ringmux-worker)
+add_dependencies(test_e2e_fair ringmuxd ringmux-worker)
 
 # What they count with.
 rmx_criterion(test_histogram tests/test_histogram.c rmx_ring)
