@@ -218,11 +218,16 @@ static void report_shut(struct rmx_gate *gate)
     }
 }
 
+bool rmx_gate_expects(const struct rmx_gate *gate)
+{
+    return gate->clients_open > gate->sessions + gate->operators;
+}
+
 void rmx_gate_tend(struct rmx_gate *gate)
 {
     accept_again(gate);
     report_shut(gate);
-    if (gate->clients_open > gate->sessions + gate->operators) {
+    if (rmx_gate_expects(gate)) {
         hurry(gate);
     }
     while (gate->due_first != NULL) {

@@ -52,6 +52,9 @@ void rmx_gate_abort(struct rmx_gate *gate);
 /* Ends every session. */
 void rmx_gate_close(struct rmx_gate *gate);
 
+/* Somebody is connected and was not welcomed yet. */
+bool rmx_gate_expects(const struct rmx_gate *gate);
+
 /* No operation of the gate's is in the kernel. */
 bool rmx_gate_idle(const struct rmx_gate *gate);
 

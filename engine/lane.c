@@ -374,6 +374,12 @@ static int open_up(struct rmx_lane *lane)
     return 0;
 }
 
+/* Who was let in before the drain is told of it as a session: so it knows that nothing was lost. */
+static bool is_over(const struct rmx_lane *lane)
+{
+    return lane->draining && lane->jobs == 0 && (lane->aborting || !rmx_gate_expects(&lane->gate));
+}
+
 static void *run(void *argument)
 {
     struct rmx_lane *lane = argument;
@@ -387,7 +393,7 @@ static void *run(void *argument)
         rmx_log(RMX_LOG_WARN, "lane_not_bound", RMX_LOG_ERRNO("why", error));
     }
     error = open_up(lane);
-    while (error >= 0 && !(lane->draining && lane->jobs == 0)) {
+    while (error >= 0 && !is_over(lane)) {
         error = turn(lane);
         error = lane->failed < 0 ? lane->failed : error;
     }

@@ -31,6 +31,7 @@ enum { FLIGHT = 3 }; /* jobs that each keeps in flight */
 struct worker {
     pthread_t thread;
     struct rmx_client *client;
+    bool reconnects;
     struct {
         uint64_t id; /* 0 = none */
         int output;
@@ -78,23 +79,24 @@ static void collect(struct worker *worker)
     worker->in_flight--;
 }
 
-/* To the daemon that listens now, when this one's jobs have ended. */
+/* To the daemon that listens now: with the jobs in flight left to the last one, or as somebody who
+ * comes anew. */
 static void move(struct worker *worker)
 {
-    int error = -ESHUTDOWN;
+    int error;
 
-    while (worker->in_flight > 0) {
-        collect(worker);
-    }
-    rmx_close(&worker->client);
-    for (int i = 0; i < 1000 && error < 0; i++) {
-        error = rmx_open(&worker->client, place.socket);
-        if (error == -ENOENT || error == -ECONNREFUSED) {
-            break; /* nobody listens: never while one replaces another */
+    if (worker->reconnects) {
+        error = rmx_reconnect(worker->client, 10000);
+        error = error == -EISCONN ? 0 : error;
+    } else {
+        while (worker->in_flight > 0) {
+            collect(worker);
         }
+        rmx_close(&worker->client);
+        error = rmx_open(&worker->client, place.socket);
     }
     if (error < 0) {
-        note(worker, "rmx_open", strerror(-error));
+        note(worker, "moving on", strerror(-error));
     }
     worker->moves++;
 }
@@ -145,6 +147,31 @@ static void *work(void *argument)
     return NULL;
 }
 
+/* A client that comes, has one job done, and goes, over and over. */
+static void *visit(void *argument)
+{
+    struct worker *worker = argument;
+
+    while (!atomic_load(&stop) && worker->failed == 0) {
+        struct rmx_job noop = RMX_JOB_INIT;
+        struct rmx_result result;
+        int error = rmx_open(&worker->client, place.socket);
+
+        if (error < 0) {
+            note(worker, "rmx_open", strerror(-error));
+            continue;
+        }
+        noop.kind = RMX_NOOP;
+        error = rmx_run(worker->client, &noop, &result, 20000);
+        if (error < 0 || result.status != RMX_OK) {
+            note(worker, "rmx_run", error < 0 ? strerror(-error) : result.text);
+        }
+        worker->done++;
+        rmx_close(&worker->client);
+    }
+    return NULL;
+}
+
 /* --- the story -----------------------------------------------------------------------------------
  */
 
@@ -163,45 +190,83 @@ static void assert_ends_alone(struct harness *old)
     }
 }
 
-Test(e2e_deploy, daemon_is_replaced_three_times_and_no_job_fails)
+static void start_clients(struct worker *workers, void *(*act)(void *))
 {
-    static struct worker workers[CLIENTS];
-    struct harness daemons[REPLACEMENTS + 1];
-    struct rmx_client *client;
-    struct stat before;
-    struct stat after;
-
-    deploy_make_place(&place);
-    deploy_spawn(&place, &daemons[0], replacing, NULL);
-    deploy_await(&daemons[0], "ready", 1, "");
-    cr_assert_eq(stat(place.socket, &before), 0);
-    input = harness_input(harness_media("small.mp4"));
-    client = harness_client(&place);
-    right_hash = harness_remux(&place, client, harness_media("small.mp4"), "mpegts");
-    rmx_close(&client);
     for (int i = 0; i < CLIENTS; i++) {
-        workers[i].client = harness_client(&place);
-        cr_assert_eq(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+        workers[i].reconnects = i % 2 == 0;
+        workers[i].client = act == work ? harness_client(&place) : NULL;
+        cr_assert_eq(pthread_create(&workers[i].thread, NULL, act, &workers[i]), 0);
     }
-    for (int i = 0; i < REPLACEMENTS; i++) {
-        (void)poll(NULL, 0, BETWEEN_MS);
-        deploy_spawn(&place, &daemons[i + 1], replacing, NULL);
-        deploy_await(&daemons[i + 1], "ready", 1, "");
-        assert_ends_alone(&daemons[i]);
-    }
-    (void)poll(NULL, 0, BETWEEN_MS);
+}
+
+static void end_clients(struct worker *workers)
+{
     atomic_store(&stop, true);
     for (int i = 0; i < CLIENTS; i++) {
         cr_assert_eq(pthread_join(workers[i].thread, NULL), 0);
         cr_expect_eq(
             workers[i].failed, 0, "%u of client %d: %s", workers[i].failed, i, workers[i].why);
         cr_expect_gt(workers[i].done, REPLACEMENTS);
+    }
+}
+
+static void start_first(struct harness *daemon)
+{
+    deploy_make_place(&place);
+    deploy_spawn(&place, daemon, replacing, NULL);
+    deploy_await(daemon, "ready", 1, "");
+}
+
+/* Leaves the last of them in *daemon. */
+static void replace_it(struct harness *daemon)
+{
+    for (int i = 0; i < REPLACEMENTS; i++) {
+        struct harness old = *daemon;
+
+        (void)poll(NULL, 0, BETWEEN_MS);
+        deploy_spawn(&place, daemon, replacing, NULL);
+        deploy_await(daemon, "ready", 1, "");
+        assert_ends_alone(&old);
+    }
+    (void)poll(NULL, 0, BETWEEN_MS);
+}
+
+Test(e2e_deploy, daemon_is_replaced_three_times_and_no_job_fails)
+{
+    static struct worker workers[CLIENTS];
+    struct harness daemon;
+    struct rmx_client *client;
+    struct stat before;
+    struct stat after;
+
+    start_first(&daemon);
+    cr_assert_eq(stat(place.socket, &before), 0);
+    input = harness_input(harness_media("small.mp4"));
+    client = harness_client(&place);
+    right_hash = harness_remux(&place, client, harness_media("small.mp4"), "mpegts");
+    rmx_close(&client);
+    start_clients(workers, work);
+    replace_it(&daemon);
+    end_clients(workers);
+    for (int i = 0; i < CLIENTS; i++) {
         cr_expect_geq(workers[i].moves, REPLACEMENTS);
     }
     cr_assert_eq(stat(place.socket, &after), 0);
     cr_assert_eq(after.st_ino, before.st_ino);
     close(input);
-    harness_stop(&daemons[REPLACEMENTS]);
+    harness_stop(&daemon);
+}
+
+Test(e2e_deploy, who_comes_at_any_moment_is_served)
+{
+    static struct worker workers[CLIENTS];
+    struct harness daemon;
+
+    start_first(&daemon);
+    start_clients(workers, visit);
+    replace_it(&daemon);
+    end_clients(workers);
+    harness_stop(&daemon);
 }
 
 Test(e2e_deploy, stats_tell_who_is_ready_and_who_drains)

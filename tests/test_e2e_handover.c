@@ -39,7 +39,7 @@ struct asker {
     int listen_fd; /* after ask() with OK */
 };
 
-static void come(struct asker *asker)
+static void say_hello(const struct asker *asker)
 {
     static const struct rmx_msg_hello hello = {
         .head = { .type = RMX_MSG_HELLO, .bytes = sizeof(hello) },
@@ -50,14 +50,19 @@ static void come(struct asker *asker)
     struct rmx_msg_welcome welcome;
     struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
 
-    asker->sock = rmx_sock_connect(harness.socket);
-    asker->listen_fd = -1;
-    cr_assert_geq(asker->sock, 0);
     cr_assert_eq(rmx_sock_say(asker->sock, &hello, sizeof(hello), 0), 0);
     cr_assert_eq(
         rmx_sock_recv(asker->sock, &welcome, sizeof(welcome), &fds, 0), (int)sizeof(welcome));
     rmx_sock_fds_close(&fds);
     cr_assert(welcome.features & RMX_FEATURE_OPERATOR);
+}
+
+static void come(struct asker *asker)
+{
+    asker->sock = rmx_sock_connect(harness.socket);
+    asker->listen_fd = -1;
+    cr_assert_geq(asker->sock, 0);
+    say_hello(asker);
 }
 
 /* HANDOVER. Returns the reply's status. */
@@ -162,6 +167,33 @@ Test(e2e_handover, old_one_keeps_no_hold_of_the_socket_while_it_drains)
     cr_assert_eq(result.status, RMX_DEADLINE);
     rmx_close(&client);
     cr_assert_eq(deploy_exit(&harness), 0);
+    deploy_remove_place(&harness);
+}
+
+/* One connects, and says hello only when the daemon is done with all others. */
+Test(e2e_handover, who_was_let_in_by_the_old_one_is_welcomed_and_told)
+{
+    struct asker next;
+    struct asker late = { .listen_fd = -1 };
+    struct rmx_msg_goodbye goodbye;
+    struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
+
+    start();
+    late.sock = rmx_sock_connect(harness.socket);
+    cr_assert_geq(late.sock, 0);
+    (void)poll(NULL, 0, 100);
+    come(&next);
+    cr_assert_eq(ask(&next), RMX_STATUS_OK);
+    say_goodbye(&next);
+    (void)poll(NULL, 0, 200);
+    say_hello(&late);
+    cr_assert_eq(
+        rmx_sock_recv(late.sock, &goodbye, sizeof(goodbye), &fds, 0), (int)sizeof(goodbye));
+    cr_assert_eq(goodbye.head.type, RMX_MSG_GOODBYE);
+    cr_assert_eq(goodbye.status, RMX_STATUS_DRAINING);
+    cr_assert_eq(deploy_exit(&harness), 0);
+    leave(&late);
+    leave(&next);
     deploy_remove_place(&harness);
 }
 
