@@ -24,6 +24,8 @@ enum { SETTINGS_MAX = 24, WAIT_MS = 20000 };
 
 extern char **environ;
 
+const char *harness_program;
+
 uint64_t harness_now_ns(void)
 {
     struct timespec now;
@@ -117,7 +119,7 @@ void harness_start(struct harness *harness, const char *const *settings)
 
 void harness_start_at(struct harness *harness, const char *const *settings)
 {
-    static const char program[] = RMX_BUILD_DIR "/ringmuxd";
+    const char *program = harness_program != NULL ? harness_program : RMX_BUILD_DIR "/ringmuxd";
     char socket[128];
     const char *argv[SETTINGS_MAX + 4] = { program, socket, "--log-format=json" };
     char *arguments[SETTINGS_MAX + 4]; /* the same, typed as exec wants it */

@@ -20,6 +20,9 @@ struct harness {
     char log[96];
 };
 
+/* What is started in place of ringmuxd; NULL = ringmuxd itself. */
+extern const char *harness_program;
+
 /* Starts ringmuxd with these settings besides (NULL-ended, may be NULL) and waits until it is
  * ready. */
 void harness_start(struct harness *harness, const char *const *settings);
