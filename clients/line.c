@@ -171,6 +171,7 @@ static int take_goodbye(struct rmx_line *line)
     struct rmx_msg_goodbye goodbye;
 
     if (line->session.state != RMX_SESSION_CLOSED) {
+        rmx_cohort_drain(line->cohorts, line->number); /* it is open, so it has some */
         return 0; /* DRAINING: the session lives while its jobs do */
     }
     memcpy(&goodbye, line->buffer, sizeof(goodbye));

@@ -59,6 +59,7 @@ struct race {
     _Atomic uint64_t until_ns;  /* the load ends */
     _Atomic uint64_t drain_ns;  /* the daemon was told to end; 0 = not yet */
     _Atomic bool hasty;         /* and told twice */
+    _Atomic bool replaced;      /* by another that takes its place */
     _Atomic uint64_t ended[32]; /* by status, to be printed */
 };
 
@@ -93,6 +94,9 @@ pid_t race_daemon_start(const struct race *race, const char *const *settings);
 
 /* Waits, at most so long, until it has ended, with status 0, and nobody is left behind. */
 void race_daemon_wait(const struct race *race, pid_t daemon, unsigned seconds);
+
+/* Waits, at most so long, until this one has ended, with status 0. */
+void race_daemon_leave(const struct race *race, pid_t daemon, unsigned seconds);
 
 /* Kills one of its workers, `pick` says which. */
 void race_daemon_hurt(pid_t daemon, uint64_t pick);

@@ -9,14 +9,17 @@
 
 #include "tests/race_job.h"
 
-#define JOBS     24
-#define PATIENCE UINT64_C(20000000000) /* ns, for all its jobs to end when the load has */
+#define JOBS         24
+#define GROUPS       3
+#define RECONNECT_MS 10000
+#define PATIENCE     UINT64_C(20000000000) /* ns, for all its jobs to end when the load has */
 
 struct race_client {
     struct race *race;
     struct dice dice;
     struct rmx_client *client;
     struct race_job job[JOBS];
+    struct race_group group[GROUPS];
 };
 
 static bool is_draining(const struct race_client *me)
@@ -24,23 +27,47 @@ static bool is_draining(const struct race_client *me)
     return atomic_load_explicit(&me->race->drain_ns, memory_order_relaxed) != 0;
 }
 
+/* Another daemon has taken the place of the one that drains. */
+static bool move_on(struct race_client *me)
+{
+    int error = rmx_reconnect(me->client, RECONNECT_MS);
+
+    if (error < 0 && error != -EISCONN && error != -EAGAIN && error != -EINTR) {
+        race_fail(me->race, "rmx_reconnect: %s", strerrordesc_np(-error));
+    }
+    return true;
+}
+
 /* What a call may say, besides what is listed: nothing happened; or the daemon is leaving. Returns
  * false when it is gone. */
 static bool bear(struct race_client *me, const char *call, int error, int expected)
 {
+    bool leaves = error == -ESHUTDOWN || error == -ECONNRESET;
+
     if (error >= 0 || error == -EINTR || error == -EAGAIN || error == expected) {
         return true;
     }
-    if (is_draining(me) && error == -ESHUTDOWN) {
-        return true;
+    if (leaves && atomic_load_explicit(&me->race->replaced, memory_order_relaxed)) {
+        return move_on(me);
     }
-    if (is_draining(me) && error == -ECONNRESET) {
-        return false;
+    if (leaves && is_draining(me)) {
+        return error == -ESHUTDOWN;
     }
     race_fail(me->race, "%s: %s", call, strerrordesc_np(-error));
 }
 
 /* --- what it does ----------------------------------------------------------------------------- */
+
+/* One job in three is of a group, if one is open. */
+static void join_group(struct race_client *me, struct race_job *job)
+{
+    struct race_group *group = &me->group[dice_below(&me->dice, GROUPS)];
+
+    if (group->name != 0 && !group->closed && dice_one_in(&me->dice, 3)) {
+        job->group = group;
+        job->job.group = group->name;
+    }
+}
 
 static bool submit(struct race_client *me)
 {
@@ -55,6 +82,7 @@ static bool submit(struct race_client *me)
         return true;
     }
     race_job_make(job, me->race, &me->dice);
+    join_group(me, job);
     got = rmx_submit(me->client, &job->job, 1, &id);
     if (got != 1) {
         bool nonsense = job->kind == RACE_NONSENSE;
@@ -63,6 +91,9 @@ static bool submit(struct race_client *me)
         return bear(me, "rmx_submit", got, nonsense ? -EINVAL : -EBUSY);
     }
     race_job_sent(job, id);
+    if (job->group != NULL) {
+        job->group->submitted++;
+    }
     if (dice_one_in(&me->dice, 6)) { /* before it can be anywhere */
         job->stopped_ns = race_now_ns();
         return bear(me, "rmx_cancel", rmx_cancel(me->client, id), -ENOENT);
@@ -83,6 +114,16 @@ static bool cancel(struct race_client *me)
         job->stopped_ns = race_now_ns();
     }
     return bear(me, "rmx_cancel", got, -ENOENT);
+}
+
+static bool act_on_group(struct race_client *me)
+{
+    struct race_group *group = &me->group[dice_below(&me->dice, GROUPS)];
+
+    if (group->name == 0) {
+        return bear(me, "rmx_group_open", race_group_open(group, me->client, &me->dice), 0);
+    }
+    return bear(me, "a group", race_group_act(group, me->race, me->client, &me->dice), 0);
 }
 
 static void move_all(struct race_client *me, bool release)
@@ -122,6 +163,7 @@ static void part(struct race_client *me)
             race_job_free(&me->job[i]);
         }
     }
+    memset(me->group, 0, sizeof(me->group));
 }
 
 static bool reopen(struct race_client *me)
@@ -149,8 +191,11 @@ static bool act(struct race_client *me)
     if (what < 45) {
         return submit(me);
     }
-    if (what < 52) {
+    if (what < 51) {
         return cancel(me);
+    }
+    if (what < 56) {
+        return act_on_group(me);
     }
     if (what < 98) {
         return wait_some(me, (int)dice_below(&me->dice, 4));
@@ -170,18 +215,37 @@ static size_t count_jobs(const struct race_client *me)
     return count;
 }
 
+/* Those whose result is not here; asks for it. */
+static size_t end_groups(struct race_client *me, bool *there)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < GROUPS; i++) {
+        struct race_group *group = &me->group[i];
+
+        if (group->name != 0 && *there) {
+            *there = bear(me, "a group", race_group_end(group, me->race, me->client, 0), 0);
+        }
+        count += group->name != 0;
+    }
+    return count;
+}
+
 /* All that is under way comes to an end. */
 static void finish(struct race_client *me)
 {
     uint64_t until_ns = race_now_ns() + PATIENCE;
     bool there = true;
+    size_t groups = end_groups(me, &there);
 
-    while (count_jobs(me) > 0) {
+    while (count_jobs(me) > 0 || (groups > 0 && there)) {
         if (!there || race_now_ns() > until_ns) {
-            race_fail(me->race, "%zu jobs have no end%s", count_jobs(me), there ? "" : " at all");
+            race_fail(me->race, "%zu jobs and %zu groups have no end%s", count_jobs(me), groups,
+                there ? "" : " at all");
         }
         move_all(me, true);
         there = wait_some(me, 5);
+        groups = end_groups(me, &there);
     }
 }
 

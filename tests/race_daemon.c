@@ -79,6 +79,22 @@ pid_t race_daemon_start(const struct race *race, const char *const *settings)
     return daemon;
 }
 
+void race_daemon_leave(const struct race *race, pid_t daemon, unsigned seconds)
+{
+    uint64_t until_ns = race_now_ns() + seconds * UINT64_C(1000000000);
+    int status = 0;
+
+    while (waitpid(daemon, &status, WNOHANG) == 0) {
+        if (race_now_ns() > until_ns) {
+            race_fail(race, "the daemon that was replaced does not leave");
+        }
+        (void)poll(NULL, 0, 2);
+    }
+    if (status != 0) {
+        race_fail(race, "the daemon that was replaced ended with %#x", (unsigned)status);
+    }
+}
+
 /* Whoever loses its parent becomes our child: nobody is left when we have none. */
 void race_daemon_wait(const struct race *race, pid_t daemon, unsigned seconds)
 {
@@ -117,7 +133,8 @@ struct rmx_client *race_daemon_connect(const struct race *race)
     int error = rmx_open(&client, race->socket);
 
     while (error < 0) {
-        bool draining = atomic_load_explicit(&race->drain_ns, memory_order_relaxed) != 0;
+        bool draining = atomic_load_explicit(&race->drain_ns, memory_order_relaxed) != 0 &&
+                        !atomic_load_explicit(&race->replaced, memory_order_relaxed);
 
         if (draining && (error == -ESHUTDOWN || error == -ENOENT || error == -ECONNREFUSED ||
                             error == -ECONNRESET)) {

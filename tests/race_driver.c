@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Races, until the time is up: cancel against completion, deadline against the death of a worker,
- * disconnect against drain, one against all. Each round starts a daemon, under the shim as its
+ * disconnect against drain, one's failure against its
+ * siblings, a daemon against its successor. Each round starts a daemon, under the shim as its
  * clients are, lets some clients loose on it, and looks: every submit has exactly one end, and one
  * that it may have; what ended OK has the right bytes; all is given back; the daemon ends well, and
  * nobody is left.
@@ -35,6 +36,9 @@
 #define CREDITS     16
 #define END_SECONDS 15
 #define LOG_TAIL    4096
+#define SETTINGS                                                                                   \
+    "--workers=2", "--pin=off", "--flows-small=6", "--flows-bulk=2", "--credits=16",               \
+        "--drain-timeout=3s", "--log-level=warn"
 
 uint64_t race_now_ns(void)
 {
@@ -79,7 +83,10 @@ _Noreturn void race_fail(const struct race *race, const char *format, ...)
 
 /* --- one round -------------------------------------------------------------------------------- */
 
-enum ending { END_QUIET, END_DRAIN, END_TWICE, ENDINGS };
+static const char *const settings[] = { SETTINGS, NULL };
+static const char *const successor[] = { SETTINGS, "--replace", NULL };
+
+enum ending { END_QUIET, END_REPLACE, END_DRAIN, END_TWICE, ENDINGS };
 
 static void nap_ms(uint64_t ms)
 {
@@ -102,9 +109,22 @@ static void hurt_for(struct race *race, struct dice *dice, pid_t daemon, uint64_
     }
 }
 
+/* Another daemon takes the place of this one while the load goes on. */
+static pid_t replace(struct race *race, struct dice *dice, pid_t daemon)
+{
+    pid_t next;
+
+    atomic_store_explicit(&race->replaced, true, memory_order_relaxed);
+    atomic_store_explicit(&race->drain_ns, race_now_ns(), memory_order_relaxed);
+    next = race_daemon_start(race, successor);
+    race_daemon_leave(race, daemon, END_SECONDS);
+    hurt_for(race, dice, next, dice_below(dice, LOAD_MS / 2));
+    return next;
+}
+
 static void end_load(struct race *race, struct dice *dice, pid_t daemon, enum ending ending)
 {
-    if (ending != END_QUIET) {
+    if (ending >= END_DRAIN) {
         atomic_store_explicit(&race->drain_ns, race_now_ns(), memory_order_relaxed);
         (void)kill(daemon, SIGTERM);
         nap_ms(dice_below(dice, 60));
@@ -132,9 +152,8 @@ static void print_ends(const struct race *race, const char *how)
 
 static void run_round(struct race *race)
 {
-    static const char *const settings[] = { "--workers=2", "--pin=off", "--flows-small=6",
-        "--flows-bulk=2", "--credits=16", "--drain-timeout=3s", "--log-level=warn", NULL };
-    static const char *const names[ENDINGS] = { "", ", drained", ", drained in haste" };
+    static const char *const names[ENDINGS] = { "", ", replaced", ", drained",
+        ", drained in haste" };
     struct dice dice = { race->seed };
     size_t count = 2 + (size_t)dice_below(&dice, THREADS_MAX - 1);
     enum ending ending = dice_below(&dice, 2) ? END_QUIET : (enum ending)dice_below(&dice, ENDINGS);
@@ -152,11 +171,15 @@ static void run_round(struct race *race)
         }
     }
     hurt_for(race, &dice, daemon, LOAD_MS / 2 + dice_below(&dice, LOAD_MS));
+    for (uint64_t times = ending == END_REPLACE ? 1 + dice_below(&dice, 2) : 0; times > 0;
+         times--) {
+        daemon = replace(race, &dice, daemon);
+    }
     end_load(race, &dice, daemon, ending);
     for (size_t i = 0; i < count; i++) {
         (void)pthread_join(threads[i], NULL);
     }
-    if (ending == END_QUIET) {
+    if (ending < END_DRAIN) {
         race_daemon_check_quiet(race, CREDITS);
         (void)kill(daemon, SIGTERM);
     }

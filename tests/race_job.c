@@ -276,43 +276,62 @@ static uint32_t own_ends(const struct race_job *job)
     }
 }
 
+/* Its own or its group's, whichever comes first; UINT64_MAX = neither has one. */
+static uint64_t deadline_of(const struct race_job *job)
+{
+    uint64_t own_ns = job->job.deadline_ns == 0 ? UINT64_MAX : job->job.deadline_ns;
+    uint64_t group_ns = job->group == NULL ? 0 : job->group->options.deadline_ns;
+
+    return group_ns != 0 && group_ns < own_ns ? group_ns : own_ns;
+}
+
+/* A sibling's end may come to us later than what it brought about. */
+static bool may_be_cancelled(const struct race_job *job)
+{
+    return job->stopped_ns != 0 ||
+           (job->group != NULL &&
+               (job->group->cancelled || (job->group->options.flags & RMX_COLLECT_ALL) == 0));
+}
+
 /* Those that what happened to it allows. */
 static uint32_t possible_ends(const struct race_job *job, const struct race *race)
 {
     uint64_t drain_ns = atomic_load_explicit(&race->drain_ns, memory_order_relaxed);
+    bool replaced = atomic_load_explicit(&race->replaced, memory_order_relaxed);
     uint32_t ends = own_ends(job) | BIT(RMX_BUSY);
 
-    if (job->stopped_ns != 0) {
-        ends |= BIT(RMX_CANCELLED);
+    ends |= may_be_cancelled(job) ? BIT(RMX_CANCELLED) : 0;
+    ends |= race_now_ns() >= deadline_of(job) ? BIT(RMX_DEADLINE) : 0;
+    ends |= race->kills ? BIT(RMX_WORKER_LOST) : 0;
+    ends |= drain_ns != 0 ? BIT(RMX_DRAINING) | BIT(RMX_CANCELLED) : 0;
+    if (drain_ns != 0 && !replaced && job->submitted_ns >= drain_ns) {
+        ends |= BIT(RMX_DAEMON_LOST); /* sent to a daemon that read no more */
     }
-    if (job->job.deadline_ns != 0 && race_now_ns() >= job->job.deadline_ns) {
-        ends |= BIT(RMX_DEADLINE);
-    }
-    if (race->kills) {
-        ends |= BIT(RMX_WORKER_LOST);
-    }
-    if (drain_ns != 0) {
-        ends |= BIT(RMX_DRAINING) | BIT(RMX_CANCELLED);
-        /* Sent to a daemon that read no more; or it was in a hurry, and the socket was full. */
-        ends |= job->submitted_ns >= drain_ns ? BIT(RMX_DAEMON_LOST) : 0;
-        ends |= atomic_load_explicit(&race->hasty, memory_order_relaxed) ? BIT(RMX_DAEMON_LOST) : 0;
+    if (atomic_load_explicit(&race->hasty, memory_order_relaxed)) {
+        ends |= BIT(RMX_DAEMON_LOST); /* it did not wait for a socket that was full */
     }
     return ends;
 }
 
-static void check_time(const struct race_job *job, const struct race *race)
+static void check_since(
+    const struct race_job *job, const struct race *race, uint64_t since_ns, const char *what)
 {
     uint64_t now = race_now_ns();
 
-    if (job->stopped_ns != 0 && now > job->stopped_ns + LATE_NS) {
-        race_fail(race, "job %llu (kind %d) ended %llu ms after it was cancelled",
-            (unsigned long long)job->id, (int)job->kind,
-            (unsigned long long)(now - job->stopped_ns) / 1000000);
+    if (now > since_ns && now - since_ns > LATE_NS) {
+        race_fail(race, "job %llu (kind %d) ended %llu ms after %s", (unsigned long long)job->id,
+            (int)job->kind, (unsigned long long)(now - since_ns) / 1000000, what);
     }
-    if (job->job.deadline_ns != 0 && now > job->job.deadline_ns + LATE_NS) {
-        race_fail(race, "job %llu (kind %d) ended %llu ms after its deadline",
-            (unsigned long long)job->id, (int)job->kind,
-            (unsigned long long)(now - job->job.deadline_ns) / 1000000);
+}
+
+static void check_time(const struct race_job *job, const struct race *race)
+{
+    check_since(job, race, deadline_of(job), "its deadline");
+    if (job->stopped_ns != 0) {
+        check_since(job, race, job->stopped_ns, "it was cancelled");
+    }
+    if (job->group != NULL && job->group->stopped_ns > job->submitted_ns) {
+        check_since(job, race, job->group->stopped_ns, "its group was stopped");
     }
 }
 
@@ -335,6 +354,9 @@ void race_job_end(struct race_job *job, struct race *race, const struct rmx_resu
         }
     }
     atomic_fetch_add_explicit(&race->ended[result->status], 1, memory_order_relaxed);
+    if (job->group != NULL) {
+        race_group_note(job->group, race, result->status);
+    }
     race_job_free(job);
 }
 

@@ -8,6 +8,7 @@
 
 #include "tests/dice.h"
 #include "tests/race.h"
+#include "tests/race_group.h"
 
 struct race_job {
     enum race_kind kind;
@@ -15,7 +16,8 @@ struct race_job {
     const struct race_reference *reference; /* NULL: there is none */
     uint64_t id;                            /* 0 = this place is free */
     struct rmx_job job;
-    int feed;        /* our end of the input's pipe; -1 = none */
+    struct race_group *group; /* NULL: it is of none */
+    int feed;                 /* our end of the input's pipe; -1 = none */
     int output;      /* what we look at: a file of our own, or our end of a pipe; -1 = none */
     size_t fed;      /* bytes of the clip */
     size_t fed_most; /* it gets no more */
@@ -23,7 +25,7 @@ struct race_job {
     uint64_t size;
     bool cut;            /* its input ended before its media did */
     bool left;           /* nobody reads its output any more */
-    uint64_t stopped_ns; /* it was cancelled then, by itself or with its group; 0 = not */
+    uint64_t stopped_ns; /* it was cancelled then; 0 = not */
     uint64_t submitted_ns;
     struct rmx_block block;
     struct rmx_buffer buffer;
