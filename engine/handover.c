@@ -22,8 +22,7 @@ static bool change(struct rmx_handover *handover, uint32_t from, enum rmx_handov
         &handover->state, &from, to, memory_order_relaxed, memory_order_relaxed);
 }
 
-/* --- the old daemon ----------------------------------------------------------------------------
- */
+/* --- the old daemon -------------------------------------------------------------------------- */
 
 static uint32_t may_have_it(struct rmx_lane *lane)
 {
@@ -88,8 +87,7 @@ bool rmx_handover_is_given(const struct rmx_handover *handover)
     return atomic_load_explicit(&handover->state, memory_order_relaxed) == RMX_HANDOVER_GIVEN;
 }
 
-/* --- the next daemon ----------------------------------------------------------------------------
- */
+/* --- the next daemon ------------------------------------------------------------------------- */
 
 struct dialogue {
     int sock;

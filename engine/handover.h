@@ -33,8 +33,7 @@ struct rmx_handover {
     bool held;              /* a service manager has the socket too; set before lanes run */
 };
 
-/* --- the old daemon, on the thread of the lane that the operator came to ------------------------
- */
+/* --- the old daemon, on the thread of the lane that the operator came to --------------------- */
 
 /* HANDOVER came: answers it, with lane->listen_fd if nobody else has it. */
 void rmx_handover_offer(struct rmx_client *client);
@@ -45,8 +44,7 @@ void rmx_handover_confirm(struct rmx_client *client);
 /* It is gone: if it was handed the socket and did not confirm, the socket is ours as before. */
 void rmx_handover_forget(struct rmx_client *client);
 
-/* --- the old daemon's supervisor ----------------------------------------------------------------
- */
+/* --- the old daemon's supervisor ------------------------------------------------------------- */
 
 /* We take no more clients. True: nobody has or gets the socket but us, so it may be closed down. */
 bool rmx_handover_close(struct rmx_handover *handover);
@@ -54,8 +52,7 @@ bool rmx_handover_close(struct rmx_handover *handover);
 /* Does another daemon accept from the socket now? */
 bool rmx_handover_is_given(const struct rmx_handover *handover);
 
-/* --- the next daemon's supervisor ---------------------------------------------------------------
- */
+/* --- the next daemon's supervisor ------------------------------------------------------------ */
 
 struct rmx_handover_taken {
     int listen_fd;

@@ -33,8 +33,7 @@ __attribute__((format(printf, 3, 4))) static int fail(
     return error;
 }
 
-/* --- made by us --------------------------------------------------------------------------------
- */
+/* --- made by us ------------------------------------------------------------------------------ */
 
 /* From now on the file is ours to remove. */
 static void remember(struct rmx_listener *listener, const char *path)
@@ -65,8 +64,7 @@ int rmx_listener_open(struct rmx_listener *listener, const struct rmx_config *co
     return 0;
 }
 
-/* --- inherited ---------------------------------------------------------------------------------
- */
+/* --- inherited ------------------------------------------------------------------------------- */
 
 static int option(int fd, int name)
 {
@@ -133,8 +131,7 @@ int rmx_listener_inherit(struct rmx_listener *listener)
     return 1;
 }
 
-/* --- taken over --------------------------------------------------------------------------------
- */
+/* --- taken over ------------------------------------------------------------------------------ */
 
 static const char *reason(int error)
 {
@@ -191,8 +188,7 @@ int rmx_listener_take_over(struct rmx_listener *listener, const struct rmx_confi
     return 0;
 }
 
-/* --- the end -----------------------------------------------------------------------------------
- */
+/* --- the end --------------------------------------------------------------------------------- */
 
 void rmx_listener_close(struct rmx_listener *listener)
 {

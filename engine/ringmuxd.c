@@ -236,8 +236,7 @@ static void take_signals(struct supervisor *sup)
     }
 }
 
-/* --- what the lanes say ------------------------------------------------------------------------
- */
+/* --- what the lanes say ---------------------------------------------------------------------- */
 
 static void announce(struct supervisor *sup)
 {
@@ -375,6 +374,7 @@ static int find_listener(struct supervisor *sup)
     int error = 0;
 
     if (sup->config.private_fd != 0) {
+        (void)unsetenv("NOTIFY_SOCKET"); /* it is our client's service that is spoken of there */
         return 0;
     }
     error = rmx_listener_inherit(&sup->listener);

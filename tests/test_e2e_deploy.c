@@ -23,8 +23,7 @@ static struct harness place;
 
 TestSuite(e2e_deploy, .timeout = 120);
 
-/* --- clients that work, each on its thread -------------------------------------------------------
- */
+/* --- clients that work, each on its thread --------------------------------------------------- */
 
 enum { FLIGHT = 3 }; /* jobs that each keeps in flight */
 
@@ -172,8 +171,7 @@ static void *visit(void *argument)
     return NULL;
 }
 
-/* --- the story -----------------------------------------------------------------------------------
- */
+/* --- the story ------------------------------------------------------------------------------- */
 
 /* All workers of a daemon's that are there now must be gone when it is. */
 static void assert_ends_alone(struct harness *old)
@@ -267,6 +265,47 @@ Test(e2e_deploy, who_comes_at_any_moment_is_served)
     replace_it(&daemon);
     end_clients(workers);
     harness_stop(&daemon);
+}
+
+static void assert_ended(struct rmx_client *client)
+{
+    struct rmx_result result = harness_wait(client);
+
+    cr_assert(result.status == RMX_OK || result.status == RMX_DRAINING, "%s: %s",
+        rmx_end_name(result.status), result.text);
+}
+
+/* Jobs are submitted until the daemon takes none: each that it was sent has an end, and none is
+ * lost. */
+Test(e2e_deploy, jobs_that_come_as_the_daemon_ends_have_an_end)
+{
+    struct rmx_job noop = RMX_JOB_INIT;
+    struct harness daemon;
+
+    noop.kind = RMX_NOOP;
+    for (int i = 0; i < 5; i++) {
+        struct rmx_client *client;
+        uint32_t in_flight = 0;
+        int submitted = 1;
+
+        start_first(&daemon);
+        client = harness_client(&place);
+        (void)kill(daemon.daemon, SIGTERM);
+        while (submitted == 1 || submitted == -EAGAIN) {
+            submitted = rmx_submit(client, &noop, 1, NULL);
+            in_flight += submitted == 1;
+            if (in_flight > 0 && (submitted == -EAGAIN || in_flight % 2 == 0)) {
+                assert_ended(client);
+                in_flight--;
+            }
+        }
+        for (; in_flight > 0; in_flight--) {
+            assert_ended(client);
+        }
+        rmx_close(&client);
+        cr_assert_eq(deploy_exit(&daemon), 0);
+        deploy_remove_place(&place);
+    }
 }
 
 Test(e2e_deploy, stats_tell_who_is_ready_and_who_drains)

@@ -31,8 +31,7 @@ static void start(void)
     harness_start(&harness, settings);
 }
 
-/* --- the next daemon's words, said by a test -----------------------------------------------------
- */
+/* --- the next daemon's words, said by a test ------------------------------------------------- */
 
 struct asker {
     int sock;
@@ -245,8 +244,7 @@ Test(e2e_handover, socket_that_was_handed_over_outlives_a_sigterm)
     deploy_remove_place(&harness);
 }
 
-/* --- ringmuxd --replace --------------------------------------------------------------------------
- */
+/* --- ringmuxd --replace ---------------------------------------------------------------------- */
 
 Test(e2e_handover, without_an_old_daemon_the_next_one_listens)
 {

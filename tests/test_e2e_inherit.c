@@ -21,8 +21,7 @@ static struct harness place;
 
 TestSuite(e2e_inherit, .timeout = 60);
 
-/* --- LISTEN_FDS ----------------------------------------------------------------------------------
- */
+/* --- LISTEN_FDS ------------------------------------------------------------------------------ */
 
 static void spawn(struct harness *harness, int socket)
 {
@@ -156,8 +155,7 @@ Test(e2e_inherit, socket_for_another_process_is_left_alone)
     harness_stop(&harness);
 }
 
-/* --- NOTIFY_SOCKET -------------------------------------------------------------------------------
- */
+/* --- NOTIFY_SOCKET --------------------------------------------------------------------------- */
 
 static int open_manager(const char *path)
 {
