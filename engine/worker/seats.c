@@ -49,8 +49,9 @@ static struct {
     uint32_t pool_count;
     uint32_t jobs;
     uint32_t current; /* the flow that runs; NONE = the scheduler does */
+    uint64_t now_ns;  /* between two turns, which takes no time worth a second look; 0 = not read */
     uint64_t turn_ends_ns;
-    uint64_t busy_since_ns; /* that time is not yet in the worker's account; 0 = it has no turns */
+    uint64_t busy_since_ns; /* of the turn: from then on it is not in the worker's account */
     uint32_t breaths;
 } desk;
 
@@ -63,6 +64,14 @@ void rmx_seats_init(const struct rmx_seats_plan *plan)
     desk.plan = *plan;
     desk.current = NONE;
     rmx_turns_init(&desk.turns);
+}
+
+static uint64_t now_ns(void)
+{
+    if (desk.now_ns == 0) {
+        desk.now_ns = rmx_moment_ns();
+    }
+    return desk.now_ns;
 }
 
 /* --- what the lane may know ------------------------------------------------------------------ */
@@ -88,6 +97,7 @@ static void begin_wait(uint32_t flow, enum rmx_flow_wait what)
 
     seat->waits_for = what;
     seat->waits_since_ns = rmx_moment_ns();
+    account_busy(seat->waits_since_ns);
     atomic_store_explicit(&shm->waits_since_ns, seat->waits_since_ns, memory_order_relaxed);
     atomic_store_explicit(&shm->waits_for, what, memory_order_relaxed);
 }
@@ -98,7 +108,7 @@ static void end_wait(uint32_t flow)
     struct rmx_flow_shm *shm = &desk.plan.shm->flows[flow];
     const struct seat *seat = &desk.seats[flow];
 
-    account(&shm->waited_ns[seat->waits_for], rmx_moment_ns() - seat->waits_since_ns);
+    account(&shm->waited_ns[seat->waits_for], now_ns() - seat->waits_since_ns);
     atomic_store_explicit(&shm->waits_for, RMX_WAIT_NOTHING, memory_order_relaxed);
 }
 
@@ -194,7 +204,7 @@ static void answer_alarm(uint32_t flow, uint64_t now)
 void rmx_seats_look_at_clock(void)
 {
     uint64_t first = rmx_alarms_first_ns(&desk.alarms);
-    uint64_t now = first == NEVER ? 0 : rmx_moment_ns();
+    uint64_t now = first == NEVER ? 0 : now_ns();
     uint32_t flow = now < first ? NONE : rmx_alarms_take_due(&desk.alarms, now);
 
     while (flow != NONE) {
@@ -219,6 +229,7 @@ static void leave_seat(uint32_t flow)
 {
     struct seat *seat = &desk.seats[flow];
 
+    account_busy(rmx_moment_ns());
     rmx_alarms_set(&desk.alarms, flow, NEVER);
     desk.pool[desk.pool_count++] = seat->fiber;
     *seat = (struct seat){ .state = IDLE };
@@ -232,6 +243,8 @@ static void run(uint32_t flow)
     rmx_assert(seat->state == READY);
     seat->state = RUNNING;
     desk.current = flow;
+    desk.busy_since_ns = now_ns();
+    desk.turn_ends_ns = now_ns() + TURN_NS;
     rmx_lastwords_on_core(flow);
     rmx_seats_heap_failed = desk.jobs > 1 ? &seat->lacked_beside : &seat->lacked_alone;
     if (!rmx_fiber_resume(seat->fiber)) {
@@ -242,32 +255,15 @@ static void run(uint32_t flow)
     desk.current = NONE;
 }
 
-/* Nobody wants the core. */
-static void rest(void)
-{
-    if (desk.busy_since_ns != 0) {
-        account_busy(rmx_moment_ns());
-        desk.busy_since_ns = 0;
-    }
-}
-
 bool rmx_seats_run_turn(void)
 {
     uint32_t flow = rmx_turns_take(&desk.turns);
-    uint64_t now;
 
-    if (flow == NONE) {
-        rest();
-        return false;
+    if (flow != NONE) {
+        run(flow);
     }
-    now = rmx_moment_ns();
-    if (desk.busy_since_ns != 0) {
-        account_busy(now);
-    }
-    desk.busy_since_ns = now;
-    desk.turn_ends_ns = now + TURN_NS;
-    run(flow);
-    return true;
+    desk.now_ns = 0;
+    return flow != NONE;
 }
 
 /* --- the job's own --------------------------------------------------------------------------- */
