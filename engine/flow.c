@@ -24,6 +24,12 @@
 
 /* --- the end ------------------------------------------------------------------------------- */
 
+/* How many it holds. */
+static uint32_t descriptors(const struct rmx_flow *flow)
+{
+    return (flow->input.fd >= 0 ? 1u : 0u) + (flow->output.fd >= 0 ? 1u : 0u);
+}
+
 static void end(struct rmx_flow *flow)
 {
     struct rmx_lane *lane = flow->lane;
@@ -31,6 +37,7 @@ static void end(struct rmx_flow *flow)
 
     rmx_outcome_conclude(flow);
     rmx_outcome_log(flow);
+    lane->descriptors -= descriptors(flow);
     rmx_file_fini(&flow->input);
     rmx_file_fini(&flow->output);
     if (flow->pair != NULL) {
@@ -61,6 +68,7 @@ static void closed(struct rmx_op *op, int result)
 static void close_aside(struct rmx_flow *flow, struct rmx_op *op, struct rmx_file *file)
 {
     if (file->fd >= 0) {
+        flow->lane->descriptors--;
         *op = (struct rmx_op){ .done = closed, .owner = flow };
         rmx_loop_close(&flow->lane->loop, op, rmx_take_fd(&file->fd));
     }
@@ -241,6 +249,7 @@ static uint32_t take_all(struct rmx_flow *flow, int *input_fd, int *output_fd)
 
     rmx_outcome_text(flow->text, why);
     status = status != 0 ? status : take_files(flow, input_fd, output_fd);
+    flow->lane->descriptors += descriptors(flow);
     status = status != 0 ? status : take_rings(flow);
     rmx_base_close(input_fd);
     rmx_base_close(output_fd);

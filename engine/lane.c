@@ -180,26 +180,23 @@ void rmx_lane_refresh_stats(struct rmx_lane *lane)
 {
     struct rmx_stats *stats = &lane->stats;
     uint64_t used[RMX_PAIR_SIZES] = { 0 };
-    uint64_t descriptors = 0;
+    uint64_t running = 0;
     uint64_t shares = 0;
 
     for (uint32_t i = 0; i < lane->crew.count; i++) {
-        shares += lane->crew.berths[i].shares_used;
-    }
-    for (uint32_t i = 0; i < lane->config->jobs_max; i++) {
-        const struct rmx_flow *flow = &lane->flows[i];
+        const struct rmx_berth *berth = &lane->crew.berths[i];
 
-        if (flow->state != RMX_FLOW_FREE) {
-            descriptors += (flow->input.fd >= 0 ? 1u : 0u) + (flow->output.fd >= 0 ? 1u : 0u);
-            if (flow->pair != NULL) {
-                used[flow->pair->size]++;
-            }
+        shares += berth->shares_used;
+        running += berth->used;
+        for (int size = 0; size < RMX_PAIR_SIZES; size++) {
+            used[size] += berth->geometry[size].count - berth->free_counts[size];
         }
     }
     rmx_stats_set(stats, RMX_STATS_JOBS_IN_FLIGHT, lane->jobs);
     rmx_stats_set(stats, RMX_STATS_JOBS_QUEUED, lane->queue.count);
     rmx_stats_set(stats, RMX_STATS_GROUPS_OPEN, lane->gate.groups_open);
-    rmx_stats_set(stats, RMX_STATS_FDS_OPEN, descriptors + lane->spools.open);
+    rmx_stats_set(stats, RMX_STATS_JOBS_RUNNING, running);
+    rmx_stats_set(stats, RMX_STATS_FDS_OPEN, lane->descriptors + lane->spools.open);
     rmx_stats_set(stats, RMX_STATS_SPOOLS_OPEN, lane->spools.open);
     rmx_stats_set(stats, RMX_STATS_SPOOL_BYTES, lane->spools.bytes);
     rmx_stats_set(stats, RMX_STATS_PAIRS_SMALL_USED, used[RMX_PAIR_SMALL]);

@@ -27,6 +27,9 @@ static void set_up(void)
         NULL };
 
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)harness_media("large.mp4"); /* which may take longer to make than the jobs have */
+    (void)harness_media("live.ts");
+    (void)harness_media("small.ts");
     harness_start(&harness, settings);
     client = harness_client(&harness);
 }
@@ -137,17 +140,18 @@ Test(e2e_deadline, job_without_a_first_byte_waited_for_input)
 
 Test(e2e_deadline, job_that_finds_no_worker_was_queued)
 {
-    uint64_t deadline_ns = harness_now_ns() + LATE_MS * MS;
+    struct rmx_result result;
+    uint64_t deadline_ns;
     int feeds[64];
     uint64_t ids[64];
     int count = 0;
-    struct rmx_result result;
 
     for (; harness_counter(client, "jobs_queued") == 0; count++) {
         cr_assert_lt(count, 64);
         ids[count] = submit_starved(188, 0);
         feeds[count] = feed;
     }
+    deadline_ns = harness_now_ns() + LATE_MS * MS;
     (void)submit(
         harness_input(harness_media("small.ts")), harness_output(&harness, "out"), deadline_ns);
     result = expect_late(deadline_ns);
