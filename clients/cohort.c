@@ -129,18 +129,6 @@ void rmx_cohort_leave(struct rmx_cohorts *cohorts, uint32_t line)
     }
 }
 
-void rmx_cohort_drain(struct rmx_cohorts *cohorts, uint32_t line)
-{
-    uint32_t bit = 1u << line;
-
-    for (uint32_t i = 0; i < RMX_COHORT_MAX; i++) {
-        struct rmx_cohort *cohort = &cohorts->groups[i];
-
-        cohort->parting |= cohort->lines & bit;
-        cohort->to_close &= ~bit;
-    }
-}
-
 static void end_part(struct rmx_cohorts *cohorts, struct rmx_cohort *cohort, uint32_t bit)
 {
     cohort->lines &= ~bit;
@@ -159,7 +147,8 @@ int rmx_cohort_done(
     if (cohort == NULL || (cohort->parting & bit) == 0) {
         return -EBADMSG;
     }
-    if (done->status != RMX_STATUS_OK && cohort->status == RMX_STATUS_OK) {
+    bool follows = cohort->failed.job != 0 && cohort->failed_line != line;
+    if (done->status != RMX_STATUS_OK && cohort->status == RMX_STATUS_OK && !follows) {
         cohort->status = done->status;
         cohort->first = done->first;
     }
@@ -224,15 +213,24 @@ void rmx_cohort_said(
     note(cohorts, cohort);
 }
 
+/* A job that was refused is no failure of its group, for the daemon neither: it may be sent again.
+ */
+static bool has_failed(const struct rmx_job_result *result)
+{
+    return result->status != RMX_STATUS_OK && result->status != RMX_STATUS_BUSY &&
+           result->status != RMX_STATUS_DRAINING;
+}
+
 /* The first failure is the group's; unless all are to be collected, it ends the other jobs. */
 static void fail(struct rmx_cohorts *cohorts, struct rmx_cohort *cohort,
     const struct rmx_inflight_job *job, uint32_t lines)
 {
-    if (job->result.status == RMX_STATUS_OK || cohort->failed.job != 0) {
+    if (!has_failed(&job->result) || cohort->failed.job != 0) {
         return;
     }
     cohort->failed = job->result;
     cohort->failed_user = job->user;
+    cohort->failed_line = job->line;
     if ((cohort->spec.flags & RMX_GROUP_COLLECT_ALL) == 0) {
         cancel_on(cohorts, cohort, lines);
     }

@@ -73,6 +73,7 @@ uint64_t rmx_inflight_add(struct rmx_inflight *inflight, uint32_t line, void *us
     job->kinds = 0;
     job->kept = false;
     job->orphan = false;
+    job->claimed = false;
     job->lost = false;
     return job->id;
 }
@@ -147,7 +148,9 @@ void rmx_inflight_show(struct rmx_inflight *inflight, struct rmx_inflight_job *j
     rmx_assert(job->state == RMX_INFLIGHT_ENDED && !job->orphan);
     job->state = RMX_INFLIGHT_SHOWN;
     inflight->unshown--;
-    append(inflight, &inflight->shown, job);
+    if (!job->claimed) {
+        append(inflight, &inflight->shown, job);
+    }
 }
 
 /* The caller has what it wants of it. */
@@ -178,23 +181,22 @@ const struct rmx_inflight_job *rmx_inflight_collect(struct rmx_inflight *infligh
     return job;
 }
 
+void rmx_inflight_claim(struct rmx_inflight *inflight, uint64_t id)
+{
+    rmx_assert(rmx_inflight_has(inflight, id));
+    inflight->jobs[rmx_inflight_place(id)].claimed = true;
+}
+
 const struct rmx_inflight_job *rmx_inflight_collect_one(struct rmx_inflight *inflight, uint64_t id)
 {
-    struct rmx_inflight_list rest = { .first = NONE, .last = NONE };
-    struct rmx_inflight_job *found = rmx_inflight_find(inflight, id);
-    struct rmx_inflight_job *job;
+    struct rmx_inflight_job *job = rmx_inflight_find(inflight, id);
 
-    if (found == NULL || found->state != RMX_INFLIGHT_SHOWN) {
+    rmx_assert(job != NULL && job->claimed);
+    if (job->state != RMX_INFLIGHT_SHOWN) {
         return NULL;
     }
-    while ((job = take_first(inflight, &inflight->shown)) != NULL) {
-        if (job != found) {
-            append(inflight, &rest, job);
-        }
-    }
-    inflight->shown = rest;
-    retire(inflight, found);
-    return found;
+    retire(inflight, job);
+    return job;
 }
 
 void rmx_inflight_let_go(struct rmx_inflight *inflight, struct rmx_inflight_job *job)

@@ -36,6 +36,7 @@ struct rmx_inflight_job {
     uint32_t kinds; /* enum rmx_event_kind: what happened and the caller was not told of */
     bool kept;      /* it is to be KEPT when it was collected */
     bool orphan;    /* nobody waits for its result: it is not to be shown */
+    bool claimed;   /* its result is for the one who claimed it, and no other */
     bool lost;      /* it ended with its line */
     struct rmx_job_result result; /* ENDED, SHOWN */
 };
@@ -100,11 +101,14 @@ void rmx_inflight_show(struct rmx_inflight *inflight, struct rmx_inflight_job *j
 /* An ENDED job that was taken is for nobody. */
 void rmx_inflight_forget(struct rmx_inflight *inflight, struct rmx_inflight_job *job);
 
-/* The job that was shown first of those not collected, or NULL; valid until the next call. Its
- * place is free from here on, unless it is kept. */
+/* The job that was shown first of those not collected and not claimed, or NULL; valid until the
+ * next call. Its place is free from here on, unless it is kept. */
 const struct rmx_inflight_job *rmx_inflight_collect(struct rmx_inflight *inflight);
 
-/* Collects this one, if it is shown; else NULL. */
+/* Of a job in flight the result will be collected by name. */
+void rmx_inflight_claim(struct rmx_inflight *inflight, uint64_t id);
+
+/* Collects this one, which was claimed, if it is shown; else NULL. */
 const struct rmx_inflight_job *rmx_inflight_collect_one(struct rmx_inflight *inflight, uint64_t id);
 
 /* A KEPT job's name is not needed any more. */

@@ -470,7 +470,8 @@ int rmx_run(struct rmx_client *client, const struct rmx_job *job, struct rmx_res
 
 /* As Go's errgroup, with context: the first job of a group that does not end OK ends the others
  * early, CANCELLED; the group has one deadline, which caps theirs; and one end, when it was closed
- * and all its jobs have ended. */
+ * and all its jobs have ended. A job that was refused, BUSY or DRAINING, has not failed: it is for
+ * you to send it again. */
 
 enum rmx_group_flag {
     RMX_COLLECT_ALL = 1 /* a job that fails leaves the others alone */
@@ -524,7 +525,7 @@ struct rmx_group_result {
                                 was cancelled or late before that: CANCELLED, DEADLINE */
     void *user;              /* the options' */
     struct rmx_result first; /* of that job; id 0 = there is none */
-    uint64_t ended[RMX_END_KINDS]; /* by status: how many of its jobs ended so */
+    uint64_t ended[RMX_END_KINDS]; /* by status: how many of its jobs ended so, or were refused */
     uint64_t reserved[4];
 };
 

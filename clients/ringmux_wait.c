@@ -228,6 +228,7 @@ static int run(struct rmx_client *client, const struct rmx_job *job, struct rmx_
         int err = submit_in_time(client, job, &id, until_ns);
 
         if (err == 0) {
+            rmx_inflight_claim(&client->inflight, id);
             err = see_through(client, job, id, result, &repeat, until_ns);
         }
         if (err < 0 || !repeat || move_on(client, 0, until_ns) < 0) {

@@ -60,7 +60,11 @@ static void show(struct rmx_client *client, struct rmx_inflight_job *job)
         return;
     }
     rmx_inflight_show(&client->inflight, job);
-    rmx_handle_notice(client, place, RMX_HAS_ENDED);
+    if (job->claimed) {
+        rmx_handle_wake(client, RMX_HANDLE_ANYTHING, 0);
+    } else {
+        rmx_handle_notice(client, place, RMX_HAS_ENDED);
+    }
 }
 
 /* Is its sink to get more of the output? */

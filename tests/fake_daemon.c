@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "clients/ringmux.h"
 #include "ring/base.h"
 
 #define ARENA_BYTES 65536
@@ -208,18 +209,37 @@ void fake_daemon_welcome_operator(struct fake_daemon *daemon)
     welcome_with(daemon, 0, RMX_FEATURE_OPERATOR);
 }
 
-void fake_daemon_done(struct fake_daemon *daemon, uint64_t job, uint32_t status, uint32_t credits)
+static void say_done(
+    struct fake_daemon *daemon, const struct rmx_job_result *result, uint32_t credits)
 {
     struct {
         struct rmx_msg_head head;
         struct rmx_done_item item;
     } message = {
         .head = { .type = RMX_MSG_DONE, .bytes = sizeof(message), .count = 1 },
-        .item = { .credits = credits,
-            .result = { .job = job, .status = status, .bytes_in = 7, .text = "said" } },
+        .item = { .credits = credits, .result = *result },
     };
 
     fake_daemon_say(daemon, &message, sizeof(message));
+}
+
+void fake_daemon_done(struct fake_daemon *daemon, uint64_t job, uint32_t status, uint32_t credits)
+{
+    const struct rmx_job_result result = {
+        .job = job,
+        .status = status,
+        .bytes_in = 7,
+        .text = "said",
+    };
+
+    say_done(daemon, &result, credits);
+}
+
+void fake_daemon_refuse(struct fake_daemon *daemon, uint64_t job)
+{
+    const struct rmx_job_result result = { .job = job, .status = RMX_DRAINING };
+
+    say_done(daemon, &result, 0);
 }
 
 void fake_daemon_goodbye(struct fake_daemon *daemon, uint32_t status)

@@ -70,6 +70,7 @@ struct rmx_job_spec fake_daemon_spec(const struct fake_daemon *daemon, uint32_t 
 void fake_daemon_say(struct fake_daemon *daemon, const void *message, size_t bytes);
 void fake_daemon_welcome(struct fake_daemon *daemon, uint32_t credits); /* HELLO and WELCOME */
 void fake_daemon_done(struct fake_daemon *daemon, uint64_t job, uint32_t status, uint32_t credits);
+void fake_daemon_refuse(struct fake_daemon *daemon, uint64_t job); /* DRAINING, nothing done */
 void fake_daemon_goodbye(struct fake_daemon *daemon, uint32_t status);
 void fake_daemon_welcome_operator(struct fake_daemon *daemon);
 

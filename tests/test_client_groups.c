@@ -277,6 +277,32 @@ Test(client_groups, an_end_that_cannot_be_is_a_lie)
     close_all();
 }
 
+static void refuses_one(struct fake_daemon *daemon)
+{
+    fake_daemon_welcome(daemon, 4);
+    uint32_t group = fake_daemon_hear_group(daemon).group;
+    fake_daemon_hear(daemon, RMX_MSG_SUBMIT);
+    fake_daemon_done(daemon, fake_daemon_spec(daemon, 0).job, RMX_BUSY, 1);
+    cr_assert_eq(fake_daemon_hear_name(daemon, RMX_MSG_GROUP_CLOSE), group, "it was not cancelled");
+    fake_daemon_group_done(daemon, group, RMX_OK, 0);
+    fake_daemon_hear_end(daemon);
+}
+
+Test(client_groups, a_job_that_is_refused_is_no_failure)
+{
+    open_with(refuses_one);
+    uint32_t group = open_group(0);
+
+    submit_to(group, NULL);
+    cr_assert_eq(rmx_wait(client, results, 4, -1), 1);
+    cr_assert_eq(results[0].status, RMX_BUSY);
+    cr_assert_eq(rmx_group_wait(client, group, &ended, -1), 1);
+    cr_assert_eq(ended.status, RMX_OK);
+    cr_assert_eq(ended.first.id, 0);
+    cr_assert_eq(ended.ended[RMX_BUSY], 1);
+    close_all();
+}
+
 /* --- the daemon dies ----------------------------------------------------------------------- */
 
 static void ends_one_and_dies(struct fake_daemon *daemon)
