@@ -129,6 +129,21 @@ void rmx_cohort_leave(struct rmx_cohorts *cohorts, uint32_t line)
     }
 }
 
+void rmx_cohort_drain(struct rmx_cohorts *cohorts, uint32_t line)
+{
+    uint32_t bit = 1u << line;
+
+    for (uint32_t i = 0; i < RMX_COHORT_MAX; i++) {
+        struct rmx_cohort *cohort = &cohorts->groups[i];
+
+        if ((cohort->lines & bit) != 0) {
+            cohort->parting |= bit;
+            cohort->to_close &= ~bit;
+            note(cohorts, cohort);
+        }
+    }
+}
+
 static void end_part(struct rmx_cohorts *cohorts, struct rmx_cohort *cohort, uint32_t bit)
 {
     cohort->lines &= ~bit;

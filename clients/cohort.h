@@ -29,7 +29,8 @@ struct rmx_cohort {
     uint32_t lines;               /* a bit for each that it is open on */
     uint32_t to_cancel;           /* of those: where that is still to be said */
     uint32_t to_close;            /* likewise */
-    uint32_t parting;             /* of those: where it was closed */
+    uint32_t parting;             /* of those: where it was closed, by us or by a daemon
+                                     that drains */
     uint32_t status;              /* what a daemon said first that is not OK, unless it is but what
                                      follows from a failure at another */
     struct rmx_job_result first;  /* likewise; job 0 = none */
@@ -75,6 +76,9 @@ void rmx_cohort_cancel(struct rmx_cohorts *cohorts, struct rmx_cohort *cohort);
 
 /* No more jobs go to this line. */
 void rmx_cohort_leave(struct rmx_cohorts *cohorts, uint32_t line);
+
+/* The daemon of this line drains: it takes all groups for closed. */
+void rmx_cohort_drain(struct rmx_cohorts *cohorts, uint32_t line);
 
 /* GROUP_DONE came. Returns 0, or -EBADMSG: that group was not closed on this line. */
 int rmx_cohort_done(
