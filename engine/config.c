@@ -299,8 +299,9 @@ static void check_together(struct load *load, const struct rmx_config *config)
 
 bool rmx_config_fits(const struct rmx_config *config, char *error, size_t error_bytes)
 {
-    struct load load = { .error = error, .error_bytes = error_bytes };
+    struct load load = { .error_bytes = error_bytes };
 
+    load.error = error;
     check_together(&load, config);
     return !load.failed;
 }

@@ -104,8 +104,8 @@ static void read_name(struct rmx_listener *listener)
 
 int rmx_listener_inherit(struct rmx_listener *listener)
 {
-    const char *pid_text = getenv("LISTEN_PID");
-    const char *count_text = getenv("LISTEN_FDS");
+    const char *pid_text = secure_getenv("LISTEN_PID");
+    const char *count_text = secure_getenv("LISTEN_FDS");
     uint64_t pid = 0;
     uint64_t count = 0;
     bool ours = pid_text != NULL && count_text != NULL && rmx_quantity_number(pid_text, 10, &pid) &&
@@ -125,9 +125,6 @@ int rmx_listener_inherit(struct rmx_listener *listener)
     listener->fd = INHERITED_FD;
     listener->handover.held = true;
     read_name(listener);
-    (void)unsetenv("LISTEN_PID"); /* not for the workers */
-    (void)unsetenv("LISTEN_FDS");
-    (void)unsetenv("LISTEN_FDNAMES");
     return 1;
 }
 

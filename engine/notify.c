@@ -15,26 +15,37 @@
 #include "engine/clock.h"
 #include "ring/base.h"
 
-/* "@name" is abstract, as everywhere; what else is no path (vsock:...) is not for us. */
-static void notify(const char *text)
-{
-    const char *path = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    size_t length = path == NULL ? 0 : strlen(path);
-    rmx_autofd int fd = -1;
+/* Where the manager listens; the supervisor's. */
+static struct sockaddr_un manager = { .sun_family = AF_UNIX };
+static socklen_t manager_bytes; /* 0 = there is none */
 
-    if (length < 2 || length >= sizeof(address.sun_path) || (path[0] != '/' && path[0] != '@')) {
+/* "@name" is abstract, as everywhere; what else is no path (vsock:...) is not for us. */
+void rmx_notify_init(void)
+{
+    const char *path = secure_getenv("NOTIFY_SOCKET");
+    size_t length = path == NULL ? 0 : strlen(path);
+
+    if (length < 2 || length >= sizeof(manager.sun_path) || (path[0] != '/' && path[0] != '@')) {
         return;
     }
-    memcpy(address.sun_path, path, length);
+    memcpy(manager.sun_path, path, length);
     if (path[0] == '@') {
-        address.sun_path[0] = 0;
+        manager.sun_path[0] = 0;
+    }
+    manager_bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+}
+
+static void notify(const char *text)
+{
+    rmx_autofd int fd = -1;
+
+    if (manager_bytes == 0) {
+        return;
     }
     fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd >= 0) {
         (void)sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT,
-            (const struct sockaddr *)&address,
-            (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+            (const struct sockaddr *)&manager, manager_bytes);
     }
 }
 

@@ -374,9 +374,9 @@ static int find_listener(struct supervisor *sup)
     int error = 0;
 
     if (sup->config.private_fd != 0) {
-        (void)unsetenv("NOTIFY_SOCKET"); /* it is our client's service that is spoken of there */
         return 0;
     }
+    rmx_notify_init();
     error = rmx_listener_inherit(&sup->listener);
     if (error > 0 && sup->config.replace) {
         return complain("--replace has nothing to do where the socket is inherited (LISTEN_FDS): "

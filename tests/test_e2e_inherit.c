@@ -212,3 +212,31 @@ Test(e2e_inherit, service_manager_hears_when_it_is_ready_reloads_and_stops)
     assert_tells(path);
     deploy_remove_place(&place);
 }
+
+/* What a client starts for itself inherits its service's manager, too. */
+Test(e2e_inherit, private_daemon_tells_its_clients_service_manager_nothing)
+{
+    static const char *const settings[] = { "--private-fd=3", NULL };
+    struct deploy_inherit inherit = DEPLOY_INHERIT_INIT;
+    struct harness harness;
+    char path[128];
+    char text[64];
+    int pair[2];
+    int manager;
+
+    deploy_make_place(&place);
+    (void)snprintf(path, sizeof(path), "%s/manager", place.dir);
+    manager = open_manager(path);
+    cr_assert_eq(rmx_sock_pair(pair), 0);
+    inherit.socket = pair[1];
+    inherit.notify = path;
+    deploy_spawn(&place, &harness, settings, &inherit);
+    deploy_await(&harness, "ready", 1, "private");
+    close(pair[1]);
+    close(pair[0]);
+    cr_assert_eq(deploy_exit(&harness), 0);
+    cr_assert_eq(recv(manager, text, sizeof(text), MSG_DONTWAIT), -1);
+    cr_assert_eq(errno, EAGAIN);
+    close(manager);
+    deploy_remove_place(&place);
+}
