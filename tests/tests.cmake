@@ -85,6 +85,7 @@ target_link_libraries(rmx_fake_daemon PUBLIC ringmux_static rmx_flags Threads::T
 add_library(rmx_fake_worker STATIC tests/fake_worker.c)
 target_link_libraries(rmx_fake_worker PUBLIC rmx_fake_daemon)
 rmx_program(tsan_client tests/tsan_client.c rmx_fake_worker)
+rmx_program(tsan_move tests/tsan_move.c rmx_fake_daemon)
 
 # ThreadSanitizer is there for the programs above; almost all that follows is Criterion's.
 if(RMX_SANITIZE STREQUAL "thread")
