@@ -60,18 +60,17 @@ static void go_home(struct rmx_errand *errand)
     (void)put(errand->home, errand);
 }
 
-/* To the first lane from errand->lane on that takes it; or home. */
+/* To the first lane from errand->lane on that takes it; or home. It is not ours afterwards. */
 static void go_on(struct rmx_errand *errand)
 {
     const struct rmx_lane *home = errand->home;
 
-    while (errand->lane < home->lanes_count && !put(home->lanes[errand->lane], errand)) {
-        errand->lane++;
-        errand->entry = 0;
+    for (; errand->lane < home->lanes_count; errand->lane++, errand->entry = 0) {
+        if (put(home->lanes[errand->lane], errand)) {
+            return;
+        }
     }
-    if (errand->lane == home->lanes_count) {
-        go_home(errand);
-    }
+    go_home(errand);
 }
 
 void rmx_errand_send(struct rmx_errand *errand, const struct rmx_msg_cancel_jobs *match)
