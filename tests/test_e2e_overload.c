@@ -174,7 +174,7 @@ static uint32_t log_lines(const char *with)
 Test(e2e_overload, background_is_refused_first_and_critical_last, .init = set_up, .fini = stop)
 {
     submit_stuck(2);
-    harness_counter_becomes(watch, "jobs_queued", 0);
+    harness_counter_becomes(watch, "jobs_running", 2);
     cr_assert_eq(harness_counter(watch, "load_level"), 0);
     submit_stuck(4);
     become(1, 4);
