@@ -13,6 +13,7 @@
 #include "engine/log.h"
 #include "engine/member.h"
 #include "engine/operator.h"
+#include "engine/request.h"
 #include "ipc/sock.h"
 
 /* --- what is told to a client --------------------------------------------------------------- */
@@ -34,16 +35,35 @@ bool rmx_client_say(
     return true;
 }
 
-void rmx_client_say_goodbye(struct rmx_client *client, enum rmx_status status)
+/* False: not now. */
+static bool say_goodbye(struct rmx_client *client, enum rmx_status status)
 {
     struct rmx_msg_goodbye goodbye = {
         .head = { .type = RMX_MSG_GOODBYE, .bytes = sizeof(goodbye) },
         .status = status,
     };
 
-    if (rmx_session_may_send(&client->talk, RMX_MSG_GOODBYE) == 0) {
-        (void)rmx_client_say(client, &goodbye, sizeof(goodbye), NULL, 0); /* a courtesy */
+    return rmx_session_may_send(&client->talk, RMX_MSG_GOODBYE) < 0 ||
+           rmx_client_say(client, &goodbye, sizeof(goodbye), NULL, 0);
+}
+
+void rmx_client_say_goodbye(struct rmx_client *client, enum rmx_status status)
+{
+    (void)say_goodbye(client, status); /* a courtesy */
+}
+
+void rmx_client_drain(struct rmx_client *client)
+{
+    client->drain_due = client->blocked || !say_goodbye(client, RMX_STATUS_DRAINING);
+    if (client->drain_due) {
+        rmx_gate_mark_due(&client->lane->gate, client);
     }
+}
+
+static bool say_drain(struct rmx_client *client)
+{
+    client->drain_due = !say_goodbye(client, RMX_STATUS_DRAINING);
+    return !client->drain_due;
 }
 
 /* --- credits -------------------------------------------------------------------------------- */
@@ -199,8 +219,8 @@ static bool say_lost(struct rmx_client *client)
 
 static bool has_news(const struct rmx_client *client)
 {
-    return client->opened_due || client->losses_due > 0 || client->ended.first != NULL ||
-           client->groups_over > 0 || client->credits_due ||
+    return client->drain_due || rmx_client_waits(client) || client->losses_due > 0 ||
+           client->ended.first != NULL || client->groups_over > 0 || client->credits_due ||
            (client->errand != NULL && client->errand->state == RMX_ERRAND_HOME);
 }
 
@@ -208,8 +228,14 @@ static bool has_news(const struct rmx_client *client)
  * group after those of its jobs. */
 static bool say_news(struct rmx_client *client)
 {
+    if (client->drain_due) {
+        return say_drain(client);
+    }
     if (client->opened_due) {
         return say_opened(client);
+    }
+    if (client->answer_due != 0) {
+        return rmx_request_answer(client);
     }
     if (client->losses_due > 0) {
         return say_lost(client);
@@ -334,6 +360,8 @@ void rmx_client_part(struct rmx_client *client, const char *why)
     client->credits_first = 0;
     client->credits_due = false;
     client->deaf = false;
+    client->answer_due = 0;
+    client->drain_due = false;
     client->jobs = 0;
     rmx_stats_set(&lane->stats, RMX_STATS_SESSIONS_OPEN, lane->gate.sessions);
     client->credits = 0;
@@ -403,7 +431,7 @@ void rmx_client_flush(struct rmx_client *client)
     if (client->fd >= 0 && client->leaving && client->jobs == 0) {
         rmx_client_part(client, "it said goodbye");
     }
-    if (client->fd >= 0 && client->deaf && !client->opened_due) {
+    if (client->fd >= 0 && client->deaf && !rmx_client_waits(client)) {
         client->deaf = false;
         rmx_loop_poll(&client->lane->loop, &client->hear_op, client->fd, POLLIN);
     }

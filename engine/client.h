@@ -54,15 +54,24 @@ struct rmx_client {
     uint32_t channel_names; /* given so far; never used again */
     uint32_t asks;          /* for channels, in the while that ends then */
     uint64_t asks_until_ns;
-    uint32_t losses_due;                  /* channels it is to be told the loss of */
-    bool opened_due;                      /* it has asked for a channel and was not told */
-    bool deaf;                            /* it is not heard until then */
+    bool drain_due;      /* it is to be told that we drain, before all else */
+    uint32_t losses_due; /* channels it is to be told the loss of */
+    bool opened_due;     /* it has asked for a channel and was not told */
+    uint16_t answer_due; /* PONG or STATS_REPLY: it has asked and was not told; 0 = neither */
+    uint64_t pong_nonce;
+    bool deaf;                            /* it is not heard until it was told */
     struct rmx_msg_channel_opened opened; /* with opened_due: the answer */
     int opened_fds[RMX_SHARE_BELLS];      /* likewise; -1 = none */
     bool known;                           /* who it is, below */
     pid_t pid;
     uid_t uid;
 };
+
+/* It has asked for something and was not told: till then it is not heard. */
+static inline bool rmx_client_waits(const struct rmx_client *client)
+{
+    return client->opened_due || client->answer_due != 0;
+}
 
 /* Makes the entry of a client that is not there. */
 void rmx_client_init(struct rmx_client *client, struct rmx_lane *lane, uint32_t index);
@@ -72,6 +81,10 @@ void rmx_client_init(struct rmx_client *client, struct rmx_lane *lane, uint32_t 
 bool rmx_client_say(
     struct rmx_client *client, const void *message, size_t bytes, const int *fds, int fds_count);
 void rmx_client_say_goodbye(struct rmx_client *client, enum rmx_status status);
+
+/* Tells it that we drain, now or as soon as it reads: it has to know before the ends of groups that
+ * it has not closed. */
+void rmx_client_drain(struct rmx_client *client);
 
 /* Makes its arena, with a progress entry for each credit. Returns 0 or -errno. */
 int rmx_client_make_arena(struct rmx_client *client, uint32_t credits);

@@ -73,7 +73,8 @@ static void hear(struct rmx_op *op, int events)
         rmx_client_forget(client);
         return;
     }
-    for (int i = 0; i < HEAR_MAX && client->fd >= 0 && events >= 0 && !client->opened_due; i++) {
+    for (int i = 0; i < HEAR_MAX && client->fd >= 0 && events >= 0 && !rmx_client_waits(client);
+         i++) {
         struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
 
         bytes = rmx_sock_recv(client->fd, gate->message, RMX_WIRE_BYTES_MAX, &fds, MSG_DONTWAIT);
@@ -96,7 +97,7 @@ static void hear(struct rmx_op *op, int events)
         rmx_client_part(client, "no descriptor is left for what it sent");
     } else if (bytes < 0 && bytes != -EAGAIN) {
         rmx_client_cut_off(client, "it sent a message that is none");
-    } else if (client->opened_due) {
+    } else if (rmx_client_waits(client)) {
         client->deaf = true; /* it reads its answers before it asks for more */
     } else {
         rmx_loop_poll(&client->lane->loop, op, client->fd, POLLIN);
@@ -111,7 +112,7 @@ static void hear_out(struct rmx_client *client)
     int bytes = 1;
 
     (void)shutdown(client->fd, SHUT_RD);
-    while (bytes > 0 && client->fd >= 0 && !client->opened_due) {
+    while (bytes > 0 && client->fd >= 0 && !rmx_client_waits(client)) {
         struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
 
         bytes = rmx_sock_recv(client->fd, gate->message, RMX_WIRE_BYTES_MAX, &fds, MSG_DONTWAIT);
@@ -303,7 +304,7 @@ void rmx_gate_drain(struct rmx_gate *gate, struct rmx_lane *lane)
     }
     for (uint32_t i = 0; i < gate->clients_max; i++) {
         if (gate->clients[i].fd >= 0 && gate->clients[i].welcome) { /* others with their WELCOME */
-            rmx_client_say_goodbye(&gate->clients[i], RMX_STATUS_DRAINING);
+            rmx_client_drain(&gate->clients[i]);
             rmx_member_close_all(&gate->clients[i]);
         }
     }

@@ -86,7 +86,7 @@ static void welcome(struct rmx_client *client, const struct rmx_msg_hello *hello
         return;
     }
     if (lane->draining) {
-        rmx_client_say_goodbye(client, RMX_STATUS_DRAINING);
+        rmx_client_drain(client);
     }
     rmx_log(RMX_LOG_INFO, client->errand != NULL ? "operator_came" : "client_came",
         RMX_LOG_U64("client", client->index), RMX_LOG_U64("session", client->session),

@@ -115,7 +115,7 @@ static void cancel(struct rmx_client *client, uint64_t job)
     }
 }
 
-static void say_stats(struct rmx_client *client)
+static bool say_stats(struct rmx_client *client)
 {
     struct rmx_lane *lane = client->lane;
     struct rmx_msg_stats_reply *reply = (struct rmx_msg_stats_reply *)lane->gate.message;
@@ -129,17 +129,33 @@ static void say_stats(struct rmx_client *client)
     for (uint32_t i = 0; i < lane->lanes_count; i++) {
         rmx_stats_collect(&lane->lanes[i]->stats, reply->values);
     }
-    (void)rmx_client_say(client, reply, bytes, NULL, 0);
+    return rmx_client_say(client, reply, bytes, NULL, 0);
 }
 
-static void say_pong(struct rmx_client *client, uint64_t nonce)
+static bool say_pong(struct rmx_client *client)
 {
     struct rmx_msg_ping pong = {
         .head = { .type = RMX_MSG_PONG, .bytes = sizeof(pong) },
-        .nonce = nonce,
+        .nonce = client->pong_nonce,
     };
 
-    (void)rmx_client_say(client, &pong, sizeof(pong), NULL, 0);
+    return rmx_client_say(client, &pong, sizeof(pong), NULL, 0);
+}
+
+bool rmx_request_answer(struct rmx_client *client)
+{
+    bool said = client->answer_due == RMX_MSG_PONG ? say_pong(client) : say_stats(client);
+
+    client->answer_due = said ? 0 : client->answer_due;
+    return said;
+}
+
+static void answer(struct rmx_client *client, uint16_t with)
+{
+    client->answer_due = with;
+    if (client->blocked || !rmx_request_answer(client)) {
+        rmx_gate_mark_due(&client->lane->gate, client);
+    }
 }
 
 static void open_channel(
@@ -167,10 +183,11 @@ void rmx_request_take(struct rmx_client *client, size_t bytes, struct rmx_sock_f
         cancel(client, ((const struct rmx_msg_cancel *)message)->job);
         break;
     case RMX_MSG_PING:
-        say_pong(client, ((const struct rmx_msg_ping *)message)->nonce);
+        client->pong_nonce = ((const struct rmx_msg_ping *)message)->nonce;
+        answer(client, RMX_MSG_PONG);
         break;
     case RMX_MSG_STATS:
-        say_stats(client);
+        answer(client, RMX_MSG_STATS_REPLY);
         break;
     case RMX_MSG_CHANNEL:
         open_channel(client, message, fds);

@@ -6,6 +6,7 @@
 #ifndef RMX_ENGINE_REQUEST_H
 #define RMX_ENGINE_REQUEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "engine/client.h"
@@ -14,5 +15,9 @@
 /* Acts on one message of `bytes` bytes in the gate's buffer; the descriptors that nobody wanted
  * stay in *fds. The client may be gone afterwards. */
 void rmx_request_take(struct rmx_client *client, size_t bytes, struct rmx_sock_fds *fds);
+
+/* Tells the client what it asked for, see client->answer_due. False: not now, as rmx_client_say().
+ */
+bool rmx_request_answer(struct rmx_client *client);
 
 #endif

@@ -28,13 +28,22 @@ int race_group_open(struct race_group *group, struct rmx_client *client, struct 
     return error;
 }
 
+/* One that was refused may be sent again: it has not failed. */
+static bool has_failed(uint32_t status)
+{
+    return status != RMX_OK && status != RMX_BUSY && status != RMX_DRAINING;
+}
+
 /* All its jobs' ends are known, and its own: they must be of one mind. A daemon that leaves takes
  * its part of what it knew along. */
 static void compare(struct race_group *group, const struct race *race)
 {
-    bool all_ok = group->ended[RMX_OK] == group->submitted;
+    bool all_ok = true;
     uint32_t status = group->result.status;
 
+    for (uint32_t end = 0; end < RMX_END_KINDS; end++) {
+        all_ok = all_ok && (group->ended[end] == 0 || !has_failed(end));
+    }
     if (atomic_load_explicit(&race->drain_ns, memory_order_relaxed) == 0) {
         for (uint32_t end = 0; end < RMX_END_KINDS; end++) {
             if (group->ended[end] != group->result.ended[end]) {
@@ -98,7 +107,7 @@ void race_group_note(struct race_group *group, const struct race *race, uint32_t
 {
     group->came++;
     group->ended[status]++;
-    if (status != RMX_OK && (group->options.flags & RMX_COLLECT_ALL) == 0 &&
+    if (has_failed(status) && (group->options.flags & RMX_COLLECT_ALL) == 0 &&
         group->stopped_ns == 0) {
         group->stopped_ns = race_now_ns();
     }

@@ -3,8 +3,8 @@
  * A scheduler that is out to get us: a library for LD_PRELOAD that stands before the system calls
  * of the daemon, its zygote and workers, and of clients. Before and after a call it may yield or
  * sleep up to two milliseconds; and now and then it answers in the kernel's stead what the kernel
- * may answer at any time and what costs nobody anything: EINTR where a call waits, EAGAIN where an
- * accept comes too early, a short count where files are read or written.
+ * may answer at any time and what costs nobody anything: EINTR where a call waits, EAGAIN where a
+ * socket may be full or an accept come too early, a short count where files are read or written.
  *
  *     LD_PRELOAD=librmx_shim.so RMX_SHIM_SEED=7 ringmuxd ...
  *
@@ -35,6 +35,7 @@
 #include <unistd.h>
 
 #define SLEEP_NS_MAX 2000000u
+#define FDS_MAX      1024
 
 struct io_uring; /* whose library we stand before, and need nothing of */
 struct io_uring_cqe;
@@ -78,6 +79,9 @@ static struct {
     uint32_t sleeps;
     uint32_t faults;
 } plan;
+
+/* A socket that nothing was sent on cannot be full. */
+static _Atomic bool spoken[FDS_MAX];
 
 static uint64_t forks;           /* between the exec and us */
 static _Atomic uint64_t threads; /* that have drawn */
@@ -215,6 +219,13 @@ static size_t fewer(size_t of)
 
 /* --- descriptors ------------------------------------------------------------------------------ */
 
+static void note_spoken(int fd, bool has)
+{
+    if (fd >= 0 && fd < FDS_MAX) {
+        atomic_store_explicit(&spoken[fd], has, memory_order_relaxed);
+    }
+}
+
 /* A read or write here may be of an eventfd, which knows no short count. */
 ssize_t read(int fd, void *to, size_t bytes)
 {
@@ -249,6 +260,7 @@ ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at)
 int close(int fd)
 {
     (void)fails(false, 0);
+    note_spoken(fd, false);
     return (int)after(real.close(fd));
 }
 
@@ -273,12 +285,27 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    return fails(true, EINTR) ? -1 : after(real.sendmsg(fd, message, flags));
+    bool is_new =
+        fd < 0 || fd >= FDS_MAX || !atomic_load_explicit(&spoken[fd], memory_order_relaxed);
+    bool full = (flags & MSG_DONTWAIT) != 0 && !is_new && chance(2);
+
+    if (fails(true, full ? EAGAIN : EINTR)) {
+        return -1;
+    }
+    note_spoken(fd, true);
+    return after(real.sendmsg(fd, message, flags));
 }
 
 int accept4(int fd, struct sockaddr *address, socklen_t *bytes, int flags)
 {
-    return fails(true, EAGAIN) ? -1 : (int)after(real.accept4(fd, address, bytes, flags));
+    int accepted;
+
+    if (fails(true, EAGAIN)) {
+        return -1;
+    }
+    accepted = real.accept4(fd, address, bytes, flags);
+    note_spoken(accepted, false);
+    return (int)after(accepted);
 }
 
 int connect(int fd, const struct sockaddr *address, socklen_t bytes)
