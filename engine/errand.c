@@ -5,7 +5,6 @@
 #include "engine/errand.h"
 
 #include <pthread.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -82,7 +81,7 @@ void rmx_errand_send(struct rmx_errand *errand, const struct rmx_msg_cancel_jobs
     errand->cancelled = 0;
     errand->cancels = match != NULL;
     errand->homeward = false;
-    errand->page.reply = (struct rmx_msg_jobs_reply){ .last = 0 };
+    errand->page.head.count = 0;
     if (match != NULL) {
         errand->match = *match;
     }
@@ -93,7 +92,7 @@ void rmx_errand_send(struct rmx_errand *errand, const struct rmx_msg_cancel_jobs
  * one message holds. */
 static bool visit(struct rmx_lane *lane, struct rmx_errand *errand)
 {
-    uint32_t *count = &errand->page.reply.head.count;
+    uint32_t *count = &errand->page.head.count;
     uint32_t jobs_max = lane->config->jobs_max;
 
     for (uint32_t i = 0; i < ENTRIES_MAX && errand->entry < jobs_max; i++) {
@@ -172,13 +171,17 @@ static bool say_cancelled(const struct rmx_errand *errand)
 
 static bool say_page(struct rmx_errand *errand)
 {
-    struct rmx_msg_jobs_reply *reply = &errand->page.reply;
-    uint32_t count = reply->head.count;
+    struct rmx_errand_page *page = &errand->page;
+    uint32_t bytes =
+        (uint32_t)(sizeof(*page) - sizeof(page->items) + page->head.count * sizeof(page->items[0]));
 
-    reply->head.type = RMX_MSG_JOBS_REPLY;
-    reply->head.bytes = (uint32_t)(sizeof(*reply) + count * sizeof(errand->page.items[0]));
-    reply->last = errand->lane == errand->home->lanes_count;
-    return rmx_client_say(errand->client, &errand->page, reply->head.bytes, NULL, 0);
+    page->head = (struct rmx_msg_head){
+        .type = RMX_MSG_JOBS_REPLY,
+        .bytes = bytes,
+        .count = page->head.count,
+    };
+    page->last = errand->lane == errand->home->lanes_count;
+    return rmx_client_say(errand->client, page, bytes, NULL, 0);
 }
 
 bool rmx_errand_say(struct rmx_errand *errand)
@@ -187,13 +190,13 @@ bool rmx_errand_say(struct rmx_errand *errand)
     if (!(errand->cancels ? say_cancelled(errand) : say_page(errand))) {
         return false;
     }
-    if (errand->cancels || errand->page.reply.last == 1) {
+    if (errand->cancels || errand->page.last == 1) {
         errand->state = RMX_ERRAND_IDLE;
         return true;
     }
     errand->state = RMX_ERRAND_AWAY;
     errand->homeward = false;
-    errand->page.reply.head.count = 0;
+    errand->page.head.count = 0;
     go_on(errand);
     return true;
 }

@@ -13,6 +13,7 @@
 #define RMX_ENGINE_ERRAND_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "ipc/wire.h"
@@ -26,6 +27,16 @@ enum rmx_errand_state {
     RMX_ERRAND_HOME, /* its message is to be told */
 };
 
+/* struct rmx_msg_jobs_reply with its items */
+struct rmx_errand_page {
+    struct rmx_msg_head head;
+    uint32_t last;
+    uint32_t zero;
+    struct rmx_jobs_item items[RMX_JOBS_ITEMS_MAX];
+};
+_Static_assert(offsetof(struct rmx_errand_page, items) == sizeof(struct rmx_msg_jobs_reply),
+    "it goes out as it lies");
+
 struct rmx_errand {
     enum rmx_errand_state state; /* home lane */
     struct rmx_client *client;   /* who asked; home lane */
@@ -37,10 +48,7 @@ struct rmx_errand {
     bool cancels;                     /* CANCEL_JOBS; else JOBS */
     struct rmx_msg_cancel_jobs match; /* CANCEL_JOBS: which */
     uint64_t cancelled;
-    struct {
-        struct rmx_msg_jobs_reply reply;
-        struct rmx_jobs_item items[RMX_JOBS_ITEMS_MAX];
-    } page; /* JOBS */
+    struct rmx_errand_page page; /* JOBS */
 };
 
 /* Where a lane finds errands; zero takes none. Written under one lock for all lanes. */

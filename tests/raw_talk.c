@@ -146,8 +146,10 @@ int raw_operator(const struct harness *harness)
 
 size_t raw_jobs(int sock, struct rmx_jobs_item *to, size_t max)
 {
-    static struct {
-        struct rmx_msg_jobs_reply reply;
+    static struct { /* struct rmx_msg_jobs_reply with its items */
+        struct rmx_msg_head head;
+        uint32_t last;
+        uint32_t zero;
         struct rmx_jobs_item items[RMX_JOBS_ITEMS_MAX];
     } page;
     const struct rmx_msg_head head = { .type = RMX_MSG_JOBS, .bytes = sizeof(head) };
@@ -157,13 +159,13 @@ size_t raw_jobs(int sock, struct rmx_jobs_item *to, size_t max)
     cr_assert_eq(rmx_sock_say(sock, &head, sizeof(head), 0), 0);
     do {
         cr_assert_gt(raw_receive(sock, &page, sizeof(page), &fds), 0);
-        cr_assert_eq(page.reply.head.type, RMX_MSG_JOBS_REPLY);
-        for (uint32_t i = 0; i < page.reply.head.count; i++, count++) {
+        cr_assert_eq(page.head.type, RMX_MSG_JOBS_REPLY);
+        for (uint32_t i = 0; i < page.head.count; i++, count++) {
             if (count < max) {
                 to[count] = page.items[i];
             }
         }
-    } while (page.reply.last == 0);
+    } while (page.last == 0);
     return count;
 }
 
