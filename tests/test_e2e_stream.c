@@ -388,6 +388,8 @@ Test(e2e_stream, a_private_daemon_streams_too)
     cr_assert_eq(rmx_open_private(&client, &options), 0);
     shared_from = media("small.mp4");
     runs_jobs(NULL);
+    cr_assert_eq(rmx_state(client), RMX_STATE_READY);
+    cr_assert_eq(rmx_reconnect(client, 0), -EOPNOTSUPP, "it has no successor");
     rmx_close(&client);
 }
 
