@@ -85,10 +85,19 @@ void rmx_lane_dispatch(struct rmx_lane *lane)
     struct rmx_berth *berth;
     struct rmx_pair *pair;
 
-    rmx_crew_refill(&lane->crew);
-    while ((flow = rmx_queue_next(&lane->queue, &lane->crew, &berth, &pair)) != NULL) {
-        rmx_flow_start(flow, berth, pair);
+    lane->dispatch = true;
+    if (lane->dispatching) { /* one that starts may end at once: that is no reason to go deeper */
+        return;
     }
+    lane->dispatching = true;
+    while (lane->dispatch) {
+        lane->dispatch = false;
+        rmx_crew_refill(&lane->crew);
+        while ((flow = rmx_queue_next(&lane->queue, &lane->crew, &berth, &pair)) != NULL) {
+            rmx_flow_start(flow, berth, pair);
+        }
+    }
+    lane->dispatching = false;
 }
 
 void rmx_lane_fail(struct rmx_lane *lane, int error, const char *why)

@@ -74,6 +74,8 @@ struct rmx_lane {
     struct rmx_queue queue;
     struct rmx_meter meter;
     struct rmx_op control_op;
+    bool dispatching;       /* jobs are being started */
+    bool dispatch;          /* look once more whether others can be */
     uint64_t check_time_ns; /* no job wants to be looked at before */
     int failed;             /* -errno to end with; 0 = none */
     bool serving;           /* it takes clients, or did */
