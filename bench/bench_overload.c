@@ -40,7 +40,6 @@
 #define SECONDS_MAX 3600
 
 static const char *const class_name[CLASSES] = { "critical", "normal", "background" };
-static const unsigned class_share[CLASSES] = { 1, 2, 2 }; /* of 5 */
 
 struct ticket { /* a job's, given back with its result */
     uint64_t came_ns;
@@ -246,12 +245,9 @@ static void look(struct bench *bench, uint64_t began_ns)
 
 static unsigned draw_client(struct bench *bench)
 {
-    unsigned share = (unsigned)(draw(bench) * 5);
-    unsigned class_ = 0;
+    double share = draw(bench) * 5;
+    unsigned class_ = share < 1 ? RMX_CRITICAL : share < 3 ? RMX_NORMAL : RMX_BACKGROUND;
 
-    while (share >= class_share[class_]) {
-        share -= class_share[class_++];
-    }
     return class_ + (draw(bench) < 0.5 ? 0 : CLASSES);
 }
 
