@@ -28,18 +28,17 @@ static void close_all(void)
 
 static void reply(struct fake_daemon *daemon, uint32_t from, uint32_t count, uint32_t last)
 {
-    struct {
-        struct rmx_msg_jobs_reply head;
-        struct rmx_jobs_item items[2];
-    } message = {
-        .head = { .head = { .type = RMX_MSG_JOBS_REPLY, .count = count }, .last = last },
+    unsigned char message[sizeof(struct rmx_msg_jobs_reply) + 2 * sizeof(struct rmx_jobs_item)];
+    struct rmx_msg_jobs_reply head = {
+        .head = { .type = RMX_MSG_JOBS_REPLY, .count = count },
+        .last = last,
     };
 
     rmx_assert(count <= 2);
-    message.head.head.bytes =
-        (uint32_t)(sizeof(message.head) + count * sizeof(struct rmx_jobs_item));
+    head.head.bytes = (uint32_t)(sizeof(head) + count * sizeof(struct rmx_jobs_item));
+    memcpy(message, &head, sizeof(head));
     for (uint32_t i = 0; i < count; i++) {
-        message.items[i] = (struct rmx_jobs_item){
+        const struct rmx_jobs_item item = {
             .session = 7,
             .pid = 4711,
             .uid = 1000,
@@ -54,8 +53,10 @@ static void reply(struct fake_daemon *daemon, uint32_t from, uint32_t count, uin
             .group = "nightly",
             .traceparent = "00-1",
         };
+
+        memcpy(message + sizeof(head) + i * sizeof(item), &item, sizeof(item));
     }
-    fake_daemon_say(daemon, &message, message.head.head.bytes);
+    fake_daemon_say(daemon, message, head.head.bytes);
 }
 
 static void shows_three(struct fake_daemon *daemon)
