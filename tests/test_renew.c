@@ -7,7 +7,9 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include <libavutil/intreadwrite.h>
 #include <libavutil/mem.h>
 
 #include "engine/worker/fragments.h"
@@ -256,4 +258,159 @@ Test(renew, a_job_holds_no_more_after_many_packets_than_after_some)
     assert_flat("mpegts");
     assert_flat("fmp4");
     assert_flat("cmaf");
+}
+
+/* --- fragments made by hand ------------------------------------------------------------------ */
+
+#define FRAGMENTS 60
+#define RUN       10     /* samples */
+#define PIECE     7      /* bytes are read at once */
+#define RUNS      65000  /* of a fragment that claims much */
+#define CLAIMED   65536  /* by each of them */
+#define MADE      120000 /* bytes: room for what is made */
+
+/* Boxes at the end of the trickle's input. */
+static void put_32(uint32_t value)
+{
+    AV_WB32(trickle.input.bytes + trickle.input.size, value);
+    trickle.input.size += 4;
+}
+
+static size_t begin_box(const char *type)
+{
+    size_t at = trickle.input.size;
+
+    put_32(0);
+    put_32(AV_RB32(type));
+    return at;
+}
+
+static void end_box(size_t at)
+{
+    AV_WB32(trickle.input.bytes + at, (uint32_t)(trickle.input.size - at));
+}
+
+/* All samples are alike. Not described: of a description that there is none of, so that a demuxer
+ * leaves them out. */
+static size_t begin_moof(bool described)
+{
+    size_t moof = begin_box("moof");
+    (void)begin_box("traf");
+    size_t tfhd = begin_box("tfhd");
+
+    put_32(described ? 0x20018 : 0x2001a); /* offsets from here; duration, size */
+    put_32(1);
+    if (!described) {
+        put_32(2);
+    }
+    put_32(1024);
+    put_32(sizeof(silence));
+    end_box(tfhd);
+    return moof;
+}
+
+static void end_moof(size_t moof)
+{
+    end_box(moof + 8);
+    end_box(moof);
+}
+
+static void put_trun(uint32_t flags, uint32_t entries, uint32_t offset)
+{
+    size_t trun = begin_box("trun");
+
+    put_32(flags);
+    put_32(entries);
+    if (flags & 1) {
+        put_32(offset);
+    }
+    end_box(trun);
+}
+
+static void put_silence(void)
+{
+    size_t mdat = begin_box("mdat");
+
+    for (unsigned sample = 0; sample < RUN; sample++) {
+        memcpy(trickle.input.bytes + trickle.input.size, silence, sizeof(silence));
+        trickle.input.size += sizeof(silence);
+    }
+    end_box(mdat);
+}
+
+/* Two runs of samples, each in an mdat of its own, and something between the two. */
+static void put_torn_fragment(void)
+{
+    const uint32_t moof_bytes = 8 + 8 + 24 + 2 * 20;
+    const uint32_t mdat_bytes = 8 + RUN * sizeof(silence);
+    size_t moof = begin_moof(true);
+
+    put_trun(1, RUN, moof_bytes + 8);
+    put_trun(1, RUN, moof_bytes + mdat_bytes + 12 + 8);
+    end_moof(moof);
+    put_silence();
+    size_t between = begin_box("free");
+    put_32(0);
+    end_box(between);
+    put_silence();
+}
+
+static void begin_made(size_t room)
+{
+    struct stream stream = { 0 };
+
+    begin_stream(&stream);
+    trickle_free(&trickle);
+    trickle.input.bytes = realloc(stream.pending.bytes, stream.pending.size + room);
+    trickle.input.size = stream.pending.size;
+    stream.pending = (struct media){ 0 };
+    end_stream(&stream);
+    cr_assert_not_null(trickle.input.bytes);
+}
+
+static void run_made(unsigned samples)
+{
+    struct rmx_job_spec spec = media_job("matroska");
+
+    spec.flags |= RMX_JOB_LIVE;
+    rmx_fragments_samples = samples;
+    trickle.ends[0] = trickle.input.size;
+    trickle.writes = 1;
+    trickle_run(&trickle, &spec);
+}
+
+Test(renew, no_sample_is_lost_where_those_of_a_fragment_are_in_two_places)
+{
+    static const unsigned samples[] = { NEVER, 10, 15, 50 };
+
+    begin_made(MADE);
+    for (unsigned fragment = 0; fragment < FRAGMENTS; fragment++) {
+        put_torn_fragment();
+    }
+    for (size_t slot = 0; slot < sizeof(samples) / sizeof(*samples); slot++) {
+        trickle.most = PIECE;
+        run_made(samples[slot]);
+        cr_assert_eq(trickle.result.status, RMX_STATUS_OK, "%s", trickle.result.text);
+        cr_assert_eq(
+            trickle.result.packets_out, 2 * RUN * FRAGMENTS, "by %u samples", samples[slot]);
+    }
+}
+
+Test(renew, a_fragment_that_claims_billions_of_samples_costs_next_to_nothing)
+{
+    begin_made(MADE + RUNS * 16);
+    put_torn_fragment();
+    size_t moof = begin_moof(false);
+
+    for (unsigned run = 0; run < RUNS; run++) {
+        put_trun(0, CLAIMED, 0);
+    }
+    end_moof(moof);
+    put_torn_fragment();
+    clock_t begun = clock();
+
+    run_made(NEVER);
+    cr_assert_lt(clock() - begun, CLOCKS_PER_SEC / 2);
+    cr_assert_eq(trickle.result.status, RMX_STATUS_OK, "%s", trickle.result.text);
+    cr_assert_eq(trickle.result.packets_out, 4 * RUN);
 }

@@ -11,6 +11,20 @@
 #define RMX_BOX_HEAD_SHORT_BYTES 8
 #define RMX_BOX_HEAD_BYTES       16 /* of one whose size needs 64 bits */
 
+enum { /* what a tfhd says, and its trun */
+    RMX_BOX_TFHD_BASE = 0x1,
+    RMX_BOX_TFHD_DESCRIPTION = 0x2,
+    RMX_BOX_TFHD_DURATION = 0x8,
+    RMX_BOX_TFHD_SIZE = 0x10,
+    RMX_BOX_TFHD_FROM_MOOF = 0x20000, /* data offsets count from its first byte */
+    RMX_BOX_TRUN_OFFSET = 0x1,
+    RMX_BOX_TRUN_FIRST_FLAGS = 0x4,
+    RMX_BOX_TRUN_DURATIONS = 0x100, /* these of each sample */
+    RMX_BOX_TRUN_SIZES = 0x200,
+    RMX_BOX_TRUN_FLAGS = 0x400,
+    RMX_BOX_TRUN_SHIFTS = 0x800,
+};
+
 struct rmx_box {
     uint64_t at;         /* its first byte */
     uint64_t end;        /* one beyond its last; the limit for a box that goes on to the end */

@@ -12,26 +12,18 @@
 #include <libavutil/mem.h>
 
 #include "engine/worker/box.h"
+#include "engine/worker/recap.h"
 
-#define SAMPLES     4096
-#define HEADER_MAX  (1u << 20)
-#define MOOF_MAX    (1u << 20)
-#define ENTRIES_MAX (1u << 16)
+#define SAMPLES          4096
+#define SAMPLE_BYTES     16 /* at least, on the whole: those that take less may be made up */
+#define HEADER_MAX       (1u << 20)
+#define MOOF_MAX         (1u << 20)
+#define MOOF_SAMPLES_MAX (MOOF_MAX / 4) /* as many as can say of themselves one thing each */
 
 #define FOURCC(text) AV_RB32(text)
 
-enum { /* flags of tfhd and trun */
-    HAS_BASE = 0x1,
-    HAS_DESCRIPTION = 0x2,
-    HAS_DURATION = 0x8,
-    BASE_IS_MOOF = 0x20000,
-    HAS_OFFSET = 0x1,
-    HAS_FIRST_FLAGS = 0x4,
-    HAS_SAMPLE_DURATION = 0x100,
-    HAS_SAMPLE_SIZE = 0x200,
-    HAS_SAMPLE_FLAGS = 0x400,
-    HAS_SAMPLE_SHIFT = 0x800,
-};
+#define HAS_SAMPLE                                                                                 \
+    (RMX_BOX_TRUN_DURATIONS | RMX_BOX_TRUN_SIZES | RMX_BOX_TRUN_FLAGS | RMX_BOX_TRUN_SHIFTS)
 
 unsigned rmx_fragments_samples = SAMPLES;
 
@@ -102,8 +94,9 @@ static void read_trex(struct rmx_fragments *fragments, struct reader *box)
 
     (void)read_32(box); /* version */
     track.id = read_32(box);
-    (void)read_32(box); /* description */
-    track.usual = read_32(box);
+    track.description = read_32(box);
+    track.lasts = read_32(box);
+    track.bytes = read_32(box);
     if (box->torn || find(fragments, track.id) || fragments->count == RMX_FRAGMENTS_TRACKS_MAX) {
         fragments->lost = true;
         return;
@@ -117,8 +110,8 @@ static void read_moov(struct rmx_fragments *fragments, struct reader *moov)
     struct reader box;
     uint32_t type;
 
-    while (next_box(moov, &mvex, &type)) {
-        while (type == FOURCC("mvex") && next_box(&mvex, &box, &type)) {
+    while (!fragments->lost && next_box(moov, &mvex, &type)) {
+        while (type == FOURCC("mvex") && !fragments->lost && next_box(&mvex, &box, &type)) {
             if (type == FOURCC("trex")) {
                 read_trex(fragments, &box);
             }
@@ -133,28 +126,33 @@ static void read_moov(struct rmx_fragments *fragments, struct reader *moov)
 /* A traf as it is read. */
 struct run {
     struct rmx_fragments_track *track;
-    uint32_t usual;
-    bool placed; /* it says when it begins */
-    int64_t at;  /* where its next sample does */
+    uint32_t lasts; /* a sample that does not say it */
+    uint32_t bytes; /* and has */
+    int64_t base;   /* from where its data are counted */
+    bool placed;    /* it says when it begins */
+    int64_t at;     /* where its next sample does */
 };
 
 /* False where it cannot be followed. */
 static bool read_tfhd(struct rmx_fragments *fragments, struct run *run, struct reader *box)
 {
     uint32_t flags = read_32(box);
+    struct rmx_fragments_track *track = find(fragments, read_32(box));
 
-    run->track = find(fragments, read_32(box));
-    if (!run->track) {
+    if (!track) {
         return false;
     }
-    if (flags & HAS_BASE) {
-        (void)read_64(box);
+    run->track = track;
+    run->at = track->end;
+    run->base = flags & RMX_BOX_TFHD_FROM_MOOF ? fragments->moof_at : fragments->data_next;
+    if (flags & RMX_BOX_TFHD_BASE) {
+        run->base = (int64_t)read_64(box);
     }
-    if (flags & HAS_DESCRIPTION) {
-        (void)read_32(box);
+    if ((flags & RMX_BOX_TFHD_DESCRIPTION) && read_32(box) != track->description) {
+        return false;
     }
-    run->usual = flags & HAS_DURATION ? read_32(box) : run->track->usual;
-    run->at = run->track->end;
+    run->lasts = flags & RMX_BOX_TFHD_DURATION ? read_32(box) : track->lasts;
+    run->bytes = flags & RMX_BOX_TFHD_SIZE ? read_32(box) : track->bytes;
     return !box->torn;
 }
 
@@ -167,47 +165,68 @@ static bool read_tfdt(struct run *run, struct reader *box)
     return run->track && !box->torn;
 }
 
-static void read_sample(struct run *run, uint32_t flags, struct reader *box)
+/* Returns its bytes. */
+static uint32_t read_sample(struct run *run, uint32_t flags, struct reader *box)
 {
     struct rmx_fragments_track *track = run->track;
-    uint32_t duration = flags & HAS_SAMPLE_DURATION ? read_32(box) : run->usual;
+    uint32_t duration = flags & RMX_BOX_TRUN_DURATIONS ? read_32(box) : run->lasts;
+    uint32_t bytes = flags & RMX_BOX_TRUN_SIZES ? read_32(box) : run->bytes;
 
-    if (flags & HAS_SAMPLE_SIZE) {
+    if (flags & RMX_BOX_TRUN_FLAGS) {
         (void)read_32(box);
     }
-    if (flags & HAS_SAMPLE_FLAGS) {
-        (void)read_32(box);
-    }
-    if (flags & HAS_SAMPLE_SHIFT) {
+    if (flags & RMX_BOX_TRUN_SHIFTS) {
         int32_t shift = (int32_t)read_32(box);
 
         track->least = FFMIN(track->least, shift);
     }
     track->last = run->at;
     run->at = av_sat_add64(run->at, duration);
-    track->end = run->at;
-    track->begun = true;
+    return bytes;
+}
+
+/* Of samples that are all there, or say nothing of themselves: a few bytes may claim very many of
+ * those. Returns their bytes. */
+static uint64_t read_samples(struct run *run, uint32_t flags, uint32_t entries, struct reader *box)
+{
+    uint64_t bytes = 0;
+
+    if (!(flags & HAS_SAMPLE)) {
+        run->track->last = av_sat_add64(run->at, (int64_t)run->lasts * (entries - 1));
+        run->at = av_sat_add64(run->track->last, run->lasts);
+        return (uint64_t)run->bytes * entries;
+    }
+    for (uint32_t entry = 0; entry < entries; entry++) {
+        bytes += read_sample(run, flags, box);
+    }
+    return bytes;
 }
 
 static bool read_trun(struct rmx_fragments *fragments, struct run *run, struct reader *box)
 {
     uint32_t flags = read_32(box);
     uint32_t entries = read_32(box);
+    int32_t offset = flags & RMX_BOX_TRUN_OFFSET ? (int32_t)read_32(box) : 0;
+    uint64_t fields = (uint64_t)av_popcount(flags & HAS_SAMPLE);
 
-    if (!run->track || entries > ENTRIES_MAX || (fragments->indexed && !run->placed)) {
+    if (flags & RMX_BOX_TRUN_FIRST_FLAGS) {
+        (void)read_32(box);
+    }
+    if (box->torn || !run->track || (fragments->indexed && !run->placed) ||
+        entries > MOOF_SAMPLES_MAX - fragments->moof_samples ||
+        entries * fields * 4 > (uint64_t)(box->end - box->at)) {
         return false;
     }
-    if (flags & HAS_OFFSET) {
-        (void)read_32(box);
+    if (entries > 0) {
+        int64_t bytes = (int64_t)read_samples(run, flags, entries, box);
+
+        run->track->end = run->at;
+        run->track->begun = true;
+        fragments->moof_samples += entries;
+        fragments->data_next = av_sat_add64(av_sat_add64(run->base, offset), bytes);
+        fragments->data_end = FFMAX(fragments->data_end, fragments->data_next);
     }
-    if (flags & HAS_FIRST_FLAGS) {
-        (void)read_32(box);
-    }
-    for (uint32_t entry = 0; entry < entries; entry++) {
-        read_sample(run, flags, box);
-    }
-    fragments->samples = FFMIN(fragments->samples + entries, UINT32_MAX / 2);
-    return !box->torn;
+    return true;
 }
 
 static bool read_traf(struct rmx_fragments *fragments, struct reader *traf)
@@ -238,12 +257,13 @@ static void read_moof(struct rmx_fragments *fragments)
     struct reader traf;
     uint32_t type;
 
-    while (next_box(&moof, &traf, &type)) {
-        if (type == FOURCC("traf") && !read_traf(fragments, &traf)) {
-            fragments->lost = true;
-        }
+    fragments->moof_samples = 0;
+    fragments->data_next = fragments->moof_at;
+    while (!fragments->lost && next_box(&moof, &traf, &type)) {
+        fragments->lost = type == FOURCC("traf") && !read_traf(fragments, &traf);
     }
     fragments->lost |= moof.torn;
+    fragments->samples = FFMIN(fragments->samples + fragments->moof_samples, UINT32_MAX / 2);
 }
 
 /* --- following ------------------------------------------------------------------------------- */
@@ -277,6 +297,30 @@ static void end_box(struct rmx_fragments *fragments)
     }
 }
 
+/* Of the header, what a demuxer cannot do without. */
+static bool is_header(const struct rmx_fragments *fragments)
+{
+    return !fragments->headed &&
+           (fragments->type == FOURCC("ftyp") || fragments->type == FOURCC("moov"));
+}
+
+static void begin_header(struct rmx_fragments *fragments)
+{
+    if (fragments->header.count + fragments->left > HEADER_MAX) {
+        fragments->lost = true;
+        return;
+    }
+    keep(fragments, &fragments->header, fragments->head, fragments->head_bytes);
+    fragments->body_at = fragments->header.count;
+}
+
+static void begin_moof(struct rmx_fragments *fragments)
+{
+    fragments->moof.count = 0;
+    fragments->moof_at = (int64_t)(fragments->at - fragments->head_bytes);
+    fragments->lost |= fragments->left > MOOF_MAX;
+}
+
 /* Its head is there. */
 static void begin_box(struct rmx_fragments *fragments)
 {
@@ -290,16 +334,13 @@ static void begin_box(struct rmx_fragments *fragments)
     fragments->type = box.type;
     fragments->left = box.end - box.head_bytes;
     fragments->indexed |= box.type == FOURCC("sidx");
-    fragments->moof.count = 0;
-    if (!fragments->headed) {
-        fragments->lost |= box.type == FOURCC("mdat") || box.type == FOURCC("moof") ||
-                           fragments->header.count + fragments->left > HEADER_MAX;
-        if (!fragments->lost) {
-            keep(fragments, &fragments->header, fragments->head, fragments->head_bytes);
-            fragments->body_at = fragments->header.count;
-        }
+    fragments->lost |=
+        !fragments->headed && (box.type == FOURCC("mdat") || box.type == FOURCC("moof"));
+    if (is_header(fragments)) {
+        begin_header(fragments);
+    } else if (box.type == FOURCC("moof")) {
+        begin_moof(fragments);
     }
-    fragments->lost |= box.type == FOURCC("moof") && fragments->left > MOOF_MAX;
     fragments->head_bytes = 0;
 }
 
@@ -317,6 +358,7 @@ static size_t note_head(struct rmx_fragments *fragments, const uint8_t *bytes, s
 
     memcpy(fragments->head + fragments->head_bytes, bytes, taken);
     fragments->head_bytes += (unsigned)taken;
+    fragments->at += taken;
     if (head_missing(fragments) == 0) {
         begin_box(fragments);
         if (fragments->left == 0 && !fragments->lost) {
@@ -329,12 +371,14 @@ static size_t note_head(struct rmx_fragments *fragments, const uint8_t *bytes, s
 static size_t note_body(struct rmx_fragments *fragments, const uint8_t *bytes, size_t count)
 {
     size_t taken = (size_t)FFMIN(fragments->left, count);
-    bool header = !fragments->headed;
 
-    if (header || fragments->type == FOURCC("moof")) {
-        keep(fragments, header ? &fragments->header : &fragments->moof, bytes, taken);
+    if (is_header(fragments)) {
+        keep(fragments, &fragments->header, bytes, taken);
+    } else if (fragments->type == FOURCC("moof")) {
+        keep(fragments, &fragments->moof, bytes, taken);
     }
     fragments->left -= taken;
+    fragments->at += taken;
     if (fragments->left == 0 && !fragments->lost) {
         end_box(fragments);
     }
@@ -355,98 +399,42 @@ void rmx_fragments_note(struct rmx_fragments *fragments, const uint8_t *bytes, s
     }
 }
 
-bool rmx_fragments_is_long(const struct rmx_fragments *fragments)
-{
-    return !fragments->lost && fragments->samples >= rmx_fragments_samples;
-}
-
-bool rmx_fragments_is_between(const struct rmx_fragments *fragments)
-{
-    return fragments->left == 0 && fragments->head_bytes == 0 && fragments->type == FOURCC("mdat");
-}
-
 size_t rmx_fragments_room(const struct rmx_fragments *fragments)
 {
     return fragments->left > 0 ? (size_t)fragments->left : head_missing(fragments);
 }
 
-/* --- the recapitulation ---------------------------------------------------------------------- */
+/* --- where ----------------------------------------------------------------------------------- */
 
-#define MOOF_BYTES 24 /* and for each track: */
-#define TRAF_BYTES 80
-#define TFHD_BYTES 16
-#define TFDT_BYTES 20
-#define TRUN_BYTES 36
-#define MDAT_BYTES 8 /* and one for each track */
-#define NOT_SYNC   0x10000
-
-static uint8_t *write_32(uint8_t *at, uint32_t value)
+/* Samples can be claimed for nothing, and to open a demuxer costs: no more is read again than was
+ * read. */
+bool rmx_fragments_is_long(const struct rmx_fragments *fragments)
 {
-    AV_WB32(at, value);
-    return at + 4;
+    return !fragments->lost && fragments->samples >= rmx_fragments_samples &&
+           fragments->at - fragments->renewed_at >=
+               rmx_recap_bytes(fragments) + (uint64_t)rmx_fragments_samples * SAMPLE_BYTES;
 }
 
-static uint8_t *write_head(uint8_t *at, size_t bytes, const char *type)
+void rmx_fragments_renew(struct rmx_fragments *fragments)
 {
-    return write_32(write_32(at, (uint32_t)bytes), FOURCC(type));
+    fragments->samples = 0;
+    fragments->renewed_at = fragments->at;
 }
 
-static uint8_t *write_traf(uint8_t *at, const struct rmx_fragments_track *track, size_t offset)
+bool rmx_fragments_is_between(const struct rmx_fragments *fragments)
 {
-    at = write_head(at, TRAF_BYTES, "traf");
-    at = write_head(at, TFHD_BYTES, "tfhd");
-    at = write_32(at, BASE_IS_MOOF);
-    at = write_32(at, track->id);
-    at = write_head(at, TFDT_BYTES, "tfdt");
-    at = write_32(at, 1u << 24);
-    AV_WB64(at, (uint64_t)track->last);
-    at = write_head(at + 8, TRUN_BYTES, "trun");
-    at = write_32(at, 1u << 24 | HAS_OFFSET | HAS_SAMPLE_DURATION | HAS_SAMPLE_SIZE |
-                          HAS_SAMPLE_FLAGS | HAS_SAMPLE_SHIFT);
-    at = write_32(at, 1);
-    at = write_32(at, (uint32_t)offset);
-    at = write_32(at, (uint32_t)(track->end - track->last));
-    at = write_32(at, 1);
-    at = write_32(at, NOT_SYNC);
-    return write_32(at, (uint32_t)track->least);
+    return fragments->left == 0 && fragments->head_bytes == 0 &&
+           (int64_t)fragments->at >= fragments->data_end;
 }
 
-/* A sample of one byte for each track. */
-static void write_fragment(const struct rmx_fragments *fragments, uint8_t *at, unsigned tracks)
+bool rmx_fragments_may_begin(const uint8_t *head)
 {
-    size_t moof_bytes = MOOF_BYTES + (size_t)tracks * TRAF_BYTES;
-    size_t offset = moof_bytes + MDAT_BYTES;
+    static const char types[][5] = { "moof", "styp", "sidx", "emsg", "prft" };
 
-    at = write_head(at, moof_bytes, "moof");
-    at = write_head(at, MOOF_BYTES - 8, "mfhd");
-    at = write_32(write_32(at, 0), 0);
-    for (unsigned slot = 0; slot < fragments->count; slot++) {
-        if (fragments->tracks[slot].begun) {
-            at = write_traf(at, &fragments->tracks[slot], offset++);
+    for (size_t slot = 0; slot < FF_ARRAY_ELEMS(types); slot++) {
+        if (AV_RB32(head + 4) == FOURCC(types[slot])) {
+            return true;
         }
     }
-    at = write_head(at, MDAT_BYTES + (size_t)tracks, "mdat");
-    memset(at, 0, tracks);
-}
-
-size_t rmx_fragments_recap(struct rmx_fragments *fragments, uint8_t **bytes, unsigned *tracks)
-{
-    unsigned begun = 0;
-
-    for (unsigned slot = 0; slot < fragments->count; slot++) {
-        begun += fragments->tracks[slot].begun;
-    }
-    size_t header = fragments->header.count;
-    size_t count = header + MOOF_BYTES + MDAT_BYTES + begun * (TRAF_BYTES + (size_t)1);
-    uint8_t *recap = av_malloc(count);
-
-    if (!recap) {
-        return 0;
-    }
-    memcpy(recap, fragments->header.at, header);
-    write_fragment(fragments, recap + header, begun);
-    fragments->samples = 0;
-    *bytes = recap;
-    *tracks = begun;
-    return count;
+    return false;
 }

@@ -4,10 +4,6 @@
  * where the first one was: its header is kept, and of each track where it is in time. libavformat's
  * demuxer keeps what it knows of every sample, for as long as it is open. Worker process, a job's
  * fiber. Does no I/O.
- *
- * What a demuxer learnt on the way it is told in a fragment made up for it: when the last sample
- * began and how long it lasted, which is where one without a time begins; and how far pictures were
- * shown before they were decoded, by which it moves them all.
  */
 #ifndef RMX_ENGINE_WORKER_FRAGMENTS_H
 #define RMX_ENGINE_WORKER_FRAGMENTS_H
@@ -21,7 +17,9 @@
 
 struct rmx_fragments_track {
     uint32_t id;
-    uint32_t usual; /* how long a sample lasts that does not say it */
+    uint32_t description; /* of its samples: the one they may have */
+    uint32_t lasts;       /* a sample that does not say it */
+    uint32_t bytes;       /* and has */
     bool begun;
     int64_t last;  /* when the last sample began */
     int64_t end;   /* and when it ended */
@@ -35,7 +33,7 @@ struct rmx_fragments_bytes {
 };
 
 struct rmx_fragments {
-    struct rmx_fragments_bytes header; /* all to the end of the moov */
+    struct rmx_fragments_bytes header; /* ftyp and moov */
     struct rmx_fragments_bytes moof;   /* without its head */
     size_t body_at;                    /* in the header: the content of its newest box */
     bool headed;                       /* the moov was there */
@@ -45,7 +43,13 @@ struct rmx_fragments {
     unsigned head_bytes; /* of a box that begins */
     uint32_t type;       /* of the box that goes by, or went by before */
     uint64_t left;       /* bytes of it */
-    unsigned samples;    /* since a demuxer was opened */
+    uint64_t at;         /* bytes that went by */
+    uint64_t renewed_at; /* when a demuxer was opened */
+    unsigned samples;    /* since then */
+    int64_t moof_at;     /* where the newest one began */
+    uint32_t moof_samples;
+    int64_t data_next; /* where those of its next track begin, if it does not say that */
+    int64_t data_end;  /* of all samples there were */
     struct rmx_fragments_track tracks[RMX_FRAGMENTS_TRACKS_MAX];
     unsigned count;
 };
@@ -59,15 +63,17 @@ void rmx_fragments_note(struct rmx_fragments *fragments, const uint8_t *bytes, s
 /* Has the demuxer had its samples, and can another go on from here, or from a little later? */
 bool rmx_fragments_is_long(const struct rmx_fragments *fragments);
 
-/* Is this where another fragment may begin? If what begins now is no more of the samples. */
+/* Does a box begin now, and were all the samples there that the fragments listed? */
 bool rmx_fragments_is_between(const struct rmx_fragments *fragments);
+
+/* Is it one that a fragment begins with? head: its first RMX_BOX_HEAD_SHORT_BYTES. */
+bool rmx_fragments_may_begin(const uint8_t *head);
 
 /* So many bytes can be read without more than one box in them. */
 size_t rmx_fragments_room(const struct rmx_fragments *fragments);
 
-/* What a new demuxer is to read before it goes on here; the caller's, to av_free(). *tracks: so
- * many packets of it are made up. Returns its bytes, or 0 when there is no memory. */
-size_t rmx_fragments_recap(struct rmx_fragments *fragments, uint8_t **bytes, unsigned *tracks);
+/* Another demuxer goes on here, see recap.h. */
+void rmx_fragments_renew(struct rmx_fragments *fragments);
 
 /* Accepts one that was zeroed. */
 void rmx_fragments_fini(struct rmx_fragments *fragments);

@@ -12,6 +12,8 @@
 #include <libavutil/intreadwrite.h>
 #include <libavutil/mem.h>
 
+#include "ring/base.h"
+
 #define BUFFER_BYTES 4096 /* larger reads go around it, into the packet */
 #define HEAD_BYTES   16384
 #define SYNC_BYTE    0x47
@@ -237,7 +239,7 @@ static int look_ahead(struct rmx_tap *tap)
         }
         tap->held_bytes += (unsigned)got;
     }
-    tap->cut = AV_RB32(tap->held + 4) != AV_RB32("mdat");
+    tap->cut = rmx_fragments_may_begin(tap->held);
     return tap->cut ? AVERROR_EOF : 0;
 }
 
@@ -253,12 +255,13 @@ static int read_held(struct rmx_tap *tap, uint8_t *buffer, int wanted)
 
 static int read_recap(struct rmx_tap *tap, uint8_t *buffer, int wanted)
 {
-    size_t bytes = FFMIN((size_t)wanted, tap->recap_bytes - tap->recap_at);
+    struct rmx_recap *recap = &tap->recap;
+    size_t bytes = FFMIN((size_t)wanted, recap->count - recap->at);
 
-    memcpy(buffer, tap->recap + tap->recap_at, bytes);
-    tap->recap_at += bytes;
-    if (tap->recap_at == tap->recap_bytes) {
-        av_freep(&tap->recap);
+    memcpy(buffer, recap->bytes + recap->at, bytes);
+    recap->at += bytes;
+    if (recap->at == recap->count) {
+        rmx_recap_fini(recap);
     }
     return (int)bytes;
 }
@@ -275,7 +278,7 @@ static void note(struct rmx_tap *tap, const uint8_t *bytes, size_t count)
 
 static int read_mp4(struct rmx_tap *tap, uint8_t *buffer, int wanted)
 {
-    if (tap->recap) {
+    if (tap->recap.bytes) {
         return read_recap(tap, buffer, wanted);
     }
     if (!tap->cut && tap->held_bytes == 0 && rmx_fragments_is_long(&tap->fragments)) {
@@ -315,18 +318,21 @@ bool rmx_tap_was_cut(const struct rmx_tap *tap)
     return tap->cut;
 }
 
-/* Offsets in the input stay what they were: the recapitulation stands right before. */
+/* Offsets in the input stay what they were: the recapitulation stands right before, and is shorter
+ * than what was read. */
 int rmx_tap_resume(struct rmx_tap *tap, unsigned *tracks)
 {
     AVIOContext *context = tap->context;
+    int err = rmx_recap_make(&tap->recap, &tap->fragments);
 
-    tap->recap_at = 0;
-    tap->recap_bytes = rmx_fragments_recap(&tap->fragments, &tap->recap, tracks);
-    if (tap->recap_bytes == 0) {
-        return -ENOMEM;
+    if (err < 0) {
+        return err;
     }
+    rmx_assert(tap->recap.count <= tap->at);
+    rmx_fragments_renew(&tap->fragments);
+    *tracks = tap->recap.tracks;
     tap->cut = false;
-    context->pos -= (int64_t)tap->recap_bytes;
+    context->pos -= (int64_t)tap->recap.count;
     context->buf_ptr = context->buffer;
     context->buf_end = context->buffer;
     context->eof_reached = 0;
@@ -416,6 +422,6 @@ void rmx_tap_fini(struct rmx_tap *tap)
         avio_context_free(&tap->context);
     }
     av_freep(&tap->head);
-    av_freep(&tap->recap);
+    rmx_recap_fini(&tap->recap);
     rmx_fragments_fini(&tap->fragments);
 }

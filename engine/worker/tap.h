@@ -24,11 +24,12 @@
 
 #include <libavformat/avio.h>
 
-#include "engine/worker/fragments.h"
+#include "engine/worker/box.h"
+#include "engine/worker/recap.h"
 
 #define RMX_TAP_PIDS_MAX   8   /* of pictures; more than that go on as they come */
 #define RMX_TAP_TS_BYTES   188 /* of a packet */
-#define RMX_TAP_HELD_BYTES 8
+#define RMX_TAP_HELD_BYTES RMX_BOX_HEAD_SHORT_BYTES
 #define RMX_TAP_HEAD_MAX   (8u << 20) /* a demuxer looks at 5 MB, not counting what it skips */
 
 /* One PID with pictures. */
@@ -63,9 +64,7 @@ struct rmx_tap {
     struct rmx_fragments fragments;   /* which has noted so many */
     uint8_t held[RMX_TAP_HELD_BYTES]; /* the next ones: a box began and they said how it goes on */
     unsigned held_bytes;
-    uint8_t *recap; /* what comes before them, for a new demuxer */
-    size_t recap_bytes;
-    size_t recap_at;
+    struct rmx_recap recap; /* what comes before them, for a new demuxer */
 };
 
 /* Call before anything is read. tap may not move. context can seek among the first 16 KB, until
@@ -79,7 +78,7 @@ void rmx_tap_watch(struct rmx_tap *tap);
 void rmx_tap_follow(struct rmx_tap *tap);
 
 /* After context said that it was at its end, and was_cut: begins anew for another demuxer, at the
- * same place. *tracks: see fragments.h. Returns 0 or -ENOMEM. */
+ * same place. *tracks: see recap.h. Returns 0 or -ENOMEM. */
 bool rmx_tap_was_cut(const struct rmx_tap *tap);
 int rmx_tap_resume(struct rmx_tap *tap, unsigned *tracks);
 
