@@ -24,6 +24,9 @@ struct command {
 static const struct command commands[] = {
     { "remux", rmx_remux_main, "put the streams of a file into another container" },
     { "probe", rmx_probe_main, "describe a file as ffprobe does, in JSON" },
+    { "batch", rmx_batch_main, "run a list of remuxes, one JSON object a line" },
+    { "jobs", rmx_jobs_main, "list the jobs that the daemon has in hand" },
+    { "cancel", rmx_cancel_main, "end jobs, whoever's they are" },
     { "ping", rmx_ping_main, "measure how fast the daemon answers" },
     { "stat", rmx_stat_main, "show the daemon's counters" },
     { "formats", rmx_formats_main, "list the containers that can be written" },

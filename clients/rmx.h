@@ -9,6 +9,9 @@
 
 int rmx_remux_main(int argc, char **argv);
 int rmx_probe_main(int argc, char **argv);
+int rmx_batch_main(int argc, char **argv);
+int rmx_jobs_main(int argc, char **argv);
+int rmx_cancel_main(int argc, char **argv);
 int rmx_ping_main(int argc, char **argv);
 int rmx_stat_main(int argc, char **argv);
 int rmx_formats_main(int argc, char **argv);

@@ -8,8 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/clock.h"
 #include "clients/rmx_run.h"
 #include "clients/rmx_say.h"
+#include "clients/rmx_signal.h"
+
+#define PAUSE_NS UINT64_C(50000000) /* between two looks if the daemon has room */
 
 #define NO_DESCRIPTOR                                                                              \
     "this process may open no more files: raise the limit of descriptors ('ulimit -n')"
@@ -22,6 +26,10 @@ static bool is_absent(int err)
 void rmx_connect_failed(struct rmx_result *result, int err)
 {
     switch (err) {
+    case -EPERM:
+        rmx_run_failed(result, RMX_UNSUPPORTED, 0,
+            "this is for root and the user that ringmuxd runs as: use sudo");
+        break;
     case -EBUSY:
         rmx_run_failed(result, RMX_BUSY, 0, "the daemon has no room for another client: try again");
         break;
@@ -74,6 +82,24 @@ static int open_private(struct rmx_client **client, struct rmx_result *result)
     return err;
 }
 
+/* rmx_open(), again while the daemon has no room. Ctrl-C ends the wait. */
+static int open_in_time(const struct rmx_connect *connect, struct rmx_client **client)
+{
+    for (;;) {
+        uint64_t again_ns = rmx_clock_in(PAUSE_NS);
+        int err = connect->is_operator ? rmx_open_operator(client, connect->socket)
+                                       : rmx_open(client, connect->socket);
+        bool is_late = connect->until_ns != 0 && again_ns >= connect->until_ns;
+
+        if (err != -EBUSY || !connect->waits || is_late) {
+            return err;
+        }
+        if (rmx_signal_sleep(again_ns) < 0) {
+            return -EINTR;
+        }
+    }
+}
+
 int rmx_connect_open(
     const struct rmx_connect *connect, struct rmx_client **client, struct rmx_result *result)
 {
@@ -87,7 +113,7 @@ int rmx_connect_open(
             connect->socket != NULL ? "--socket" : "RINGMUX_SOCKET");
         return -EINVAL;
     }
-    int err = rmx_open(client, connect->socket);
+    int err = open_in_time(connect, client);
     if (!is_absent(err)) {
         if (err < 0) {
             rmx_connect_failed(result, err);

@@ -6,6 +6,7 @@
 #define RMX_CLIENTS_RMX_CONNECT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "clients/ringmux.h"
 
@@ -13,7 +14,12 @@ struct rmx_connect {
     const char *socket;  /* --socket; NULL = not given */
     bool is_private;     /* --private */
     bool may_be_private; /* start one where none runs at the usual place */
+    bool is_operator;    /* to see and end the jobs of others; never private */
+    bool waits;          /* for a daemon that has no room now, until */
+    uint64_t until_ns;   /* CLOCK_MONOTONIC; 0 = as long as it takes */
 };
+
+#define RMX_CONNECT_DENIED 77 /* what to exit with after -EPERM: EX_NOPERM of sysexits.h */
 
 /* Returns 0, or -errno and fills *result as the end of a job that found no daemon: what failed, and
  * what to do. */

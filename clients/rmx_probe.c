@@ -143,6 +143,7 @@ static int show(int fd, const char *name)
 
 static void probe(struct request *request, struct rmx_client *client, struct rmx_result *result)
 {
+    static const struct rmx_run_how how = { .waits = true };
     struct rmx_stdio none = RMX_STDIO_NONE;
     rmx_autofd int description = memfd_create("rmx-probe", MFD_CLOEXEC);
 
@@ -151,7 +152,7 @@ static void probe(struct request *request, struct rmx_client *client, struct rmx
         return;
     }
     request->job.output = description;
-    rmx_run_job(client, &request->job, &none, false, result);
+    rmx_run_job(client, &request->job, &none, &how, result);
     if (result->status == RMX_OK) {
         int err = show(description, rmx_report_name(request->input, "pipe:0"));
 
@@ -165,7 +166,8 @@ static void probe(struct request *request, struct rmx_client *client, struct rmx
 
 int rmx_probe_main(int argc, char **argv)
 {
-    struct request request = { .connect = { .may_be_private = true }, .job = RMX_JOB_INIT };
+    struct request request = { .connect = { .may_be_private = true, .waits = true },
+        .job = RMX_JOB_INIT };
     struct rmx_client *client = NULL;
     struct rmx_result result;
     int status = parse(&request, argc, argv);

@@ -52,8 +52,15 @@ void rmx_progress_draw(struct rmx_progress_line *line, const struct rmx_progress
         snprintf(text, sizeof(text), "%s of %s  %.0f %%  %s/s  %.0f s to go", bytes,
             rmx_say_bytes(total, whole), 100 * done / whole, rate, (whole - done) / per_second);
     }
-    fprintf(stderr, WIPE "%.*s", width(), text);
-    line->is_drawn = true;
+    rmx_progress_say(line, text);
+}
+
+void rmx_progress_say(struct rmx_progress_line *line, const char *text)
+{
+    if (line->is_wanted) {
+        fprintf(stderr, WIPE "%.*s", width(), text);
+        line->is_drawn = true;
+    }
 }
 
 void rmx_progress_wipe(struct rmx_progress_line *line)

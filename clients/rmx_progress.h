@@ -22,6 +22,9 @@ void rmx_progress_start(struct rmx_progress_line *line, bool is_wanted);
 /* Draws it over itself on stderr: bytes, %, rate, time to go. */
 void rmx_progress_draw(struct rmx_progress_line *line, const struct rmx_progress_bytes *progress);
 
+/* Draws something else there. */
+void rmx_progress_say(struct rmx_progress_line *line, const char *text);
+
 /* Wipes it off, so that something else can be said there. */
 void rmx_progress_wipe(struct rmx_progress_line *line);
 

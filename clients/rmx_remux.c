@@ -10,10 +10,10 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "clients/rmx_args.h"
+#include "clients/rmx_choice.h"
 #include "clients/rmx_connect.h"
 #include "clients/rmx_input.h"
 #include "clients/rmx_output.h"
@@ -22,7 +22,6 @@
 #include "clients/rmx_say.h"
 #include "clients/rmx_signal.h"
 #include "clients/rmx_stdio.h"
-#include "ipc/format.h"
 #include "ipc/job.h"
 
 #define LIST_MAX 64 /* --opt and --map; a job carries fewer maps, and says so itself */
@@ -37,10 +36,12 @@ struct request {
     size_t option_count;
     const char *maps[LIST_MAX + 1];
     size_t map_count;
+    const char *group;    /* NULL = none */
     uint64_t deadline_ns; /* from now on; 0 = none */
     enum progress_choice progress;
     bool has_deadline;
     bool no_clobber;
+    bool no_wait;
     bool json;
     bool quiet;
 };
@@ -67,6 +68,8 @@ static const char help[] =
     "500ms...\n"
     "  --deadline D         give up after 500ms, 2s, 1m...\n"
     "  --class C            critical, normal or background\n"
+    "  --group NAME         what operators may call this job and others: see 'rmx help cancel'\n"
+    "  --no-wait            end BUSY where the daemon has no room now; default: wait\n"
     "  --no-clobber         fail if OUT exists\n"
     "  --socket P           use the daemon that listens there\n"
     "  --private            use a daemon of this command's own\n"
@@ -95,6 +98,8 @@ enum {
     OPT_FRAGMENT,
     OPT_DEADLINE,
     OPT_CLASS,
+    OPT_GROUP,
+    OPT_NO_WAIT,
     OPT_NO_CLOBBER,
     OPT_SOCKET,
     OPT_PRIVATE,
@@ -119,6 +124,8 @@ static const struct option options[] = {
     { "fragment", required_argument, NULL, OPT_FRAGMENT },
     { "deadline", required_argument, NULL, OPT_DEADLINE },
     { "class", required_argument, NULL, OPT_CLASS },
+    { "group", required_argument, NULL, OPT_GROUP },
+    { "no-wait", no_argument, NULL, OPT_NO_WAIT },
     { "no-clobber", no_argument, NULL, OPT_NO_CLOBBER },
     { "socket", required_argument, NULL, OPT_SOCKET },
     { "private", no_argument, NULL, OPT_PRIVATE },
@@ -142,16 +149,21 @@ static int add(const char *list[LIST_MAX + 1], size_t *count, const char *name, 
 
 static int set_class(struct rmx_job *job, const char *name)
 {
-    static const char *const classes[] = { "critical", "normal", "background", NULL };
-
-    for (uint32_t i = 0; classes[i] != NULL; i++) {
-        if (strcmp(classes[i], name) == 0) {
-            job->job_class = i;
-            return 0;
-        }
+    if (rmx_choice_class(job, name) < 0) {
+        rmx_say("remux: no class '%s': give critical, normal or background", name);
+        return RMX_ARGS_USAGE;
     }
-    rmx_say("remux: no class '%s': give critical, normal or background", name);
-    return RMX_ARGS_USAGE;
+    return 0;
+}
+
+static int set_group(struct request *request, const char *name)
+{
+    if (!rmx_choice_is_group(name)) {
+        rmx_say("remux: --group takes a name of 1 to %d ASCII characters", RMX_GROUP_NAME_MAX);
+        return RMX_ARGS_USAGE;
+    }
+    request->group = name;
+    return 0;
 }
 
 static int set_deadline(struct request *request, const char *text)
@@ -229,6 +241,8 @@ static int take_job_option(struct request *request, int option)
         return set_deadline(request, optarg);
     case OPT_CLASS:
         return set_class(job, optarg);
+    case OPT_GROUP:
+        return set_group(request, optarg);
     default:
         return -1;
     }
@@ -240,6 +254,9 @@ static int take_own_option(struct request *request, int option)
     switch (option) {
     case OPT_NO_CLOBBER:
         request->no_clobber = true;
+        return 0;
+    case OPT_NO_WAIT:
+        request->no_wait = true;
         return 0;
     case OPT_SOCKET:
         request->connect.socket = optarg;
@@ -264,65 +281,22 @@ static int take_own_option(struct request *request, int option)
     }
 }
 
-/* " mp4 fmp4 ...": for a message. */
-static void list_formats(char *list, size_t bytes)
-{
-    const struct rmx_format *format;
-    size_t used = 0;
-
-    for (size_t i = 0; (format = rmx_format_at(i)) != NULL && used < bytes; i++) {
-        if (*format->index == '\0') {
-            used += (size_t)snprintf(list + used, bytes - used, " %s", format->name);
-        }
-    }
-}
-
-static int choose_format(struct request *request)
+/* Which container and which streams, where that is left to us. */
+static int choose(struct request *request)
 {
     const char *output = request->names.output;
-    const char *name = request->job.format;
-    const struct rmx_format *format =
-        name != NULL ? rmx_format_find(name) : rmx_format_guess(output);
-    char list[512] = "";
+    const char *map = rmx_choice_map(output);
+    bool says_none = request->map_count == 0 && (request->job.flags & RMX_ALL_STREAMS) == 0;
+    char why[RMX_CHOICE_BYTES];
 
-    if (format != NULL && *format->index != '\0') {
-        rmx_say("remux: %s is several files, and rmx writes one: they are for the library, see "
-                "ringmux(3)",
-            format->name);
-        return rmx_end_exit(RMX_UNSUPPORTED);
+    if (map != NULL && says_none && request->job.format == NULL) {
+        request->maps[request->map_count++] = map;
     }
-    if (format != NULL) {
-        request->job.format = format->name;
-        return 0;
+    uint32_t status = rmx_choice_format(&request->job, output, why);
+    if (status != RMX_OK) {
+        rmx_say("remux: %s", why);
     }
-    list_formats(list, sizeof(list));
-    if (name != NULL) {
-        rmx_say("remux: no format '%s': give one of%s", name, list);
-    } else {
-        rmx_say("remux: %s does not tell the container: give --format, one of%s",
-            rmx_report_name(output, "standard output"), list);
-    }
-    return RMX_ARGS_USAGE;
-}
-
-/* An extension may say which streams are meant, and its container may not. */
-static void choose_streams(struct request *request)
-{
-    static const struct {
-        const char *extension;
-        const char *map;
-    } rows[] = { { ".mka", "a:0" }, { ".cmfa", "a:0" }, { ".mks", "s:0" } };
-    const char *dot = strrchr(request->names.output, '.');
-
-    if (dot == NULL || request->job.format != NULL || request->map_count > 0 ||
-        (request->job.flags & RMX_ALL_STREAMS) != 0) {
-        return;
-    }
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (strcasecmp(dot, rows[i].extension) == 0) {
-            request->maps[request->map_count++] = rows[i].map;
-        }
-    }
+    return rmx_end_exit(status);
 }
 
 static int check_pace(const struct rmx_job *job)
@@ -371,10 +345,9 @@ static bool parse(struct request *request, int argc, char **argv, int *status)
     request->job.maps = request->maps;
     request->names.allows_truncated = (request->job.flags & RMX_ALLOW_TRUNCATED) != 0;
     request->names.may_spool = (request->job.flags & (RMX_SPOOL | RMX_LIVE)) == 0;
-    choose_streams(request);
     *status = check_pace(&request->job);
     if (*status == 0) {
-        *status = choose_format(request);
+        *status = choose(request);
     }
     return *status == 0;
 }
@@ -391,8 +364,7 @@ static int open_output(
     }
     err = rmx_output_open(output, name, !request->no_clobber);
     if (err < 0) {
-        rmx_run_failed(result, err == -ENOSPC || err == -EDQUOT ? RMX_OUTPUT_FULL : RMX_OUTPUT_IO,
-            err, "cannot open it for writing");
+        rmx_run_unwritten(result, err);
     }
     return err;
 }
@@ -408,6 +380,11 @@ static bool shows_progress(const struct request *request)
 /* The job itself, once there is a daemon; the output is there afterwards or nothing is. */
 static void remux(struct request *request, struct rmx_client *client, struct rmx_result *result)
 {
+    const struct rmx_run_how how = {
+        .group = request->group,
+        .waits = !request->no_wait,
+        .show_progress = shows_progress(request),
+    };
     struct rmx_output output;
     struct rmx_stdio stdio;
 
@@ -416,7 +393,7 @@ static void remux(struct request *request, struct rmx_client *client, struct rmx
     }
     request->job.output = output.fd;
     rmx_stdio_attach(&stdio, client, &request->job);
-    rmx_run_job(client, &request->job, &stdio, shows_progress(request), result);
+    rmx_run_job(client, &request->job, &stdio, &how, result);
     if (result->status == RMX_OK) {
         int err = rmx_output_keep(&output);
 
@@ -463,6 +440,8 @@ int rmx_remux_main(int argc, char **argv)
     }
     if (rmx_input_open(&input, request.names.input, &result) == 0) {
         request.job.input = input;
+        request.connect.waits = !request.no_wait;
+        request.connect.until_ns = request.job.deadline_ns;
         err = rmx_connect_open(&request.connect, &client, &result);
         if (err == 0) {
             remux(&request, client, &result);

@@ -18,19 +18,27 @@ const char *rmx_report_name(const char *path, const char *instead)
     return strcmp(path, "-") == 0 ? instead : path;
 }
 
-/* The remedy that is an option of ours; most statuses' own text says what to do. */
+/* The remedy that is an option of ours, or a key of a batch's line; most statuses' own text says
+ * what to do. */
 static const char *remedy(const struct rmx_report *report, uint32_t status)
 {
+    bool is_command = report->line == 0;
+
     switch (status) {
     case RMX_TRUNCATED:
-        return report->allows_truncated ? "" : " (--allow-truncated keeps what there is)";
+        return report->allows_truncated ? ""
+               : is_command             ? " (--allow-truncated keeps what there is)"
+                                        : " (\"allow_truncated\": true keeps what there is)";
     case RMX_NEEDS_SEEKABLE_INPUT:
     case RMX_NEEDS_SEEKABLE_OUTPUT:
-        return report->may_spool ? " (--spool)" : "";
+        return !report->may_spool ? "" : is_command ? " (--spool)" : " (\"spool\": true)";
     case RMX_NO_STREAMS:
-        return " ('rmx probe' lists the streams, --map chooses)";
+        return is_command ? " ('rmx probe' lists the streams, --map chooses)"
+                          : " ('rmx probe' lists the streams, \"map\" chooses)";
     case RMX_DEADLINE:
-        return " (--deadline)";
+        return is_command ? " (--deadline)" : " (\"deadline\", --deadline)";
+    case RMX_BUSY:
+        return is_command ? " (without --no-wait, rmx does)" : "";
     case RMX_WORKER_LOST:
         return " (run the command again; if this comes again, report it with the file)";
     case RMX_DAEMON_LOST:
@@ -99,13 +107,17 @@ static const char *culprit(const struct rmx_report *report, const struct rmx_res
 void rmx_report_failure(const struct rmx_report *report, const struct rmx_result *result)
 {
     char line[LINE_BYTES];
+    char place[32] = "";
     const char *name = culprit(report, result);
 
     if (result->status == RMX_OK) {
         return;
     }
     describe(line, result);
-    rmx_say("%s%s%s: %s%s", name != NULL ? name : "", name != NULL ? ": " : "",
+    if (report->line != 0) {
+        snprintf(place, sizeof(place), "line %" PRIu64 ": ", report->line);
+    }
+    rmx_say("%s%s%s%s: %s%s", place, name != NULL ? name : "", name != NULL ? ": " : "",
         rmx_end_name(result->status), line, result->id != 0 ? remedy(report, result->status) : "");
 }
 
@@ -120,22 +132,35 @@ void rmx_report_success(const struct rmx_report *report, const struct rmx_result
         rmx_say_time(time, result->total_ns));
 }
 
+static void print_name(FILE *out, const char *name)
+{
+    if (name != NULL) {
+        rmx_json_string(out, name);
+    } else {
+        fputs("null", out);
+    }
+}
+
 void rmx_report_json(FILE *out, const struct rmx_report *report, const struct rmx_result *result)
 {
-    fprintf(out, "{\"status\":\"%s\",\"fault\":\"%s\",\"text\":", rmx_end_name(result->status),
+    fputc('{', out);
+    if (report->line != 0) {
+        fprintf(out, "\"line\":%" PRIu64 ",\"input\":", report->line);
+        print_name(out, report->input);
+        fputc(',', out);
+    }
+    fprintf(out, "\"status\":\"%s\",\"fault\":\"%s\",\"text\":", rmx_end_name(result->status),
         rmx_end_fault(result->status));
     rmx_json_string(out, *result->text != '\0' ? result->text : rmx_end_text(result->status));
     fprintf(out,
         ",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64 ",\"packets_in\":%" PRIu64
         ",\"packets_out\":%" PRIu64 ",\"bytes_expected\":%" PRIu64 ",\"queued_ns\":%" PRIu64
-        ",\"run_ns\":%" PRIu64 ",\"total_ns\":%" PRIu64 ",\"output\":",
+        ",\"run_ns\":%" PRIu64 ",\"total_ns\":%" PRIu64 ",\"input_wait_ns\":%" PRIu64
+        ",\"output_wait_ns\":%" PRIu64 ",\"retry_after_ns\":%" PRIu64 ",\"output\":",
         result->bytes_in, result->bytes_out, result->packets_in, result->packets_out,
-        result->bytes_expected, result->queued_ns, result->run_ns, result->total_ns);
-    if (result->status == RMX_OK) {
-        rmx_json_string(out, report->output);
-    } else {
-        fputs("null", out);
-    }
+        result->bytes_expected, result->queued_ns, result->run_ns, result->total_ns,
+        result->input_wait_ns, result->output_wait_ns, result->retry_after_ns);
+    print_name(out, result->status == RMX_OK ? report->output : NULL);
     fputs("}\n", out);
 }
 

@@ -7,6 +7,7 @@
 #define RMX_CLIENTS_RMX_REPORT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "clients/ringmux.h"
@@ -16,6 +17,7 @@ struct rmx_report {
     const char *output;    /* NULL where there is none */
     bool allows_truncated; /* --allow-truncated was given */
     bool may_spool;        /* --spool was not given, and could be */
+    uint64_t line;         /* of a batch, where it stands; 0 = it was a command */
 };
 
 /* What to call a file in a message: "-" has a name too. */

@@ -11,19 +11,22 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "clients/clock.h"
 #include "ring/base.h"
 
 static int noted = -1; /* an eventfd */
 static volatile sig_atomic_t seen;
 
+/* Who asks twice does not want to wait: not for the daemon, and not for us. */
 static void take_note(int number)
 {
     int saved = errno;
     uint64_t one = 1;
 
-    if (seen == 0) {
-        seen = number;
+    if (seen != 0) {
+        _exit(128 + seen);
     }
+    seen = number;
     ssize_t bytes = write(noted, &one, sizeof(one));
     (void)bytes; /* it is readable already when this fails */
     errno = saved;
@@ -65,4 +68,14 @@ int rmx_signal_fd(void)
 int rmx_signal_seen(void)
 {
     return seen;
+}
+
+int rmx_signal_sleep(uint64_t until_ns)
+{
+    while (seen == 0 && rmx_clock_ns() < until_ns) {
+        if (rmx_clock_readable(noted, until_ns) != 0) {
+            break;
+        }
+    }
+    return seen != 0 ? -EINTR : 0;
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Ctrl-C and its kin as something to poll. Runs in the process rmx; the handlers only take a note.
- * They interrupt what blocks (SA_RESTART is not set): an open(2) of a fifo nobody reads ends.
+ * Ctrl-C and its kin as something to poll. Runs in the process rmx; the handlers only take a note,
+ * and end the process at the second. They interrupt what blocks (SA_RESTART is not set): an open(2)
+ * of a fifo nobody reads ends.
  */
 #ifndef RMX_CLIENTS_RMX_SIGNAL_H
 #define RMX_CLIENTS_RMX_SIGNAL_H
 
-/* From here on those of SIGINT, SIGTERM and SIGHUP that are not ignored are taken note of. Returns
- * 0 or -errno. */
+#include <stdint.h>
+
+/* From here on those of SIGINT, SIGTERM and SIGHUP that are not ignored are taken note of; once one
+ * was, the next ends the process at once, with the exit code of the first. Returns 0 or -errno. */
 int rmx_signal_watch(void);
 
 /* From here on a write that nobody will read fails with EPIPE and does not kill. */
@@ -18,5 +21,9 @@ int rmx_signal_fd(void);
 
 /* The first that came, or 0. */
 int rmx_signal_seen(void);
+
+/* Sleeps until a signal came or `until_ns` passed (CLOCK_MONOTONIC). Returns 0, or -EINTR: one
+ * came, now or before. */
+int rmx_signal_sleep(uint64_t until_ns);
 
 #endif

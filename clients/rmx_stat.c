@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "clients/rmx_args.h"
 #include "clients/rmx_connect.h"
@@ -19,7 +20,7 @@
 
 static const char help[] = "usage: rmx stat [OPTION...]\n"
                            "\n"
-                           "Shows the daemon's counters.\n"
+                           "Shows if the daemon takes jobs, and its counters.\n"
                            "\n"
                            "  --json               as one JSON object, name to value\n"
                            "  --socket P           use the daemon that listens there\n"
@@ -78,6 +79,34 @@ static void print_json(const struct rmx_counter *counters, int count)
     puts("}");
 }
 
+static uint64_t value_of(const struct rmx_counter *counters, int count, const char *name)
+{
+    for (int i = 0; i < count; i++) {
+        if (strcmp(counters[i].name, name) == 0) {
+            return counters[i].value;
+        }
+    }
+    return 0;
+}
+
+/* What one wants to know first: does it take jobs, and whose? */
+static void print_head(const struct rmx_counter *counters, int count, uint32_t pid)
+{
+    static const char *const refused[] = {
+        "no class is refused",
+        "background jobs are refused",
+        "background and normal jobs are refused",
+        "all jobs are refused",
+    };
+    uint64_t level = value_of(counters, count, "load_level");
+    const char *state = value_of(counters, count, "draining") != 0 ? "draining"
+                        : value_of(counters, count, "ready") != 0  ? "ready"
+                                                                   : "starting";
+
+    printf("ringmuxd, process %" PRIu32 ": %s; load level %" PRIu64 ": %s\n\n", pid, state, level,
+        refused[level < 3 ? level : 3]);
+}
+
 static void print_table(const struct rmx_counter *counters, int count)
 {
     for (int i = 0; i < count; i++) {
@@ -96,6 +125,8 @@ static void show(struct rmx_client *client, bool json, struct rmx_result *result
     } else if (json) {
         print_json(counters, count);
     } else {
+        count = count < COUNTERS_MAX ? count : COUNTERS_MAX;
+        print_head(counters, count, rmx_daemon_pid(client));
         print_table(counters, count);
     }
 }

@@ -14,7 +14,10 @@
 #include "clients/rmx_signal.h"
 #include "ring/base.h"
 
-#define CHANNEL_BYTES (1 << 20) /* two rings of the usual size; more would take time to make */
+#define CHANNEL_BYTES (1 << 20)    /* two rings of the usual size; more would take time to make */
+#define KEPT_BYTES    (512 * 1024) /* more than a ring holds */
+
+static unsigned char kept[KEPT_BYTES]; /* the start of standard input: there is but one */
 
 static bool is_regular(int fd)
 {
@@ -35,12 +38,38 @@ static bool is_later(int err)
     return err == EAGAIN || err == EINTR;
 }
 
+/* Remembers what was read, as long as there is room: the job may have to be sent again. */
+static void keep(struct rmx_stdio *stdio, const void *from, size_t bytes)
+{
+    if (stdio->kept_bytes + bytes > KEPT_BYTES) {
+        stdio->is_beyond = true;
+        return;
+    }
+    memcpy(kept + stdio->kept_bytes, from, bytes);
+    stdio->kept_bytes += bytes;
+    stdio->given_bytes = stdio->kept_bytes;
+}
+
+/* What a job before this one was given already. */
+static size_t take_again(struct rmx_stdio *stdio, void *to, size_t bytes)
+{
+    size_t left = stdio->kept_bytes - stdio->given_bytes;
+
+    bytes = bytes < left ? bytes : left;
+    memcpy(to, kept + stdio->given_bytes, bytes);
+    stdio->given_bytes += bytes;
+    return bytes;
+}
+
 /* The source's read: what is there, or nothing yet. */
 static ptrdiff_t take(void *user, void *to, size_t bytes)
 {
     struct rmx_stdio *stdio = user;
     ssize_t got = -1;
 
+    if (stdio->given_bytes < stdio->kept_bytes) {
+        return (ptrdiff_t)take_again(stdio, to, bytes);
+    }
     errno = EAGAIN;
     if (is_ready(stdio->input, POLLIN)) {
         got = read(stdio->input, to, bytes);
@@ -48,6 +77,9 @@ static ptrdiff_t take(void *user, void *to, size_t bytes)
     if (got < 0 && is_later(errno)) {
         stdio->wants_input = true;
         return -EAGAIN;
+    }
+    if (got > 0 && !stdio->is_beyond) {
+        keep(stdio, to, (size_t)got);
     }
     return got < 0 ? -errno : got;
 }
@@ -84,6 +116,7 @@ static int give(void *user, const struct rmx_piece *piece)
             stdio->output_failed = (int)put;
         } else {
             stdio->written += (size_t)put;
+            stdio->has_written = true;
         }
     }
     stdio->written = 0;
@@ -148,6 +181,17 @@ void rmx_stdio_stop(struct rmx_stdio *stdio, int err, struct rmx_client *client,
         stdio->output_failed = err;
         rmx_ready(client, id); /* so that the sink is called, and says so */
     }
+}
+
+bool rmx_stdio_rewind(struct rmx_stdio *stdio)
+{
+    if (stdio->is_beyond || stdio->has_written || stdio->output_failed != 0) {
+        return false;
+    }
+    stdio->given_bytes = 0;
+    stdio->wants_input = false;
+    stdio->wants_room = false;
+    return true;
 }
 
 /* The library knows that the sink failed, or that the job was cancelled; we know why. */

@@ -7,6 +7,7 @@
  *   attach  what is no regular file becomes a ring, served by the calls that wait for the client
  *   watch   what to poll for when these calls have nothing to do
  *   heed    what poll(2) said
+ *   rewind  a job that was refused can be sent again
  *   settle  the result of a job whose output failed says how
  */
 #ifndef RMX_CLIENTS_RMX_STDIO_H
@@ -23,12 +24,16 @@
 struct rmx_stdio {
     struct rmx_source source;
     struct rmx_sink sink;
-    int input;         /* -1 = not ours: the job has a descriptor */
-    int output;        /* likewise */
-    bool wants_input;  /* there was nothing to read */
-    bool wants_room;   /* the output did not take all */
-    size_t written;    /* bytes of the piece at hand */
-    int output_failed; /* 0, or the -errno that did it */
+    int input;          /* -1 = not ours: the job has a descriptor */
+    int output;         /* likewise */
+    bool wants_input;   /* there was nothing to read */
+    bool wants_room;    /* the output did not take all */
+    size_t written;     /* bytes of the piece at hand */
+    int output_failed;  /* 0, or the -errno that did it */
+    size_t kept_bytes;  /* from the input, for a job that is sent again; */
+    size_t given_bytes; /* of these, to the present one */
+    bool is_beyond;     /* the input was more than is kept */
+    bool has_written;
 };
 
 #define RMX_STDIO_NONE                                                                             \
@@ -49,6 +54,10 @@ void rmx_stdio_heed(struct rmx_stdio *stdio, const struct pollfd watched[RMX_STD
 
 /* Writes no more: a job that is cancelled does not wait for its reader. */
 void rmx_stdio_stop(struct rmx_stdio *stdio, int err, struct rmx_client *client, uint64_t id);
+
+/* The job has ended and is to be sent again from its start. Returns false if it cannot: something
+ * was written, or more read than is kept. */
+bool rmx_stdio_rewind(struct rmx_stdio *stdio);
 
 void rmx_stdio_settle(const struct rmx_stdio *stdio, struct rmx_result *result);
 

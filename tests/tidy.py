@@ -27,6 +27,7 @@ MAY_INCLUDE = {
 # Each outside library has one home: the header, and the files that may name it.
 LIBRARY_HOMES = [
     (r"ini\.h", r"engine/config\.c"),
+    (r"jansson\.h", r"clients/rmx_task\.c"),
     (r"liburing", r"engine/loop\.[ch]"),
     (r"hwloc", r"engine/topology\.c"),
     (r"libav\w+/", r"engine/worker/\w+\.[ch]"),
@@ -40,6 +41,7 @@ ALLOCATES = {
     "clients/fleet.c",
     "clients/line.c",
     "clients/ringmux.c",
+    "clients/rmx_jobs.c",
     "engine/berth.c",
     "engine/crew.c",
     "engine/gate.c",

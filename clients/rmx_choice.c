@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the words of a request for a remux mean (see rmx_choice.h). Runs in the process rmx.
+ */
+#include "clients/rmx_choice.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "clients/rmx_report.h"
+#include "ipc/format.h"
+
+static const char *const classes[] = { "critical", "normal", "background" };
+
+#define CLASSES (sizeof(classes) / sizeof(classes[0]))
+
+/* " mp4 fmp4 ...": for a message. */
+static void list_formats(char *list, size_t bytes)
+{
+    const struct rmx_format *format;
+    size_t used = 0;
+
+    for (size_t i = 0; (format = rmx_format_at(i)) != NULL && used < bytes; i++) {
+        if (*format->index == '\0') {
+            used += (size_t)snprintf(list + used, bytes - used, " %s", format->name);
+        }
+    }
+}
+
+uint32_t rmx_choice_format(struct rmx_job *job, const char *output, char why[RMX_CHOICE_BYTES])
+{
+    const char *name = job->format;
+    const struct rmx_format *format =
+        name != NULL ? rmx_format_find(name) : rmx_format_guess(output);
+    char list[256] = "";
+
+    if (format != NULL && *format->index != '\0') {
+        snprintf(why, RMX_CHOICE_BYTES,
+            "%s is several files, and rmx writes one: they are for the library, see ringmux(3)",
+            format->name);
+        return RMX_UNSUPPORTED;
+    }
+    if (format != NULL) {
+        job->format = format->name;
+        return RMX_OK;
+    }
+    list_formats(list, sizeof(list));
+    if (name != NULL) {
+        snprintf(why, RMX_CHOICE_BYTES, "no format '%.200s': give one of%s", name, list);
+    } else {
+        snprintf(why, RMX_CHOICE_BYTES,
+            "%.200s does not tell the container: give its format, one of%s",
+            rmx_report_name(output, "standard output"), list);
+    }
+    return RMX_BAD_JOB;
+}
+
+const char *rmx_choice_map(const char *output)
+{
+    static const struct {
+        const char *extension;
+        const char *map;
+    } rows[] = { { ".mka", "a:0" }, { ".cmfa", "a:0" }, { ".mks", "s:0" } };
+    const char *dot = strrchr(output, '.');
+
+    for (size_t i = 0; dot != NULL && i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (strcasecmp(dot, rows[i].extension) == 0) {
+            return rows[i].map;
+        }
+    }
+    return NULL;
+}
+
+int rmx_choice_class(struct rmx_job *job, const char *name)
+{
+    for (uint32_t i = 0; i < CLASSES; i++) {
+        if (strcmp(classes[i], name) == 0) {
+            job->job_class = i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+const char *rmx_choice_class_name(uint32_t job_class)
+{
+    return job_class < CLASSES ? classes[job_class] : "unknown";
+}
+
+bool rmx_choice_is_group(const char *name)
+{
+    size_t bytes = strlen(name);
+
+    for (size_t i = 0; i < bytes; i++) {
+        if (name[i] < ' ' || name[i] > '~') {
+            return false;
+        }
+    }
+    return bytes > 0 && bytes <= RMX_GROUP_NAME_MAX;
+}
