@@ -232,12 +232,16 @@ int rmx_check(const struct rmx_job *job, const char **why);
  *               collect jobs that have ended, and read or drop their output
  *   -EINVAL     the first job makes no sense: rmx_check() says why; or its group is not open
  *   -EBADF      a descriptor among the first 16 jobs is not open
- *   -ESHUTDOWN  the daemon is shutting down: jobs in flight go on, new ones need another daemon,
- * see rmx_reconnect() -EPERM      an operator's client has no jobs -ETOOMANYREFS, -ENOMEM  the
- * system has no room for the message and for a first job with a ring -EBUSY      no worker has room
- * for another channel: try later -E2BIG      the daemon does not allow as much as rmx_memory() asks
- * for -ENOBUFS    this job's rings are larger than a channel: rmx_memory() -EOPNOTSUPP the daemon
- * does not take this system's shared memory -ETIMEDOUT, -EINTR  as for rmx_open() */
+ *   -ESHUTDOWN  the daemon is shutting down: jobs in flight go on, new ones need another daemon
+ *               (rmx_reconnect())
+ *   -EPERM      an operator's client has no jobs
+ *   -ETOOMANYREFS, -ENOMEM  the system has no room for the message
+ * and for a first job with a ring
+ *   -EBUSY      no worker has room for another channel: try later
+ *   -E2BIG      the daemon does not allow as much as rmx_memory() asks for
+ *   -ENOBUFS    this job's rings are larger than a channel: rmx_memory()
+ *   -EOPNOTSUPP the daemon does not take this system's shared memory
+ *   -ETIMEDOUT, -EINTR  as for rmx_open() */
 int rmx_submit(struct rmx_client *client, const struct rmx_job *jobs, size_t count, uint64_t *ids);
 
 #define RMX_RESULT_TEXT_BYTES 192
