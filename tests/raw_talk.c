@@ -40,6 +40,8 @@ struct raw_news raw_hear(void)
         items_taken = 0;
         memcpy(items, message + sizeof(head), head.count * sizeof(items[0]));
         return raw_hear();
+    } else if (head.type == RMX_MSG_CREDIT) { /* no end of anything */
+        return raw_hear();
     }
     return news;
 }

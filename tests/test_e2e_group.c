@@ -21,6 +21,7 @@ static void set_up(void)
     static const char *const settings[] = { "--workers=2", "--flows-small=8", "--flows-bulk=4",
         NULL };
 
+    (void)signal(SIGPIPE, SIG_IGN);
     harness_start(&harness, settings);
     watcher = harness_client(&harness);
     raw_sock = raw_session(&harness);
@@ -29,6 +30,7 @@ static void set_up(void)
 static void tear_down(void)
 {
     close(raw_sock);
+    cr_assert_not_null(watcher, "the test ended in the middle");
     harness_counter_becomes(watcher, "groups_open", 0);
     harness_counter_becomes(watcher, "jobs_in_flight", 0);
     harness_counter_becomes(watcher, "fds_open", 0);
@@ -242,7 +244,6 @@ Test(e2e_group, no_more_work_at_once_than_it_allows)
     struct rmx_msg_group_done done;
     int feeds[6];
 
-    (void)signal(SIGPIPE, SIG_IGN);
     raw_open_group(7, RMX_GROUP_COLLECT_ALL, 2, 0);
     for (uint64_t i = 0; i < 6; i++) {
         feeds[i] = submit_waiting(1 + i, 7);
@@ -275,7 +276,6 @@ Test(e2e_group, those_that_wait_for_it_end_with_it)
         submit_noop(job, 7);
     }
     raw_cancel(3); /* out of the middle */
-    (void)signal(SIGPIPE, SIG_IGN);
     raw_say_group(RMX_MSG_GROUP_CLOSE, 7);
     for (int i = 0; i < 5; i++) {
         struct rmx_job_result result = raw_hear_job();
