@@ -189,6 +189,23 @@ Test(remux, a_file_that_was_cut_off_is_truncated_by_what_its_index_promises)
     cr_assert_gt(result.bytes_expected, input.size);
     cr_assert_leq(result.bytes_expected, whole);
     cr_assert_gt(output.size, 0, "what was there is there");
+    cr_assert_null(strstr(result.text, "mpegts"), "the input is at fault: %s", result.text);
+}
+
+Test(remux, an_input_without_a_byte_is_told_of_in_a_sentence)
+{
+    static const char *const formats[] = { "mpegts", "flv" };
+
+    for (size_t slot = 0; slot < sizeof(formats) / sizeof(*formats); slot++) {
+        struct rmx_job_spec spec = media_job("fmp4");
+
+        strcpy(spec.input_format, formats[slot]);
+        spec.flags = RMX_JOB_LIVE;
+        struct rmx_job_result result = media_run(&spec, &input, &output);
+
+        assert_status(&result, RMX_STATUS_BAD_MEDIA);
+        cr_assert_str_eq(result.text, "the input ends before there is any media");
+    }
 }
 
 Test(remux, a_cut_off_file_may_be_allowed)

@@ -236,13 +236,18 @@ static void offer_release(struct remux *remux, bool offered)
     }
 }
 
-/* A muxer may refuse half a packet: then the input is at fault, not the container. */
+/* A muxer may refuse half a packet: then the input is at fault, not the container, and the muxer's
+ * words would mislead. */
 static enum rmx_status judge_packet(struct remux *remux, int err)
 {
     enum rmx_status status = rmx_verdict_output(err, remux->output);
 
+    if (status == RMX_STATUS_UNSUPPORTED && remux->extent.torn) {
+        rmx_words_say(&remux->words, "a packet ends before it should");
+        return RMX_STATUS_BAD_MEDIA;
+    }
     rmx_words_default(&remux->words, err);
-    return status == RMX_STATUS_UNSUPPORTED && remux->extent.torn ? RMX_STATUS_BAD_MEDIA : status;
+    return status;
 }
 
 /* To the end of the input, or to the first error. A demuxer's error ends the output too, but what

@@ -104,7 +104,9 @@ void rmx_words_say(struct rmx_words *words, const char *format, ...)
 
 void rmx_words_default(struct rmx_words *words, int averror)
 {
-    if (words->text[0] == '\0') {
+    if (words->text[0] == '\0' && averror == AVERROR_EOF) {
+        rmx_words_say(words, "the input ends before there is any media");
+    } else if (words->text[0] == '\0') {
         (void)av_strerror(averror, words->text, sizeof(words->text));
         make_printable(words->text);
     }

@@ -30,7 +30,8 @@ void rmx_words_attach(struct rmx_words *words, AVFormatContext *context);
 __attribute__((format(printf, 2, 3))) void rmx_words_say(
     struct rmx_words *words, const char *format, ...);
 
-/* The library's name for an error, unless something better was said already. */
+/* The library's name for an error, unless something better was said already. An input that ended
+ * has a sentence of ours. */
 void rmx_words_default(struct rmx_words *words, int averror);
 
 #endif
