@@ -272,7 +272,7 @@ static void rest(const struct batch *batch)
     uint64_t draws_ns = rmx_clock_in(DRAW_NS);
     struct pollfd watched[] = {
         { .fd = is_flying ? rmx_fd(shift.client) : -1, .events = POLLIN },
-        { .fd = rmx_signal_seen() == 0 ? rmx_signal_fd() : -1, .events = POLLIN },
+        { .fd = shift.is_stopping ? -1 : rmx_signal_fd(), .events = POLLIN },
         { .fd = wants_line ? rmx_script_fd(&batch->script) : -1, .events = POLLIN },
     };
 

@@ -13,7 +13,8 @@
 #include "clients/rmx_say.h"
 #include "clients/rmx_signal.h"
 
-#define PAUSE_NS UINT64_C(50000000) /* between two looks if the daemon has room */
+#define PAUSE_NS     UINT64_C(50000000)    /* between two looks if the daemon has room */
+#define SUCCESSOR_NS UINT64_C(10000000000) /* so long one is waited for */
 
 #define NO_DESCRIPTOR                                                                              \
     "this process may open no more files: raise the limit of descriptors ('ulimit -n')"
@@ -82,16 +83,20 @@ static int open_private(struct rmx_client **client, struct rmx_result *result)
     return err;
 }
 
-/* rmx_open(), again while the daemon has no room. Ctrl-C ends the wait. */
+/* rmx_open(), again while the daemon has no room, or its successor is not there yet. Ctrl-C ends
+ * the wait. */
 static int open_in_time(const struct rmx_connect *connect, struct rmx_client **client)
 {
+    uint64_t successor_ns = rmx_clock_in(SUCCESSOR_NS);
+
     for (;;) {
         uint64_t again_ns = rmx_clock_in(PAUSE_NS);
         int err = connect->is_operator ? rmx_open_operator(client, connect->socket)
                                        : rmx_open(client, connect->socket);
         bool is_late = connect->until_ns != 0 && again_ns >= connect->until_ns;
+        bool may_pass = err == -EBUSY || (err == -ESHUTDOWN && rmx_clock_ns() < successor_ns);
 
-        if (err != -EBUSY || !connect->waits || is_late) {
+        if (!may_pass || !connect->waits || is_late) {
             return err;
         }
         if (rmx_signal_sleep(again_ns) < 0) {

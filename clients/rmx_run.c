@@ -58,7 +58,8 @@ static void rest(struct run *run)
         { .fd = -1 },
     };
     struct pollfd *ends = &watched[2];
-    bool has_timer = run->id == 0 || run->line.is_wanted || run->give_up_ns != RMX_CLOCK_NEVER;
+    bool has_timer = run->id == 0 || run->line.is_wanted || rmx_signal_seen() != 0 ||
+                     run->give_up_ns != RMX_CLOCK_NEVER;
 
     if (run->id != 0) {
         rmx_stdio_watch(run->stdio, ends);

@@ -224,7 +224,7 @@ static void heed_refusal(struct rmx_shift *shift, struct rmx_seat *seat, int err
     case -ESHUTDOWN:
     case -ECONNRESET:
     case -EPROTO:
-        shift->move_until_ns = rmx_clock_in(MOVE_NS);
+        shift->move_until_ns = rmx_deadline_within(shift->how->deadline_ns, MOVE_NS);
         return;
     case -ETOOMANYREFS:
     case -ENOMEM:

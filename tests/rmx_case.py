@@ -124,15 +124,42 @@ class Case(unittest.TestCase):
             if pipe is not None:
                 pipe.close()
 
-    def start_daemon(self):
+    def start_daemon(self, *options):
         path = self.at("socket")
         daemon = subprocess.Popen(
-            [program("ringmuxd"), "--socket=" + path, "--log-level=error"],
+            [program("ringmuxd"), "--socket=" + path, "--log-level=error", *options],
             env=self.env, stdin=subprocess.DEVNULL)
         self.addCleanup(self.end, daemon)
         self.env["RINGMUX_SOCKET"] = path
-        self.assertTrue(wait_until(lambda: self.rmx("ping", "-c", "1").returncode == 0))
+        self.assertTrue(wait_until(lambda: self.daemon_pid() == daemon.pid))
         return daemon
+
+    def daemon_pid(self):
+        """Of the daemon that takes new clients now; 0 = there is none."""
+        said = re.search(rb"process (\d+)", self.rmx("ping", "-c", "1").stdout)
+        return int(said.group(1)) if said else 0
+
+    def stat(self, name):
+        return json.loads(self.rmx("stat", "--json").stdout)[name]
+
+    def start_waiting(self, *options, name="fifo"):
+        """A job that has its first byte, and waits for the next: it, and what lets it go on."""
+        os.mkfifo(self.at(name))
+        process = self.start_rmx("remux", "--format", "mpegts", *options, name, "/dev/null")
+        writer = open(self.at(name), "wb", buffering=0)
+        self.addCleanup(writer.close)
+        writer.write(b"G")
+        return process, writer
+
+    def start_crowd(self, queued):
+        """So many jobs wait for one of two ring pairs. Returns what to close that they end."""
+        self.start_daemon("--workers=1", "--flows-small=1", "--flows-bulk=1",
+                          "--overload-queue=1", "--overload-cpu=0", "--overload-rings=0")
+        crowd = [self.start_waiting("--class", "critical", name=f"fifo{i}")[1]
+                 for i in range(2 + queued)]
+        self.assertTrue(wait_until(lambda: self.stat("jobs_queued") == queued and
+                                   self.stat("load_level") == min(queued, 2)))
+        return crowd
 
     def assert_one_line(self, result, *words):
         text = result.stderr.decode()

@@ -260,7 +260,7 @@ class Failure(Case):
     def test_help_and_version(self):
         for args in (["help"], ["--help"], ["--version"], ["formats"], ["help", "remux"],
                      *([command, "--help"] for command in
-                       ("remux", "probe", "ping", "stat", "formats"))):
+                       ("remux", "batch", "jobs", "cancel", "probe", "ping", "stat", "formats"))):
             with self.subTest(args=args):
                 result = self.rmx(*args)
                 self.assertEqual((result.returncode, result.stderr), (0, b""))
@@ -268,6 +268,8 @@ class Failure(Case):
 
     def test_without_a_daemon_there_is_a_remedy(self):
         for args in (["remux", "--socket", "nowhere", clip("av.mp4"), "out.ts"],
+                     ["batch", "--socket", "nowhere", "-"], ["jobs", "--socket", "nowhere"],
+                     ["cancel", "--socket", "nowhere", "--all"],
                      ["ping", "--socket", "nowhere"], ["stat", "--socket", "nowhere"]):
             with self.subTest(args=args):
                 result = self.rmx(*args)

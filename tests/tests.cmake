@@ -301,7 +301,7 @@ if(TARGET test_rmx_parts)
 endif()
 
 if(TARGET ringmuxd AND NOT RMX_SANITIZE STREQUAL "thread")
-    foreach(test test_rmx test_rmx_death test_rmx_stream test_examples)
+    foreach(test test_rmx test_rmx_death test_rmx_stream test_rmx_batch test_rmx_jobs test_examples)
         add_test(NAME ${test} COMMAND ${RMX_PYTHON} ${CMAKE_SOURCE_DIR}/tests/${test}.py
             ${CMAKE_BINARY_DIR})
         set_tests_properties(${test} PROPERTIES TIMEOUT 300)
