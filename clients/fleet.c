@@ -32,6 +32,17 @@ static bool takes_jobs(const struct rmx_client *client, uint32_t index)
     return channel != NULL && !channel->dead && channel->line == client->line->number;
 }
 
+/* The first place for one more; RMX_CHANNELS_MAX if there is none. */
+static uint32_t free_index(const struct rmx_client *client)
+{
+    uint32_t index = 0;
+
+    while (index < RMX_CHANNELS_MAX && client->channels[index] != NULL) {
+        index++;
+    }
+    return index;
+}
+
 static uint32_t count_alive(const struct rmx_client *client)
 {
     uint32_t alive = 0;
@@ -110,12 +121,9 @@ static int error_of(int status)
 static int enlist(struct rmx_client *client, struct rmx_line *line, struct rmx_conduit **channel)
 {
     struct rmx_line_answer *answer = &line->answer;
-    uint32_t index = 0;
+    uint32_t index = free_index(client);
 
-    while (index < RMX_CHANNELS_MAX && client->channels[index] != NULL) {
-        index++;
-    }
-    rmx_assert(index < RMX_CHANNELS_MAX); /* may_grow() looked */
+    rmx_assert(index < RMX_CHANNELS_MAX); /* open_one() looked, and nobody else opens */
     rmx_conduit_open(*channel, line->number, answer->channel, &answer->wake_fd, &answer->heard_fd);
     client->channels[index] = *channel;
     int err = rmx_handle_watch(client, index);
@@ -157,6 +165,9 @@ static int open_one(struct rmx_client *client, struct rmx_line *line, uint64_t p
     if (bytes > line->channel_bytes) {
         return -E2BIG; /* known before so much memory is touched */
     }
+    if (free_index(client) == RMX_CHANNELS_MAX) {
+        return -EAGAIN; /* jobs of workers and daemons that are gone hold them all */
+    }
     if (client->streams == NULL) {
         client->streams = calloc(RMX_INFLIGHT_MAX, sizeof(client->streams[0]));
     }
@@ -191,12 +202,7 @@ static int open_alone(struct rmx_client *client, uint64_t patience_ns)
 /* May there be one more now? */
 static bool may_grow(const struct rmx_client *client, uint32_t alive)
 {
-    uint32_t used = 0;
-
-    for (uint32_t i = 0; i < RMX_CHANNELS_MAX; i++) {
-        used += client->channels[i] != NULL;
-    }
-    return !client->opening && used < RMX_CHANNELS_MAX && alive < client->line->workers &&
+    return !client->opening && alive < client->line->workers &&
            (client->open_again_ns == 0 || rmx_clock_ns() >= client->open_again_ns);
 }
 

@@ -17,7 +17,7 @@
 #include "ring/mail.h"
 #include "tests/fake_daemon.h"
 
-#define FAKE_WORKER_CHANNELS 4
+#define FAKE_WORKER_CHANNELS 72
 #define FAKE_WORKER_JOBS     512
 
 struct fake_channel {

@@ -161,6 +161,30 @@ Test(client_move, a_stream_that_was_lost_stays_lost)
     close_all();
 }
 
+/* A worker that is gone leaves its channel to what is still to be read there. */
+Test(client_move, channels_that_are_gone_make_room_once_they_were_read)
+{
+    struct rmx_job job = with_rings();
+    uint64_t ids[RMX_CHANNELS_MAX];
+    uint64_t id = 0;
+
+    open_all();
+    cr_assert_eq(rmx_memory(client, 1 << 20), 0);
+    for (uint32_t i = 0; i < RMX_CHANNELS_MAX; i++) {
+        struct fake_job *lost = submit(&old, &ids[i]);
+
+        fake_worker_lose(&old, i + 1);
+        fake_worker_done(&old, lost, RMX_WORKER_LOST);
+        cr_assert_eq(rmx_wait(client, &result, 1, -1), 1);
+    }
+    cr_assert_eq(rmx_submit(client, &job, 1, &id), -EAGAIN);
+    cr_assert_eq(rmx_drop(client, ids[3]), 0);
+    struct fake_job *last = submit(&old, &id);
+    echo(last, id, "new", RMX_CHUNK_END);
+    rmx_close(&client);
+    fake_worker_stop(&old);
+}
+
 /* --- rmx_run() ----------------------------------------------------------------------------- */
 
 static struct rmx_job noop(void)
