@@ -173,6 +173,7 @@ void rmx_tend_disown(struct rmx_client *client, uint64_t id)
     }
     job->orphan = true;
     rmx_tend_cancel(client, place);
+    rmx_handle_digest(client); /* a daemon that is gone has ended it with that */
     if (job->state == RMX_INFLIGHT_ENDED) {
         show(client, job);
     } else if (job->state == RMX_INFLIGHT_SHOWN) {

@@ -369,3 +369,29 @@ Test(client_move, run_repeats_none_whose_input_was_read)
 {
     run_with_source(NULL, RMX_DRAINING);
 }
+
+/* Nobody has heard of that yet when the job's time is up. */
+static ptrdiff_t kill_and_wait(void *user, void *to, size_t bytes)
+{
+    (void)user;
+    (void)to;
+    (void)bytes;
+    cr_assert_eq(shutdown(old.daemon.fd, SHUT_RDWR), 0);
+    return -EAGAIN;
+}
+
+Test(client_move, run_that_gives_up_as_its_daemon_dies_leaves_nothing)
+{
+    struct rmx_source source = { .read = kill_and_wait, .size = 100 };
+    struct rmx_job job = with_rings();
+    uint64_t id = 0;
+
+    open_all();
+    job.output = 1;
+    job.source = &source;
+    cr_assert_eq(rmx_run(client, &job, &result, 0), -EAGAIN);
+    cr_assert_eq(rmx_wait(client, &result, 1, 0), -ECONNRESET, "the job was nobody's any more");
+    move();
+    (void)submit(&new, &id);
+    close_all();
+}
