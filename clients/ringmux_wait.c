@@ -171,7 +171,7 @@ static int submit_in_time(
 }
 
 /* Can this job be sent again as if it had not been? Its daemon refused it, and none of its bytes
- * are gone: a source goes back. */
+ * are gone, if rewind_source() brings them back. */
 static bool can_repeat(
     struct rmx_client *client, const struct rmx_job *job, const struct rmx_inflight_job *ended)
 {
@@ -183,12 +183,15 @@ static bool can_repeat(
         client->private.pid != 0 || (last && rmx_muster_state(client) == RMX_STATE_READY)) {
         return false;
     }
-    if (stream == NULL || job->source == NULL ||
-        atomic_load_explicit(&stream->in.at, memory_order_relaxed) == 0) { /* our own */
+    return stream == NULL || job->source == NULL || job->source->seek != NULL ||
+           atomic_load_explicit(&stream->in.at, memory_order_relaxed) == 0; /* our own */
+}
+
+/* The caller's, so without the lock: nothing of the job that ended may be needed any more. */
+static bool rewind_source(struct rmx_client *client, const struct rmx_job *job)
+{
+    if (job->source == NULL || job->source->seek == NULL) {
         return true;
-    }
-    if (job->source->seek == NULL) {
-        return false;
     }
     pthread_mutex_unlock(&client->lock);
     int err = job->source->seek(job->source->user, 0);
@@ -208,8 +211,10 @@ static int see_through(struct rmx_client *client, const struct rmx_job *job, uin
         const struct rmx_inflight_job *ended = rmx_inflight_collect_one(&client->inflight, id);
 
         if (ended != NULL) {
-            *repeat = can_repeat(client, job, ended);
+            bool repeats = can_repeat(client, job, ended);
+
             hand_over(client, ended, result);
+            *repeat = repeats && rewind_source(client, job);
             return 0;
         }
         awake = rmx_tend_rest(client, until_ns);
