@@ -115,20 +115,6 @@ void rmx_cohort_cancel(struct rmx_cohorts *cohorts, struct rmx_cohort *cohort)
     cancel_on(cohorts, cohort, cohort->lines);
 }
 
-void rmx_cohort_leave(struct rmx_cohorts *cohorts, uint32_t line)
-{
-    uint32_t bit = 1u << line;
-
-    for (uint32_t i = 0; i < RMX_COHORT_MAX; i++) {
-        struct rmx_cohort *cohort = &cohorts->groups[i];
-
-        if ((cohort->lines & ~cohort->parting & bit) != 0) {
-            cohort->to_close |= bit;
-            note(cohorts, cohort);
-        }
-    }
-}
-
 void rmx_cohort_drain(struct rmx_cohorts *cohorts, uint32_t line)
 {
     uint32_t bit = 1u << line;

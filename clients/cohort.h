@@ -74,9 +74,6 @@ void rmx_cohort_open(struct rmx_cohorts *cohorts, struct rmx_cohort *cohort, uin
 void rmx_cohort_close(struct rmx_cohorts *cohorts, struct rmx_cohort *cohort);
 void rmx_cohort_cancel(struct rmx_cohorts *cohorts, struct rmx_cohort *cohort);
 
-/* No more jobs go to this line. */
-void rmx_cohort_leave(struct rmx_cohorts *cohorts, uint32_t line);
-
 /* The daemon of this line drains: it takes all groups for closed. */
 void rmx_cohort_drain(struct rmx_cohorts *cohorts, uint32_t line);
 

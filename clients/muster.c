@@ -29,7 +29,6 @@ static uint32_t free_place(const struct rmx_client *client)
 
 int rmx_muster_join(struct rmx_client *client, struct rmx_line **line)
 {
-    struct rmx_line *last = client->line;
     uint32_t number = free_place(client);
 
     rmx_assert(number < RMX_INFLIGHT_LINES);
@@ -44,9 +43,6 @@ int rmx_muster_join(struct rmx_client *client, struct rmx_line **line)
     client->line = *line;
     client->open_again_ns = 0;
     *line = NULL;
-    if (last != NULL) {
-        rmx_cohort_leave(&client->cohorts, last->number);
-    }
     return 0;
 }
 
