@@ -199,7 +199,7 @@ Test(remux, an_input_without_a_byte_is_told_of_in_a_sentence)
     for (size_t slot = 0; slot < sizeof(formats) / sizeof(*formats); slot++) {
         struct rmx_job_spec spec = media_job("fmp4");
 
-        strcpy(spec.input_format, formats[slot]);
+        snprintf(spec.input_format, sizeof(spec.input_format), "%s", formats[slot]);
         spec.flags = RMX_JOB_LIVE;
         struct rmx_job_result result = media_run(&spec, &input, &output);
 

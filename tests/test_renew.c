@@ -414,3 +414,25 @@ Test(renew, a_fragment_that_claims_billions_of_samples_costs_next_to_nothing)
     cr_assert_eq(trickle.result.status, RMX_STATUS_OK, "%s", trickle.result.text);
     cr_assert_eq(trickle.result.packets_out, 4 * RUN);
 }
+
+Test(renew, a_track_without_an_id_is_refused_before_it_costs_seconds)
+{
+    static const int pieces[] = { 0, PIECE };
+
+    for (size_t slot = 0; slot < sizeof(pieces) / sizeof(*pieces); slot++) {
+        begin_made(MADE);
+        for (size_t at = 0; at + 4 <= trickle.input.size; at++) {
+            if (memcmp(trickle.input.bytes + at, "tkhd", 4) == 0) {
+                memcpy(trickle.input.bytes + at, "free", 4);
+            }
+        }
+        put_torn_fragment();
+        clock_t begun = clock();
+
+        trickle.most = pieces[slot];
+        run_made(NEVER);
+        cr_assert_lt(clock() - begun, CLOCKS_PER_SEC / 2);
+        cr_assert_eq(trickle.result.status, RMX_STATUS_BAD_MEDIA);
+        cr_assert_not_null(strstr(trickle.result.text, "without an id"), "%s", trickle.result.text);
+    }
+}

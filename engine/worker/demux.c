@@ -125,19 +125,33 @@ static void guess_layout(AVCodecParameters *parameters)
     }
 }
 
+static bool is_refused(const struct rmx_tap *tap)
+{
+    return tap && rmx_tap_is_refused(tap);
+}
+
 /* Takes the context over; it is freed on failure. */
 static enum rmx_status open_context(AVFormatContext **context, const AVInputFormat *format,
-    AVIOContext *input, struct rmx_words *words)
+    const struct rmx_demux_way *way, struct rmx_words *words)
 {
     AVDictionary *options = NULL;
+    int err = AVERROR_INVALIDDATA;
 
-    av_dict_set(&options, "scan_all_pmts", "1", 0); /* programs may come late in the stream */
-    int err = avformat_open_input(context, "", format, &options);
-
-    av_dict_free(&options);
+    if (is_refused(way->tap)) {
+        avformat_free_context(*context);
+        *context = NULL;
+    } else {
+        av_dict_set(&options, "scan_all_pmts", "1", 0); /* programs may come late in the stream */
+        err = avformat_open_input(context, "", format, &options);
+        av_dict_free(&options);
+    }
+    if (err < 0 && is_refused(way->tap)) {
+        rmx_words_say(words, "an MP4 in fragments has a track without an id, or with one that is "
+                             "larger than 2147483647");
+    }
     if (err < 0) {
         rmx_words_default(words, err);
-        return rmx_verdict_input(err, input);
+        return rmx_verdict_input(err, way->input);
     }
     return RMX_STATUS_OK;
 }
@@ -222,7 +236,7 @@ enum rmx_status rmx_demux_open(AVFormatContext **demuxer, const struct rmx_demux
     bool keeps_all = prepare(context, format, live, tap);
     unsigned kinds = live ? rmx_live_prepare(context, format) : 0;
 
-    status = open_context(&context, format, way->input, words);
+    status = open_context(&context, format, way, words);
     if (tap && !keeps_all) { /* headers are read with little steps back */
         rmx_tap_forget(tap);
     }

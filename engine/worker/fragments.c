@@ -104,20 +104,48 @@ static void read_trex(struct rmx_fragments *fragments, struct reader *box)
     fragments->tracks[fragments->count++] = track;
 }
 
-static void read_moov(struct rmx_fragments *fragments, struct reader *moov)
+static void read_mvex(struct rmx_fragments *fragments, struct reader *mvex)
 {
-    struct reader mvex;
     struct reader box;
     uint32_t type;
 
-    while (!fragments->lost && next_box(moov, &mvex, &type)) {
-        while (type == FOURCC("mvex") && !fragments->lost && next_box(&mvex, &box, &type)) {
-            if (type == FOURCC("trex")) {
-                read_trex(fragments, &box);
-            }
-            type = FOURCC("mvex");
+    while (!fragments->lost && next_box(mvex, &box, &type)) {
+        if (type == FOURCC("trex")) {
+            read_trex(fragments, &box);
         }
     }
+}
+
+static bool has_id(struct reader *trak)
+{
+    struct reader box;
+    uint32_t type;
+
+    while (next_box(trak, &box, &type)) {
+        if (type == FOURCC("tkhd")) {
+            bool is_long = read_32(&box) >> 24 == 1;
+
+            (void)(is_long ? read_64(&box) : read_32(&box)); /* made */
+            (void)(is_long ? read_64(&box) : read_32(&box)); /* changed */
+            return read_32(&box) <= INT32_MAX && !box.torn;
+        }
+    }
+    return false;
+}
+
+static void read_moov(struct rmx_fragments *fragments, struct reader *moov)
+{
+    struct reader box;
+    uint32_t type;
+    bool nameless = false;
+
+    while (!fragments->lost && next_box(moov, &box, &type)) {
+        if (type == FOURCC("mvex")) {
+            read_mvex(fragments, &box);
+        }
+        nameless = nameless || (type == FOURCC("trak") && !has_id(&box));
+    }
+    fragments->nameless = nameless && fragments->count > 0;
     fragments->lost |= moov->torn || fragments->count == 0;
 }
 

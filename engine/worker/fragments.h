@@ -39,6 +39,7 @@ struct rmx_fragments {
     bool headed;                       /* the moov was there */
     bool lost;                         /* this is none that can be followed */
     bool indexed;                      /* sidx says times as well */
+    bool nameless;                     /* a track has no id that is an int, see tap.h */
     uint8_t head[RMX_FRAGMENTS_HEAD_BYTES];
     unsigned head_bytes; /* of a box that begins */
     uint32_t type;       /* of the box that goes by, or went by before */

@@ -299,7 +299,7 @@ static int read_mp4(struct rmx_tap *tap, uint8_t *buffer, int wanted)
     if (got > 0) {
         note(tap, buffer, (size_t)got);
     }
-    return got;
+    return tap->fragments.nameless ? AVERROR_EOF : got;
 }
 
 /* Some are in the context's buffer. */
@@ -311,6 +311,11 @@ void rmx_tap_follow(struct rmx_tap *tap)
     } else {
         tap->fragments.lost = true;
     }
+}
+
+bool rmx_tap_is_refused(const struct rmx_tap *tap)
+{
+    return tap->fragments.nameless;
 }
 
 bool rmx_tap_was_cut(const struct rmx_tap *tap)

@@ -77,6 +77,11 @@ void rmx_tap_watch(struct rmx_tap *tap);
 /* What comes is a live MP4, and the demuxer's next byte is the first. */
 void rmx_tap_follow(struct rmx_tap *tap);
 
+/* Has the MP4 fragments, and a track without an id, or with one that is no int? libavformat then
+ * counts from a large negative number up to 0 for each run of samples, a second or two of
+ * computing. The stream is at its end before the header is. */
+bool rmx_tap_is_refused(const struct rmx_tap *tap);
+
 /* After context said that it was at its end, and was_cut: begins anew for another demuxer, at the
  * same place. *tracks: see recap.h. Returns 0 or -ENOMEM. */
 bool rmx_tap_was_cut(const struct rmx_tap *tap);
