@@ -170,7 +170,11 @@ static int cancel(struct rmx_client *client, const struct request *request, uint
 int rmx_cancel_main(int argc, char **argv)
 {
     static const struct rmx_report nameless;
-    struct request request = { .connect = { .is_operator = true }, .match = RMX_JOB_MATCH_INIT };
+    struct request request = {
+        .connect = { .is_operator = true },
+        .match = RMX_JOB_MATCH_INIT,
+        .names = argv + argc,
+    };
     struct rmx_client *client = NULL;
     struct rmx_result result = { .status = RMX_OK };
     uint64_t told = 0;

@@ -49,6 +49,7 @@ static void report(
     bool is_ours = result->status == RMX_CANCELLED && shift->is_stopping; /* that is no news */
 
     rmx_tally_add(&shift->tally, result);
+    shift->has_failed |= result->status != RMX_OK && !shift->how->keep_going;
     if (shift->how->json) {
         rmx_report_json(stdout, names, result);
     }
@@ -73,9 +74,6 @@ static void finish(struct rmx_shift *shift, struct rmx_seat *seat, struct rmx_re
     rmx_task_fini(&seat->task);
     seat->state = RMX_SEAT_FREE;
     shift->taken--;
-    if (result->status != RMX_OK && !shift->how->keep_going) {
-        rmx_shift_stop(shift);
-    }
 }
 
 static void finish_unsent(
@@ -103,7 +101,7 @@ static bool is_again(const struct rmx_shift *shift, struct rmx_seat *seat,
     bool is_lost = result->status == RMX_DAEMON_LOST || result->status == RMX_WORKER_LOST;
 
     *again_ns = result->status == RMX_BUSY ? rmx_clock_in(hint_ns) : rmx_clock_ns();
-    if (shift->is_stopping || is_spoilt(seat, result) ||
+    if (shift->has_failed || shift->is_stopping || is_spoilt(seat, result) ||
         (deadline_ns != 0 && *again_ns >= deadline_ns)) {
         return false;
     }
@@ -270,8 +268,8 @@ static void send_one(struct rmx_shift *shift, struct rmx_seat *seat)
 
 static bool may_send(const struct rmx_shift *shift)
 {
-    return !shift->is_blocked && !shift->is_stopping && shift->move_until_ns == 0 &&
-           rmx_clock_ns() >= shift->hold_ns;
+    return !shift->is_blocked && !shift->has_failed && !shift->is_stopping &&
+           shift->move_until_ns == 0 && rmx_clock_ns() >= shift->hold_ns;
 }
 
 static bool is_waiting(const struct rmx_seat *seat)
@@ -330,9 +328,6 @@ void rmx_shift_refuse(struct rmx_shift *shift, uint64_t line, const char *why)
 
     rmx_run_failed(&result, RMX_BAD_JOB, 0, "%s", why);
     report(shift, &names, &result);
-    if (!shift->how->keep_going) {
-        rmx_shift_stop(shift);
-    }
 }
 
 /* --- another daemon, or an end ------------------------------------------------------------- */
@@ -348,9 +343,7 @@ static void fail_all(struct rmx_shift *shift, int err)
             finish_unsent(shift, &shift->seats[i], result.status, result.text);
         }
     }
-    if (!shift->is_stopping) { /* none waited, but what is to come has nowhere to go */
-        rmx_shift_stop(shift);
-    }
+    shift->has_failed = true; /* what is to come has nowhere to go either */
 }
 
 static bool may_pass(int err)
@@ -375,13 +368,12 @@ static void move_on(struct rmx_shift *shift)
     }
 }
 
-void rmx_shift_stop(struct rmx_shift *shift)
+/* Cancels all. */
+static void stop(struct rmx_shift *shift)
 {
-    if (shift->is_stopping) {
-        return;
-    }
     const char *why = rmx_signal_seen() != 0 ? "interrupted" : "another job of the batch failed";
     shift->is_stopping = true;
+    shift->move_until_ns = 0;
     shift->give_up_ns = rmx_clock_in(CANCEL_NS);
     if (shift->group != 0) {
         rmx_group_cancel(shift->client, shift->group);
@@ -425,15 +417,15 @@ static void give_up(struct rmx_shift *shift)
 
 void rmx_shift_turn(struct rmx_shift *shift)
 {
-    if (rmx_signal_seen() != 0) {
-        rmx_shift_stop(shift);
-    }
     shift->is_blocked = false;
     collect(shift);
-    if (shift->move_until_ns != 0 && !shift->is_stopping && rmx_clock_ns() >= shift->hold_ns) {
+    if (shift->move_until_ns != 0 && rmx_clock_ns() >= shift->hold_ns) {
         move_on(shift);
     }
     send_all(shift);
+    if ((shift->has_failed || rmx_signal_seen() != 0) && !shift->is_stopping) {
+        stop(shift);
+    }
     if (shift->sent > 0 && is_wedged(shift)) {
         give_up(shift);
     }
@@ -446,6 +438,9 @@ uint64_t rmx_shift_wakes_ns(const struct rmx_shift *shift)
 
     if (shift->is_stopping) {
         return shift->give_up_ns;
+    }
+    if (shift->has_failed) {
+        return 0;
     }
     if (shift->move_until_ns != 0 || rmx_clock_ns() < shift->hold_ns) {
         wakes_ns = shift->hold_ns;

@@ -56,6 +56,7 @@ struct rmx_shift {
     uint32_t taken;         /* seats that are not FREE */
     uint32_t sent;          /* of these, SENT */
     bool is_blocked;        /* the daemon takes no more now; it will say when */
+    bool has_failed;        /* and is not to go on: is_stopping comes next */
     bool is_stopping;       /* no more is started, and all is cancelled */
     bool is_over;           /* what is in flight is left alone */
     uint64_t hold_ns;       /* nothing is sent before */
@@ -79,11 +80,9 @@ void rmx_shift_take(struct rmx_shift *shift, struct rmx_seat *seat);
 /* The line was none: that counts as a job which failed, BAD_JOB. */
 void rmx_shift_refuse(struct rmx_shift *shift, uint64_t line, const char *why);
 
-/* Sends what is due, and takes in what has ended. Does not wait, but for a daemon to welcome us. */
+/* Sends what is due, and takes in what has ended; cancels all when a signal came, or a job failed
+ * and the others are not to go on. Does not wait, but for a daemon to welcome us. */
 void rmx_shift_turn(struct rmx_shift *shift);
-
-/* Cancels all. Does nothing the second time. */
-void rmx_shift_stop(struct rmx_shift *shift);
 
 /* When a turn is due though nobody calls; RMX_CLOCK_NEVER = when rmx_fd() is readable. */
 uint64_t rmx_shift_wakes_ns(const struct rmx_shift *shift);

@@ -14,8 +14,8 @@
 #include "clients/rmx_signal.h"
 #include "ring/base.h"
 
-#define CHANNEL_BYTES (1 << 20)    /* two rings of the usual size; more would take time to make */
-#define KEPT_BYTES    (512 * 1024) /* more than a ring holds */
+#define CHANNEL_BYTES (1 << 20) /* two rings of the usual size; more would take time to make */
+#define KEPT_BYTES    ((size_t)512 << 10) /* more than a ring holds */
 
 static unsigned char kept[KEPT_BYTES]; /* the start of standard input: there is but one */
 

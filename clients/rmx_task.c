@@ -256,6 +256,7 @@ int rmx_task_read(struct rmx_task *task, const char *line, size_t bytes, uint64_
     json_error_t error;
 
     _Static_assert(RMX_TASK_WHY_BYTES >= RMX_CHOICE_BYTES, "why is theirs, too");
+    why[0] = '\0';
     *task = (struct rmx_task){ .job = RMX_JOB_INIT, .names = { .line = number } };
     task->job.options = task->options;
     task->job.maps = task->maps;

@@ -40,7 +40,8 @@ target_link_libraries(static ringmux::ringmux_static)
 FILES = [
     "bin/rmx", "sbin/ringmuxd", "sbin/ringmux-worker", "include/ringmux.h", "lib*/libringmux.so",
     "lib*/libringmux.so.0", "lib*/libringmux.a", "lib*/pkgconfig/ringmux.pc",
-    "lib*/cmake/ringmux/ringmux-config.cmake", "share/man/man1/rmx.1", "share/man/man3/ringmux.3",
+    "lib*/cmake/ringmux/ringmux-config.cmake", "share/man/man1/rmx.1",
+    "share/man/man1/rmx-batch.1", "share/man/man3/ringmux.3",
     "share/man/man8/ringmuxd.8", "lib/systemd/system/ringmuxd.service",
     "lib/systemd/system/ringmuxd.socket",
     "lib/sysusers.d/ringmux.conf",
