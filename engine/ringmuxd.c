@@ -306,7 +306,8 @@ static uint32_t take_reports(struct supervisor *sup)
         rmx_log(RMX_LOG_INFO, "handed_over", RMX_LOG_STR("socket", sup->listener.name));
         order(sup, RMX_LANE_DRAIN);
     }
-    if (shut == sup->lanes_count) { /* or who comes would wait for us when a successor is gone */
+    /* Or who comes would wait for us when a successor is gone. Its file, if ours, went before. */
+    if (shut == sup->lanes_count && sup->listener.closed) {
         rmx_base_close(&sup->listener.fd);
     }
     return over;

@@ -308,6 +308,21 @@ Test(e2e_deploy, jobs_that_come_as_the_daemon_ends_have_an_end)
     }
 }
 
+Test(e2e_deploy, daemon_that_cannot_start_leaves_no_socket)
+{
+    static const char *const settings[] = { "--worker-program=/nonexistent", NULL };
+    struct harness harness;
+    struct harness daemon;
+
+    deploy_make_place(&harness);
+    deploy_spawn(&harness, &daemon, settings, NULL);
+    cr_assert_eq(deploy_exit(&daemon), 1);
+    cr_assert_not_null(strstr(deploy_log(&daemon), "ringmux-worker cannot be started"));
+    cr_assert_eq(access(harness.socket, F_OK), -1);
+    cr_assert_eq(errno, ENOENT);
+    deploy_remove_place(&harness);
+}
+
 Test(e2e_deploy, stats_tell_who_is_ready_and_who_drains)
 {
     struct harness first;
