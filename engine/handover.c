@@ -50,7 +50,7 @@ void rmx_handover_offer(struct rmx_client *client)
 
     rmx_log(RMX_LOG_INFO, "handover", RMX_LOG_I64("pid", client->pid),
         RMX_LOG_STR("answer", said ? rmx_status_name(status) : "none: it does not read"));
-    client->has_socket = ok;
+    client->has_socket = client->has_socket || ok; /* it may ask again, in vain */
     if (!said) {
         rmx_client_part(client, "it does not read what it asked for");
     }

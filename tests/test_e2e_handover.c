@@ -443,6 +443,23 @@ Test(e2e_handover, old_one_of_another_user_is_an_error)
     deploy_remove_place(&harness);
 }
 
+Test(e2e_handover, next_one_that_asks_twice_and_goes_has_taken_nothing)
+{
+    struct asker next;
+    struct asker other;
+
+    start();
+    come(&next);
+    cr_assert_eq(ask(&next), RMX_STATUS_OK);
+    cr_assert_eq(ask(&next), RMX_STATUS_BUSY);
+    leave(&next);
+    deploy_await(&harness, "client_gone", 1, "");
+    come(&other);
+    cr_assert_eq(ask(&other), RMX_STATUS_OK);
+    leave(&other);
+    harness_stop(&harness);
+}
+
 Test(e2e_handover, without_replace_a_second_daemon_says_how)
 {
     struct harness second;
