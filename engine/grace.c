@@ -26,7 +26,9 @@ static void look(struct rmx_berth *berth, uint64_t now, uint64_t grace_ns)
 
 void rmx_grace_begin(struct rmx_berth *berth, uint32_t flow, uint64_t now)
 {
-    if (on_core(berth) == flow) { /* what it computed until now is no fault */
+    bool was_seen = berth->grace.watchdog.flow == flow; /* at the last look, which may be recent */
+
+    if (was_seen || on_core(berth) == flow) { /* what it computed until now is no fault */
         berth->grace.watchdog = (struct rmx_watchdog){ 0 };
         look(berth, now, 0);
     }
