@@ -138,6 +138,11 @@ static struct rmx_client *free_client(struct rmx_gate *gate)
     return NULL;
 }
 
+static void hurry_by(struct rmx_gate *gate, uint64_t hello_by_ns)
+{
+    gate->hurry_ns = hello_by_ns < gate->hurry_ns ? hello_by_ns : gate->hurry_ns;
+}
+
 /* A connection becomes a client. It is a session once it has said hello. */
 static void come(struct rmx_client *client, int *fd)
 {
@@ -152,6 +157,7 @@ static void come(struct rmx_client *client, int *fd)
     client->blocked = false;
     rmx_session_init(&client->talk, RMX_SESSION_DAEMON);
     client->hello_by_ns = rmx_clock_ns() + HELLO_NS;
+    hurry_by(&lane->gate, client->hello_by_ns);
     lane->gate.clients_open++;
     rmx_loop_poll(&lane->loop, &client->hear_op, client->fd, POLLIN);
 }
@@ -201,11 +207,20 @@ static void hurry(struct rmx_gate *gate)
 {
     uint64_t now = rmx_clock_ns();
 
+    if (now < gate->hurry_ns) {
+        return;
+    }
+    gate->hurry_ns = UINT64_MAX;
     for (uint32_t i = 0; i < gate->clients_max; i++) {
         struct rmx_client *client = &gate->clients[i];
 
-        if (client->fd >= 0 && !client->welcome && now >= client->hello_by_ns) {
+        if (client->fd < 0 || client->welcome) {
+            continue;
+        }
+        if (now >= client->hello_by_ns) {
             rmx_client_part(client, "it never said hello");
+        } else {
+            hurry_by(gate, client->hello_by_ns);
         }
     }
 }

@@ -25,6 +25,7 @@ struct rmx_gate {
     uint32_t operators;           /* that have been welcomed */
     uint32_t groups_open;         /* of all clients */
     uint64_t accept_again_ns;     /* 0 = nothing keeps us from accepting */
+    uint64_t hurry_ns;            /* nobody's time to say hello ends before */
     uint32_t credits_granted;     /* of all clients: never more than the job table has entries */
     struct rmx_client *due_first; /* those with answers to send */
     struct rmx_op accept_op;

@@ -149,6 +149,25 @@ Test(e2e_protocol, job_before_hello_is_cut_off)
     expect_cut_off(RMX_STATUS_PEER_CORRUPT);
 }
 
+/* Each by its own clock, whoever came before it. */
+Test(e2e_protocol, who_never_says_hello_is_parted_with)
+{
+    uint64_t came_ns = rmx_deadline_in(0);
+    struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
+    char byte;
+    int later;
+
+    (void)poll(NULL, 0, 300);
+    later = rmx_sock_connect(harness.socket);
+    cr_assert_geq(later, 0);
+    cr_assert_eq(receive(&byte, 1, &fds), 0);
+    cr_assert_geq(rmx_deadline_in(0), came_ns + 1500000000u, "it had no time to say hello");
+    close(sock);
+    sock = later;
+    cr_assert_eq(receive(&byte, 1, &fds), 0);
+    cr_assert_lt(rmx_deadline_in(0), came_ns + 6000000000u);
+}
+
 Test(e2e_protocol, unknown_version_is_told)
 {
     struct rmx_msg_hello hello = {
