@@ -63,9 +63,9 @@ static void take_out(struct rmx_alarms *alarms, uint32_t flow)
 
 void rmx_alarms_set(struct rmx_alarms *alarms, uint32_t flow, uint64_t at_ns)
 {
+    rmx_assert(flow < RMX_WORKER_FLOWS_MAX);
     bool has_one = alarms->place_of[flow] != 0;
 
-    rmx_assert(flow < RMX_WORKER_FLOWS_MAX);
     if (has_one && at_ns == alarms->at_ns[flow]) {
         return;
     }
