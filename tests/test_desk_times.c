@@ -16,7 +16,7 @@
 #define BREATHS     16 /* after so many, the clock is looked at */
 
 /* What a busy machine may add. */
-#define SLACK_MS 500
+#define SLACK_MS 3000
 
 TestSuite(desk_times, .timeout = 60, .init = tiny_desk_set_up);
 
@@ -280,7 +280,8 @@ static uint64_t waited_ns(enum rmx_flow_wait what)
     return atomic_load(&tiny_desk.shm->flows[0].waited_ns[what]);
 }
 
-static void expect_to_wait(enum rmx_flow_wait what)
+/* Since then or later. */
+static void expect_to_wait(enum rmx_flow_wait what, uint64_t from_ns)
 {
     const struct rmx_flow_shm *shm = &tiny_desk.shm->flows[0];
     uint64_t until = tiny_desk_now_ns() + PATIENCE_MS * NS_PER_MS;
@@ -291,7 +292,7 @@ static void expect_to_wait(enum rmx_flow_wait what)
         tiny_desk_serve(1);
     }
     since_ns = atomic_load(&shm->waits_since_ns);
-    expect_between(since_ns, tiny_desk_now_ns() - SLACK_MS * NS_PER_MS, tiny_desk_now_ns());
+    expect_between(since_ns, from_ns, tiny_desk_now_ns());
     burn_ms(WAIT_MS);
 }
 
@@ -306,27 +307,33 @@ static void drain_all(struct tiny_desk_job *job)
     }
 }
 
+/* Nothing is counted twice: what it did takes no longer than there was time. */
 Test(desk_times, what_a_job_waited_for_and_what_it_computed_is_told_apart)
 {
     struct tiny_desk_job job = tiny_desk_begin(0, 0, 0);
     const struct rmx_flow_shm *shm = &tiny_desk.shm->flows[0];
+    uint64_t began_ns = tiny_desk_now_ns();
+    uint64_t fed_ns;
     uint64_t busy_ns;
+    uint64_t all_ns;
 
     tiny_desk_stage = wait_and_burn;
     tiny_desk_open();
-    expect_to_wait(RMX_WAIT_INPUT);
+    expect_to_wait(RMX_WAIT_INPUT, began_ns);
     cr_assert_eq(waited_ns(RMX_WAIT_INPUT), 0, "it still does");
+    fed_ns = tiny_desk_now_ns();
     tiny_desk_end_input(&job);
-    expect_to_wait(RMX_WAIT_OUTPUT);
-    expect_between(waited_ns(RMX_WAIT_INPUT), WAIT_MS * NS_PER_MS, SLACK_MS * NS_PER_MS);
+    expect_to_wait(RMX_WAIT_OUTPUT, fed_ns + WAIT_MS * NS_PER_MS);
+    cr_assert_geq(waited_ns(RMX_WAIT_INPUT), WAIT_MS * NS_PER_MS);
     drain_all(&job);
     cr_assert_eq(atomic_load(&shm->waits_for), RMX_WAIT_NOTHING);
-    expect_between(waited_ns(RMX_WAIT_INPUT), WAIT_MS * NS_PER_MS, SLACK_MS * NS_PER_MS);
-    expect_between(waited_ns(RMX_WAIT_OUTPUT), WAIT_MS * NS_PER_MS, SLACK_MS * NS_PER_MS);
+    cr_assert_geq(waited_ns(RMX_WAIT_OUTPUT), WAIT_MS * NS_PER_MS);
     cr_assert_eq(waited_ns(RMX_WAIT_NOTHING), 0);
     tiny_desk_serve(20);
     busy_ns = atomic_load(&tiny_desk.shm->busy_ns);
-    expect_between(busy_ns, WAIT_MS * NS_PER_MS, (WAIT_MS + SLACK_MS) * NS_PER_MS);
+    all_ns = busy_ns + waited_ns(RMX_WAIT_INPUT) + waited_ns(RMX_WAIT_OUTPUT);
+    cr_assert_geq(busy_ns, WAIT_MS * NS_PER_MS);
+    expect_between(all_ns, 3 * WAIT_MS * NS_PER_MS, tiny_desk_now_ns() - began_ns);
     tiny_desk_serve(20);
     cr_assert_eq(atomic_load(&tiny_desk.shm->busy_ns), busy_ns, "an idle worker has none");
     tiny_desk_close();
@@ -360,7 +367,7 @@ Test(desk_times, account_of_the_core_grows_while_one_job_keeps_it)
         last_ns = busy_ns;
         tiny_desk_serve(10);
     }
-    cr_assert_gt(looks, 5);
+    cr_assert_gt(looks, 1);
     tiny_desk_serve(20);
     expect_between(
         atomic_load(&tiny_desk.shm->busy_ns), 200 * NS_PER_MS, tiny_desk_now_ns() - began_ns);
