@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Races, until the time is up: cancel against completion, deadline against the death of a worker,
- * disconnect against drain, one's failure against its
- * siblings, a daemon against its successor. Each round starts a daemon, under the shim as its
- * clients are, lets some clients loose on it, and looks: every submit has exactly one end, and one
- * that it may have; what ended OK has the right bytes; all is given back; the daemon ends well, and
- * nobody is left.
+ * disconnect against drain, one's failure against its siblings, a daemon against its successor.
+ * Each round starts a daemon, under the shim as its clients are, lets some clients loose on it, and
+ * looks: every submit has exactly one end, and one that it may have; what ended OK has the right
+ * bytes; all is given back; the daemon ends well, and nobody is left.
  *
  *     race_driver SECONDS [SEED]      0 seconds: one round
  *

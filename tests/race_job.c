@@ -368,7 +368,6 @@ void race_job_learn(
         .status = result->status,
         .hash = job->hash,
         .total_ns = result->total_ns,
-
     };
     race_job_free(job);
 }
