@@ -151,11 +151,17 @@ void rmx_outcome_conclude(struct rmx_flow *flow)
     say_why(flow);
 }
 
+/* We failed the job. That we have too much to do, or end, is one line for all of them. */
+static bool is_our_failure(uint32_t status)
+{
+    return rmx_status_fault(status) == RMX_FAULT_ENGINE && status != RMX_STATUS_BUSY &&
+           status != RMX_STATUS_DRAINING;
+}
+
 void rmx_outcome_log(const struct rmx_flow *flow)
 {
     const struct rmx_job_result *result = &flow->result;
-    bool ours = rmx_status_fault(result->status) == RMX_FAULT_ENGINE;
-    enum rmx_log_level level = ours ? RMX_LOG_WARN : RMX_LOG_DEBUG;
+    enum rmx_log_level level = is_our_failure(result->status) ? RMX_LOG_WARN : RMX_LOG_DEBUG;
 
     if (rmx_log_enabled(level)) {
         rmx_log(level, "job_ended", RMX_LOG_U64("job", result->job),

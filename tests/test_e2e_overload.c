@@ -195,6 +195,7 @@ Test(e2e_overload, background_is_refused_first_and_critical_last, .init = set_up
     let_go();
     harness_counter_becomes(watch, "load_level", 0);
     cr_assert_eq(log_lines("\"load\""), 6, "three times up, three times down");
+    cr_assert_eq(log_lines("\"job_ended\""), 0, "a refused job is no line of its own");
     cr_assert_eq(end_of(submit_noop(RMX_CLASS_BACKGROUND)), RMX_STATUS_OK);
 }
 
