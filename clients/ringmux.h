@@ -24,6 +24,7 @@
  * may return, besides what is listed with it,
  *   -ECONNRESET  the daemon is gone: rmx_reconnect(), or rmx_close()
  *   -EPROTO      the daemon does not keep to the protocol: the same remedy
+ *   -EMFILE      it sent a descriptor, and this process may have no more: likewise
  *
  * Threads.  All calls on a client may be made from several threads at once, but for two things:
  * each end of a job's stream (what writes its input; what reads its output) belongs to one thread
@@ -599,8 +600,9 @@ struct rmx_job_info {
 };
 
 /* Fills jobs[0..max) with what the daemon has in hand, in no order, and returns how many
- * there are, which may be more than max. Results as for rmx_ping(). May be called in parallel with
- * all other calls, as may rmx_cancel_jobs(): the daemon is asked one thing at a time. Returns also
+ * there are, which may be more than max. On failure some may be filled all the same. May be called
+ * in parallel with all other calls, as may rmx_cancel_jobs(): the daemon is asked one thing at a
+ * time. Returns also
  *   -EPERM      no client of rmx_open_operator()
  *   -ETIMEDOUT, -EAGAIN, -EINTR  as rmx_ping() */
 int rmx_jobs(struct rmx_client *client, struct rmx_job_info *jobs, size_t max);
