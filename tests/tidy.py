@@ -82,7 +82,7 @@ NOTE_LINES = 5
 COLUMNS_MAX = 100
 FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 70
-ANY_LENGTH = "clients/ringmux.h"  # all a caller needs in one header: most of it is prose
+LONGER = {"clients/ringmux.h": 700}  # all a caller needs in one header: most of it is prose
 BAD_FOLDERS = {"util", "utils", "common", "core", "misc"}
 SKIP_FOLDERS = {".git", "build", "__pycache__"}
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
@@ -133,8 +133,9 @@ def check_size(path, text):
     """A file that is two things becomes two; a function that is two things as well."""
     bad = []
     lines = text.split("\n")
-    if len(lines) - 1 > FILE_LINES_MAX and not PROSE.search(path) and path != ANY_LENGTH:
-        bad.append(f"{path}: {len(lines) - 1} lines, at most {FILE_LINES_MAX}: split it")
+    most = LONGER.get(path, FILE_LINES_MAX)
+    if len(lines) - 1 > most and not PROSE.search(path):
+        bad.append(f"{path}: {len(lines) - 1} lines, at most {most}: split it")
     start = None
     for n, line in enumerate(lines, 1):
         if line == "{":
