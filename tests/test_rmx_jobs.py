@@ -13,7 +13,7 @@ import time
 import unittest
 
 import rmx_case
-from rmx_case import Case, PATIENCE_S, clip, program, wait_until
+from rmx_case import Case, PATIENCE_S, children_of, clip, program, wait_until
 
 
 class Busy(Case):
@@ -115,10 +115,10 @@ class Signals(Case):
 class Moving(Case):
     """One daemon after another."""
 
-    def replace(self):
+    def replace(self, *options):
         daemon = subprocess.Popen(
             [program("ringmuxd"), "--socket=" + self.at("socket"), "--replace",
-             "--log-level=error"], env=self.env, stdin=subprocess.DEVNULL)
+             "--log-level=error", *options], env=self.env, stdin=subprocess.DEVNULL)
         self.addCleanup(self.end, daemon)
         self.assertTrue(wait_until(lambda: self.daemon_pid() == daemon.pid))
         return daemon
@@ -146,6 +146,24 @@ class Moving(Case):
             self.replace()
         batch.stdin.close()
         self.assertEqual(batch.wait(PATIENCE_S), 0, batch.stderr.read())
+
+    def test_no_job_fails_while_daemons_and_workers_come_and_go(self):
+        daemon = self.start_daemon("--workers=1")
+        os.mkdir(self.at("out"))
+        with open(self.at("jobs"), "w") as file:
+            for i in range(4000):
+                file.write(json.dumps({"input": clip("av.mp4"), "output": f"out/{i}.ts"}) + "\n")
+        batch = self.start_rmx("batch", "jobs")
+        for i in range(3):
+            done = len(os.listdir(self.at("out")))
+            self.assertTrue(wait_until(lambda: len(os.listdir(self.at("out"))) > done + 200))
+            daemon = self.replace("--workers=1")
+        zygote = children_of(daemon.pid)[0]
+        os.kill(children_of(zygote)[0], signal.SIGKILL)
+        said = batch.stderr.read()
+        self.assertEqual(batch.wait(PATIENCE_S), 0, said)
+        self.assertIn(b"4000 jobs: 4000 OK;", said)
+        self.assertEqual(len(os.listdir(self.at("out"))), 4000)
 
     def test_a_batch_survives_a_daemon_that_dies(self):
         daemon = self.start_daemon()
