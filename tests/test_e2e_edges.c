@@ -34,7 +34,7 @@ static const char *const reason_names[REASONS] = { "cancel", "deadline", "leavin
 
 static struct harness harness;
 static struct rmx_client *watcher;
-static int operator;
+static int operator_sock;
 static struct edge_book *book;
 static int pipes[2 * (BLOCKERS + 2)]; /* ends that we hold during a story */
 static size_t pipes_count;
@@ -62,12 +62,12 @@ static void set_up(void)
     harness_program = RMX_BUILD_DIR "/tests/edge_daemon";
     harness_start(&harness, settings);
     watcher = harness_client(&harness);
-    operator= raw_operator(&harness);
+    operator_sock = raw_operator(&harness);
 }
 
 static void tear_down(void)
 {
-    close(operator);
+    close(operator_sock);
     rmx_close(&watcher);
     harness_stop(&harness);
 }
@@ -140,7 +140,7 @@ static void submit_noop(uint64_t deadline_ns)
 static size_t count_in(uint16_t state, uint32_t *session)
 {
     struct rmx_jobs_item items[8];
-    size_t count = raw_jobs(operator, items, 8);
+    size_t count = raw_jobs(operator_sock, items, 8);
     size_t found = 0;
 
     for (size_t i = 0; i < count; i++) {
@@ -241,7 +241,7 @@ static uint32_t give(enum reason reason, enum place place, uint32_t session)
     case DEADLINE:
         return RMX_STATUS_DEADLINE;
     case OPERATOR:
-        cr_assert_eq(raw_cancel_jobs(operator, & match), 1);
+        cr_assert_eq(raw_cancel_jobs(operator_sock, &match), 1);
         return RMX_STATUS_CANCELLED;
     case GROUP_CANCEL:
         raw_say_group(RMX_MSG_GROUP_CANCEL, GROUP);

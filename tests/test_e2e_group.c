@@ -217,10 +217,10 @@ Test(e2e_group, who_opens_a_group_twice_is_cut_off)
 /* --- how many work at once ------------------------------------------------------------------- */
 
 /* How many of the daemon's jobs are in this state. */
-static size_t count_in(int operator, enum rmx_job_state state)
+static size_t count_in(int operator_sock, enum rmx_job_state state)
 {
     struct rmx_jobs_item items[32];
-    size_t count = raw_jobs(operator, items, 32);
+    size_t count = raw_jobs(operator_sock, items, 32);
     size_t found = 0;
 
     for (size_t i = 0; i < count; i++) {
@@ -230,17 +230,17 @@ static size_t count_in(int operator, enum rmx_job_state state)
     return found;
 }
 
-static void await_count(int operator, enum rmx_job_state state, size_t wanted)
+static void await_count(int operator_sock, enum rmx_job_state state, size_t wanted)
 {
-    for (int i = 0; i < 2000 && count_in(operator, state) != wanted; i++) {
+    for (int i = 0; i < 2000 && count_in(operator_sock, state) != wanted; i++) {
         (void)poll(NULL, 0, 5);
     }
-    cr_assert_eq(count_in(operator, state), wanted);
+    cr_assert_eq(count_in(operator_sock, state), wanted);
 }
 
 Test(e2e_group, no_more_work_at_once_than_it_allows)
 {
-    int operator= raw_operator(&harness);
+    int operator_sock = raw_operator(&harness);
     struct rmx_msg_group_done done;
     int feeds[6];
 
@@ -249,20 +249,20 @@ Test(e2e_group, no_more_work_at_once_than_it_allows)
         feeds[i] = submit_waiting(1 + i, 7);
         cr_assert_eq(write(feeds[i], "\x47", 1), 1); /* now it could start */
     }
-    await_count(operator, RMX_JOB_RUNNING, 2);
-    cr_assert_eq(count_in(operator, RMX_JOB_QUEUED), 4);
+    await_count(operator_sock, RMX_JOB_RUNNING, 2);
+    cr_assert_eq(count_in(operator_sock, RMX_JOB_QUEUED), 4);
     for (uint64_t i = 0; i < 6; i++) {
         struct rmx_job_result result;
 
         close(feeds[i]); /* in the order they came, and so they start */
         result = raw_hear_job();
         cr_assert_eq(result.job, 1 + i);
-        await_count(operator, RMX_JOB_RUNNING, i < 4 ? 2 : 5 - i);
+        await_count(operator_sock, RMX_JOB_RUNNING, i < 4 ? 2 : 5 - i);
     }
     raw_say_group(RMX_MSG_GROUP_CLOSE, 7);
     done = raw_hear_group(7);
     cr_assert_eq(done.ended[RMX_STATUS_BAD_MEDIA], 6);
-    close(operator);
+    close(operator_sock);
 }
 
 Test(e2e_group, those_that_wait_for_it_end_with_it)

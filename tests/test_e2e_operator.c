@@ -19,7 +19,7 @@
 
 static struct harness harness;
 static struct rmx_client *watcher; /* for the counters */
-static int operator= - 1;
+static int operator_sock = -1;
 static int clients[SESSIONS];
 static int feeds[SESSIONS][EACH]; /* the pipes that the jobs wait for */
 static struct rmx_jobs_item items[SHOWN + 1];
@@ -32,12 +32,12 @@ static void set_up(void)
     (void)signal(SIGPIPE, SIG_IGN);
     harness_start(&harness, settings);
     watcher = harness_client(&harness);
-    operator= raw_operator(&harness);
+    operator_sock = raw_operator(&harness);
 }
 
 static void tear_down(void)
 {
-    close(operator);
+    close(operator_sock);
     harness_counter_becomes(watcher, "jobs_in_flight", 0);
     harness_counter_becomes(watcher, "fds_open", 0);
     harness_counter_becomes(watcher, "groups_open", 0);
@@ -102,9 +102,9 @@ Test(e2e_operator, sees_every_job_of_everybody_once)
 {
     uint64_t sum = 0;
 
-    cr_assert_eq(raw_jobs(operator, items, SHOWN), 0);
+    cr_assert_eq(raw_jobs(operator_sock, items, SHOWN), 0);
     submit_all();
-    cr_assert_eq(raw_jobs(operator, items, SHOWN), SHOWN);
+    cr_assert_eq(raw_jobs(operator_sock, items, SHOWN), SHOWN);
     for (int i = 0; i < SHOWN; i++) {
         const struct rmx_jobs_item *item = &items[i];
 
@@ -131,10 +131,10 @@ Test(e2e_operator, asks_again_and_again_while_jobs_come_and_go)
     for (int i = 0; i < EACH; i++) {
         close(feeds[i % SESSIONS][i]);
         feeds[i % SESSIONS][i] = -1;
-        cr_assert_leq(raw_jobs(operator, items, SHOWN), SHOWN);
+        cr_assert_leq(raw_jobs(operator_sock, items, SHOWN), SHOWN);
     }
     harness_counter_becomes(watcher, "jobs_in_flight", SHOWN - EACH);
-    cr_assert_eq(raw_jobs(operator, items, SHOWN), SHOWN - EACH);
+    cr_assert_eq(raw_jobs(operator_sock, items, SHOWN), SHOWN - EACH);
     close_all();
 }
 
@@ -145,10 +145,10 @@ Test(e2e_operator, ends_one_job_of_one_session)
     struct rmx_msg_cancel_jobs match = { .job = 5 };
 
     submit_all();
-    (void)raw_jobs(operator, items, SHOWN);
+    (void)raw_jobs(operator_sock, items, SHOWN);
     match.session = items[0].session;
-    cr_assert_eq(raw_cancel_jobs(operator, & match), 1);
-    cr_assert_eq(raw_cancel_jobs(operator, & match), 0, "it has ended");
+    cr_assert_eq(raw_cancel_jobs(operator_sock, &match), 1);
+    cr_assert_eq(raw_cancel_jobs(operator_sock, &match), 0, "it has ended");
     harness_counter_becomes(watcher, "jobs_in_flight", SHOWN - 1);
     cr_assert_eq(harness_counter(watcher, "operator_cancels"), 1);
     close_all();
@@ -159,9 +159,9 @@ Test(e2e_operator, ends_the_jobs_of_one_session)
     struct rmx_msg_cancel_jobs match = { .job = 0 };
 
     submit_all();
-    (void)raw_jobs(operator, items, SHOWN);
+    (void)raw_jobs(operator_sock, items, SHOWN);
     match.session = items[SHOWN - 1].session;
-    cr_assert_eq(raw_cancel_jobs(operator, & match), EACH);
+    cr_assert_eq(raw_cancel_jobs(operator_sock, &match), EACH);
     harness_counter_becomes(watcher, "jobs_in_flight", SHOWN - EACH);
     close_all();
 }
@@ -172,8 +172,8 @@ Test(e2e_operator, ends_the_groups_of_one_name)
     const struct rmx_msg_cancel_jobs match = { .group = RAW_GROUP_NAME };
 
     submit_all();
-    cr_assert_eq(raw_cancel_jobs(operator, & other), 0);
-    cr_assert_eq(raw_cancel_jobs(operator, & match), SHOWN / 2);
+    cr_assert_eq(raw_cancel_jobs(operator_sock, &other), 0);
+    cr_assert_eq(raw_cancel_jobs(operator_sock, &match), SHOWN / 2);
     for (int i = 0; i < SESSIONS; i++) {
         expect_ends(i, EACH / 2);
         raw_say_group(RMX_MSG_GROUP_CLOSE, 7);
@@ -187,11 +187,11 @@ Test(e2e_operator, ends_all)
     const struct rmx_msg_cancel_jobs match = { .all = 1 };
 
     submit_all();
-    cr_assert_eq(raw_cancel_jobs(operator, & match), SHOWN);
+    cr_assert_eq(raw_cancel_jobs(operator_sock, &match), SHOWN);
     for (int i = 0; i < SESSIONS; i++) {
         expect_ends(i, EACH);
     }
-    cr_assert_eq(raw_jobs(operator, items, SHOWN), 0);
+    cr_assert_eq(raw_jobs(operator_sock, items, SHOWN), 0);
     close_all();
 }
 
@@ -228,7 +228,7 @@ Test(e2e_operator, that_leaves_before_its_answer_is_forgotten)
         }
         close(sock);
     }
-    cr_assert_eq(raw_jobs(operator, items, SHOWN), SHOWN);
+    cr_assert_eq(raw_jobs(operator_sock, items, SHOWN), SHOWN);
     close_all();
 }
 
@@ -236,7 +236,7 @@ Test(e2e_operator, has_no_jobs_of_its_own)
 {
     struct rmx_job_spec spec = raw_noop(1, 0);
 
-    raw_sock = operator;
+    raw_sock = operator_sock;
     raw_submit(&spec, NULL, 0);
     cr_assert_eq(raw_hear().type, RMX_MSG_GOODBYE);
     cr_assert_eq(raw_hear().type, 0);
