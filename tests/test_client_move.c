@@ -294,7 +294,7 @@ Test(client_move, run_gives_a_refusal_when_there_is_no_other)
     fake_daemon_start(&old.daemon, refuses);
     cr_assert_eq(rmx_open(&client, old.daemon.path), 0);
     rmx_base_close(&old.daemon.listener);
-    cr_assert_eq(rmx_run(client, &job, &result, 100), 0);
+    cr_assert_eq(rmx_run(client, &job, &result, 1000), 0);
     cr_assert_eq(result.status, RMX_DRAINING);
     cr_assert_eq(rmx_run(client, &job, &result, 50), -ECONNREFUSED);
     rmx_close(&client);

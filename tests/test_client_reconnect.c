@@ -372,7 +372,8 @@ static void ignore(int signal_number)
 
 Test(client_reconnect, a_signal_ends_it)
 {
-    const struct itimerval soon = { .it_value = { .tv_usec = 50000 } };
+    const struct timeval soon = { .tv_usec = 50000 }; /* and again: it may come before the wait */
+    const struct itimerval often = { .it_value = soon, .it_interval = soon };
     struct sigaction action = { .sa_handler = ignore };
 
     open_with(dies_with_a_job);
@@ -380,7 +381,7 @@ Test(client_reconnect, a_signal_ends_it)
     await_state(RMX_STATE_LOST);
     rmx_base_close(&old.listener);
     cr_assert_eq(sigaction(SIGALRM, &action, NULL), 0);
-    cr_assert_eq(setitimer(ITIMER_REAL, &soon, NULL), 0);
+    cr_assert_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
     cr_assert_eq(rmx_reconnect(client, -1), -EINTR);
     rmx_close(&client);
     fake_daemon_stop(&old);
