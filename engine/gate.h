@@ -33,7 +33,7 @@ struct rmx_gate {
     bool listening;
     bool closing; /* the supervisor is to hear when the kernel has nothing of `listening` */
     struct rmx_roster *rosters; /* one for each client; touched only by those who have jobs */
-    struct rmx_group *groups;   /* RMX_GROUPS_MAX for each; likewise */
+    struct rmx_group *groups;   /* RMX_GROUPS_MAX for each; written only by those who have some */
     struct rmx_errand *errands; /* one for each operator there may be */
     unsigned char *message;     /* RMX_WIRE_BYTES_MAX bytes, for one message at a time */
 };

@@ -25,12 +25,10 @@
 #define RMX_GROUP_ENDS       32u /* counts in a GROUP_DONE: by status, of which there are fewer */
 #define RMX_JOBS_ITEMS_MAX   64u /* jobs in one JOBS_REPLY */
 
-/* Bits of HELLO's and WELCOME's features. */
-#define RMX_FEATURE_OPERATOR                                                                       \
-    (UINT64_C(1) << 0) /* may look at, cancel and hand over what is not its                        \
-                          own; may not submit. On only for root and for the                        \
-                          daemon's own user */
-#define RMX_FEATURES_ALL RMX_FEATURE_OPERATOR
+/* Bits of HELLO's and WELCOME's features. An OPERATOR may look at, cancel and hand over what is not
+ * its own, and may not submit; it is on only for root and for the daemon's own user. */
+#define RMX_FEATURE_OPERATOR (UINT64_C(1) << 0)
+#define RMX_FEATURES_ALL     RMX_FEATURE_OPERATOR
 
 enum rmx_msg_type {
     /* client -> daemon */
