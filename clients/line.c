@@ -288,6 +288,17 @@ static int lose_unheard(struct rmx_line *line, int err)
     return err == -ECONNRESET || err == -EMFILE ? lose(line, err) : refuse_lie(line);
 }
 
+/* Receives one message. That a daemon ended with words of ours unread is told once, and before what
+ * it said itself: jobs may have ended there. */
+static int receive(struct rmx_line *line, struct rmx_sock_fds *fds)
+{
+    int bytes = rmx_sock_recv(line->fd, line->buffer, sizeof(line->buffer), fds, MSG_DONTWAIT);
+
+    return bytes == -ECONNRESET
+               ? rmx_sock_recv(line->fd, line->buffer, sizeof(line->buffer), fds, MSG_DONTWAIT)
+               : bytes;
+}
+
 int rmx_line_hear(struct rmx_line *line)
 {
     struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
@@ -296,7 +307,7 @@ int rmx_line_hear(struct rmx_line *line)
     if (line->lost != 0) {
         return line->lost;
     }
-    int bytes = rmx_sock_recv(line->fd, line->buffer, sizeof(line->buffer), &fds, MSG_DONTWAIT);
+    int bytes = receive(line, &fds);
     if (bytes == -EAGAIN) {
         return -EAGAIN;
     }

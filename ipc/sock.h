@@ -72,7 +72,8 @@ int rmx_sock_say(int fd, const void *message, size_t bytes, int flags);
  *   -EMSGSIZE    longer than `size`
  *   -EPROTO      empty, or more than RMX_WIRE_FDS_MAX descriptors
  *   -EMFILE      it brings more descriptors than this process may open: not the peer's fault
- *   -ECONNRESET  the peer is gone, and had not read all we sent
+ *   -ECONNRESET  the peer is gone, and had not read all we sent: told once, and what it had said
+ *                before comes next
  * On every return but a positive one, no descriptor stays open and fds is empty. */
 int rmx_sock_recv(int fd, void *buffer, size_t size, struct rmx_sock_fds *fds, int flags);
 

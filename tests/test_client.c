@@ -359,6 +359,37 @@ Test(client, a_dead_daemon_ends_every_job_then_the_session)
 
 /* --- cancel and progress ------------------------------------------------------------------ */
 
+/* It says how a job ended, and dies with another unread. */
+static void dies_with_one_unread(struct fake_daemon *daemon)
+{
+    fake_daemon_welcome(daemon, 4);
+    fake_daemon_hear(daemon, RMX_MSG_SUBMIT);
+    fake_daemon_done(daemon, fake_daemon_spec(daemon, 0).job, RMX_OK, 1);
+    fake_daemon_pause(daemon);
+}
+
+Test(client, what_a_daemon_said_before_it_died_counts)
+{
+    for (int speaks = 0; speaks < 2; speaks++) {
+        struct rmx_job job = noop(NULL);
+
+        open_with(dies_with_one_unread);
+        uint64_t ended = submit_noop(NULL);
+        uint64_t lost = submit_noop(NULL);
+        fake_daemon_go_on(&fake);
+        fake_daemon_stop(&fake);
+        if (speaks) { /* who sends hears of it in another way */
+            cr_assert_eq(rmx_submit(client, &job, 1, NULL), -ECONNRESET);
+        }
+        cr_assert_eq(rmx_wait(client, results, 8, -1), 2);
+        cr_assert_eq(results[0].id, ended);
+        cr_assert_eq(results[0].status, RMX_OK);
+        cr_assert_eq(results[1].id, lost);
+        cr_assert_eq(results[1].status, RMX_DAEMON_LOST);
+        rmx_close(&client);
+    }
+}
+
 static void cancels(struct fake_daemon *daemon)
 {
     struct rmx_msg_cancel cancel;
