@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,12 +57,15 @@ static int set_name(struct name *name, const char *path)
 
 static int connect_to(int fd, const struct name *name)
 {
-    while (connect(fd, (const struct sockaddr *)&name->address, name->bytes) < 0) {
-        if (errno != EINTR) {
-            return -errno;
-        }
-    }
-    return 0;
+    return connect(fd, (const struct sockaddr *)&name->address, name->bytes) < 0 ? -errno : 0;
+}
+
+/* connect(2) waits for a listener whose backlog is full as long as a send may take: unix(7). */
+static int set_send_limit(int fd, time_t seconds)
+{
+    struct timeval limit = { .tv_sec = seconds };
+
+    return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ? -errno : 0;
 }
 
 static int bind_to(int fd, const struct name *name)
@@ -178,8 +182,13 @@ int rmx_sock_connect(const char *path)
     if (fd < 0) {
         return fd;
     }
-    error = connect_to(fd, &name);
-    return error ? error : rmx_take_fd(&fd);
+    error = set_send_limit(fd, RMX_SOCK_CONNECT_S);
+    error = error ? error : connect_to(fd, &name);
+    error = error ? error : set_send_limit(fd, 0);
+    if (error) {
+        return error == -EAGAIN ? -ETIMEDOUT : error;
+    }
+    return rmx_take_fd(&fd);
 }
 
 int rmx_sock_pair(int pair[2])

@@ -46,8 +46,11 @@ int rmx_sock_fds_take(struct rmx_sock_fds *fds, int i);
  *   or what open(2) of the directory, bind(2) or listen(2) say (ENOENT, EACCES, ...) */
 int rmx_sock_listen(const char *path, mode_t mode);
 
+#define RMX_SOCK_CONNECT_S 10
+
 /* A socket connected to the daemon at `path` or "@name". Returns it, or -ENOENT, -ECONNREFUSED
- * (no daemon), -EACCES, -EPROTOTYPE (something else listens), -ENAMETOOLONG, -EINVAL (empty). */
+ * (no daemon), -EACCES, -EPROTOTYPE (something else listens), -ETIMEDOUT (it has not accepted for
+ * RMX_SOCK_CONNECT_S, and others wait already), -EINTR, -ENAMETOOLONG, -EINVAL (empty). */
 int rmx_sock_connect(const char *path);
 
 /* Two connected sockets. Returns 0 or -errno. */

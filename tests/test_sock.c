@@ -126,6 +126,22 @@ Test(sock, a_client_reaches_a_listener_and_each_knows_the_other)
     cr_assert_eq(peer.pid, getpid(), "outputs stay untouched on failure");
 }
 
+/* A daemon that was stopped, or is stuck. */
+Test(sock, a_listener_that_accepts_nobody_is_not_waited_for_without_end, .timeout = 120)
+{
+    int listener = rmx_sock_listen(path, 0600);
+    int waiting;
+    int late;
+
+    cr_assert_eq(listen(listener, 0), 0); /* one may wait */
+    waiting = rmx_sock_connect(path);
+    cr_assert_geq(waiting, 0);
+    late = rmx_sock_connect(path);
+    cr_assert_eq(late, -ETIMEDOUT, "%d", late);
+    close(waiting);
+    close(listener);
+}
+
 Test(sock, the_file_has_the_mode_asked_for_whatever_the_umask)
 {
     static const mode_t modes[] = { 0600, 0660, 0666 };
