@@ -99,7 +99,9 @@ static void let_go(struct rmx_process *process)
     if (warden->stopping) {
         return;
     }
-    count_death(warden);
+    if (!process->ended) {
+        count_death(warden);
+    }
     if (worked) {
         const struct rmx_berth *berth = &warden->plan.berths[process->berth];
         struct rmx_last_words words;
@@ -239,6 +241,7 @@ static void fill_vacancies(struct rmx_warden *warden)
         warden->vacant[i] = false;
         enter(spare, RMX_PROCESS_WORKING);
         spare->berth = i;
+        spare->ended = false;
         if (rmx_order_adopt(spare->ctl_fd, &warden->plan.berths[i], warden->plan.spin_ns) < 0) {
             kill_by_pidfd(spare->pidfd); /* on_death follows, as for any that worked */
         }
@@ -454,9 +457,10 @@ int rmx_warden_tell(struct rmx_warden *warden, uint32_t berth, const struct rmx_
 
 void rmx_warden_kill(struct rmx_warden *warden, uint32_t berth)
 {
-    const struct rmx_process *process = worker_of(warden, berth);
+    struct rmx_process *process = worker_of(warden, berth);
 
     if (process != NULL) {
+        process->ended = true;
         kill_by_pidfd(process->pidfd);
     }
 }

@@ -60,6 +60,7 @@ struct rmx_process {
     enum rmx_process_state state;
     uint32_t ticket;
     uint32_t berth; /* WORKING: where */
+    bool ended;     /* WORKING: by rmx_warden_kill(): no sign of a crash loop, so no brake */
     pid_t pid;
     int ctl_fd;
     int pidfd;

@@ -174,6 +174,21 @@ Test(warden, kill_ends_the_one_in_the_berth)
     stop();
 }
 
+/* A job that does not stop costs its worker; that many do is no crash loop, and others wait. */
+Test(warden, workers_that_were_to_end_are_replaced_without_a_pause)
+{
+    start();
+    for (unsigned i = 1; i <= 2 * RMX_BRAKE_DEATHS; i++) {
+        rmx_warden_kill(&warden, 0);
+        while (seen[0].deaths < i) {
+            cr_assert_geq(rmx_loop_turn(&loop, 10000000), 0);
+        }
+        (void)turn_until(all_ready);
+    }
+    cr_assert_eq(warden.brake.count, 0);
+    stop();
+}
+
 Test(warden, zygote_that_dies_takes_its_workers_and_all_come_back)
 {
     pid_t first;
