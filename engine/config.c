@@ -6,15 +6,18 @@
 #include "engine/config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ini.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/manual.h"
 #include "engine/setting.h"
+#include "ring/base.h"
 #include "ring/chunk.h"
 
 #define LINE_BYTES_MAX 1024 /* of a configuration file */
@@ -119,13 +122,37 @@ static int take_line(void *user, const char *section, const char *name, const ch
     return source->load->failed ? 0 : 1;
 }
 
+/* Nothing here may wait, since a daemon that runs reads it again; and a pipe would be empty then.
+ */
+static FILE *open_file(struct load *load, const char *path)
+{
+    rmx_autofd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+    FILE *file;
+
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        complain(load, "--config=%.200s: %s", path, strerrordesc_np(errno));
+        return NULL;
+    }
+    if (S_ISFIFO(st.st_mode)) {
+        complain(load, "--config=%.200s: a pipe cannot be read again at SIGHUP: name a file", path);
+        return NULL;
+    }
+    file = fdopen(fd, "r");
+    if (!file) {
+        complain(load, "--config=%.200s: %s", path, strerrordesc_np(errno));
+        return NULL;
+    }
+    (void)rmx_take_fd(&fd);
+    return file;
+}
+
 static void load_file(struct load *load, const char *path)
 {
     static char comment_signs[] = "#;";
-    struct source source = { .file = fopen(path, "re"), .load = load };
+    struct source source = { .file = open_file(load, path), .load = load };
 
     if (!source.file) {
-        complain(load, "--config=%.200s: %s", path, strerrordesc_np(errno));
         return;
     }
     load->file = path;

@@ -6,6 +6,7 @@
 
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,6 +243,19 @@ Test(config, a_directory_is_no_configuration_file)
 {
     cr_assert_eq(LOAD("--config", "/tmp"), RMX_CONFIG_EXIT_USAGE);
     cr_assert(strstr(error, "cannot be read"), "%s", error);
+}
+
+Test(config, a_pipe_is_no_configuration_file_and_is_not_waited_for)
+{
+    int ends[2];
+    char name[64];
+
+    cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", ends[0]);
+    cr_assert_eq(LOAD("--config", name), RMX_CONFIG_EXIT_USAGE);
+    cr_assert(strstr(error, "a pipe cannot be read again"), "%s", error);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 Test(config, an_error_that_does_not_fit_is_cut_off)
