@@ -15,11 +15,18 @@
 
 #define PAUSE_NS UINT64_C(10000000) /* between tries */
 
-/* Connects to this place. Returns as rmx_dial_find(). */
-static int try(const char *path, char (*found)[RMX_DIAL_PATH_BYTES])
+/* Connects to this place: to who listens there, or drains. Returns as rmx_dial_find(). */
+static int try(const char *path, bool drains, char (*found)[RMX_DIAL_PATH_BYTES])
 {
-    int fd = rmx_sock_connect(path);
+    char beside[RMX_DIAL_PATH_BYTES];
+    int fits = snprintf(beside, sizeof(beside), "%s" RMX_SOCK_DRAINING, path);
+    int fd = -ENOENT;
 
+    if (!drains) {
+        fd = rmx_sock_connect(path);
+    } else if (path[0] != '@' && fits < (int)sizeof(beside)) {
+        fd = rmx_sock_connect(beside);
+    }
     if (fd >= 0) {
         int bytes = snprintf(*found, sizeof(*found), "%s", path);
 
@@ -37,16 +44,34 @@ static bool find_own(char (*path)[RMX_DIAL_PATH_BYTES])
     return bytes > 0 && bytes < (int)sizeof(*path);
 }
 
-int rmx_dial_find(const char *path, char (*found)[RMX_DIAL_PATH_BYTES])
+static bool is_absent(int err)
+{
+    return err == -ENOENT || err == -ECONNREFUSED;
+}
+
+/* Tries one place after another. */
+static int find(const char *path, bool drains, char (*found)[RMX_DIAL_PATH_BYTES])
 {
     const char *named = path != NULL ? path : secure_getenv("RINGMUX_SOCKET");
     char own[RMX_DIAL_PATH_BYTES];
 
     if (named != NULL) {
-        return try(named, found);
+        return try(named, drains, found);
     }
-    int fd = find_own(&own) ? try(own, found) : -ENOENT;
-    return fd == -ENOENT || fd == -ECONNREFUSED ? try(RMX_SOCKET_DEFAULT, found) : fd;
+    int fd = find_own(&own) ? try(own, drains, found) : -ENOENT;
+    return is_absent(fd) ? try(RMX_SOCKET_DEFAULT, drains, found) : fd;
+}
+
+int rmx_dial_find(const char *path, bool operates, char (*found)[RMX_DIAL_PATH_BYTES])
+{
+    int fd = find(path, false, found);
+
+    if (operates && is_absent(fd)) {
+        int drains = find(path, true, found);
+
+        fd = drains >= 0 ? drains : fd; /* whom we may not ask is nobody */
+    }
+    return fd;
 }
 
 int rmx_dial_greet(struct rmx_line **line, int *fd, uint64_t features, uint64_t until_ns)

@@ -13,9 +13,10 @@
 
 #define RMX_DIAL_PATH_BYTES 112 /* of a unix socket's name, with its "@" or NUL */
 
-/* Connects to where `path` says, or when it is NULL to the first place where somebody listens.
- * Returns the socket, and sets *found to what it was called, or -errno as rmx_open(). */
-int rmx_dial_find(const char *path, char (*found)[RMX_DIAL_PATH_BYTES]);
+/* Connects to where `path` says, or when it is NULL to the first place where somebody listens; an
+ * operator also to who drains there, if nobody listens. Returns the socket, and sets *found to what
+ * the place is called, where a successor will listen, or -errno as rmx_open(). */
+int rmx_dial_find(const char *path, bool operates, char (*found)[RMX_DIAL_PATH_BYTES]);
 
 /* Makes a line of a connected socket, which it takes, and greets on it. Returns as rmx_open(). */
 int rmx_dial_greet(struct rmx_line **line, int *fd, uint64_t features, uint64_t until_ns);

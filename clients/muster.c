@@ -71,7 +71,7 @@ int rmx_muster_state(struct rmx_client *client)
     if (client->line->lost != 0) {
         return RMX_STATE_LOST;
     }
-    return rmx_line_takes_jobs(client->line) == -ESHUTDOWN ? RMX_STATE_DRAINING : RMX_STATE_READY;
+    return client->line->session.state == RMX_SESSION_OPEN ? RMX_STATE_READY : RMX_STATE_DRAINING;
 }
 
 /* Another thread is connecting: waits for it. Returns 1 if there was one, 0 if not, or -errno. */

@@ -77,7 +77,7 @@ static int open_for(struct rmx_client **client, const char *path, uint64_t featu
         return -ENOMEM;
     }
     made->features = features;
-    fd = rmx_dial_find(path, &made->path);
+    fd = rmx_dial_find(path, features != 0, &made->path);
     return finish_open(client, made, &fd, fd);
 }
 

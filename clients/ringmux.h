@@ -570,7 +570,8 @@ uint32_t rmx_daemon_pid(const struct rmx_client *client);
 
 /* As rmx_open(), for root and the daemon's own user: a client that has no jobs (rmx_submit(),
  * rmx_group_open(): -EPERM), but sees and ends those of others. rmx_ping(), rmx_stats(),
- * rmx_state(), rmx_reconnect() and rmx_close() do what they always do. Returns as rmx_open(), or
+ * rmx_state(), rmx_reconnect() and rmx_close() do what they always do. Where nobody listens, it
+ * finds a daemon that drains there. Returns as rmx_open(), or
  *   -EPERM  you are neither */
 int rmx_open_operator(struct rmx_client **client, const char *path);
 

@@ -83,7 +83,20 @@ static int open_private(struct rmx_client **client, struct rmx_result *result)
     return err;
 }
 
-/* rmx_open(), again while the daemon has no room, or its successor is not there yet. Ctrl-C ends
+static int open_once(const struct rmx_connect *connect, struct rmx_client **client)
+{
+    int err = -EPERM;
+
+    if (connect->is_operator || connect->may_operate) {
+        err = rmx_open_operator(client, connect->socket);
+    }
+    if (!connect->is_operator && (err == -EPERM || err == -EBUSY)) {
+        err = rmx_open(client, connect->socket);
+    }
+    return err;
+}
+
+/* Again while the daemon has no room, or its successor is not there yet. Ctrl-C ends
  * the wait. */
 static int open_in_time(const struct rmx_connect *connect, struct rmx_client **client)
 {
@@ -91,8 +104,7 @@ static int open_in_time(const struct rmx_connect *connect, struct rmx_client **c
 
     for (;;) {
         uint64_t again_ns = rmx_clock_in(PAUSE_NS);
-        int err = connect->is_operator ? rmx_open_operator(client, connect->socket)
-                                       : rmx_open(client, connect->socket);
+        int err = open_once(connect, client);
         bool is_late = connect->until_ns != 0 && again_ns >= connect->until_ns;
         bool may_pass = err == -EBUSY || (err == -ESHUTDOWN && rmx_clock_ns() < successor_ns);
 

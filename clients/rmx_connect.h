@@ -15,6 +15,7 @@ struct rmx_connect {
     bool is_private;     /* --private */
     bool may_be_private; /* start one where none runs at the usual place */
     bool is_operator;    /* to see and end the jobs of others; never private */
+    bool may_operate;    /* as an operator if we may, else as anybody */
     bool waits;          /* for a daemon that has no room now, until */
     uint64_t until_ns;   /* CLOCK_MONOTONIC; 0 = as long as it takes */
 };

@@ -134,7 +134,7 @@ static void show(struct rmx_client *client, bool json, struct rmx_result *result
 int rmx_stat_main(int argc, char **argv)
 {
     static const struct rmx_report nameless;
-    struct rmx_connect connect = { .socket = NULL };
+    struct rmx_connect connect = { .may_operate = true };
     struct rmx_client *client = NULL;
     struct rmx_result result = { .status = RMX_OK };
     bool json = false;

@@ -28,6 +28,7 @@ struct rmx_client {
     bool closing;         /* its operations come to an end */
     bool blocked;         /* its socket is full: answers wait for POLLOUT */
     uint64_t hello_by_ns; /* until it is welcome: it goes if it has not said hello by then */
+    bool late;            /* it came when we drained: for an operator only */
     bool welcome;         /* it is one of the gate's sessions */
     bool has_socket;      /* it was handed the listening socket, and has not said that it uses it */
     bool leaving;         /* it said goodbye: it goes when it was told how all its jobs ended */

@@ -81,6 +81,7 @@ void rmx_errand_send(struct rmx_errand *errand, const struct rmx_msg_cancel_jobs
     errand->cancelled = 0;
     errand->cancels = match != NULL;
     errand->homeward = false;
+    errand->owed = false;
     errand->page.head.count = 0;
     if (match != NULL) {
         errand->match = *match;
@@ -99,7 +100,12 @@ static bool visit(struct rmx_lane *lane, struct rmx_errand *errand)
         struct rmx_flow *flow = &lane->flows[errand->entry++];
 
         if (errand->cancels) {
-            errand->cancelled += rmx_operator_cancel(flow, &errand->match) ? 1 : 0;
+            bool told = rmx_operator_cancel(flow, &errand->match);
+
+            errand->cancelled += told;
+            if (told && lane == errand->home) {
+                errand->owed = true; /* nobody else may touch it */
+            }
         } else if (rmx_operator_shows(flow, &errand->page.items[*count]) &&
                    ++*count == RMX_JOBS_ITEMS_MAX) {
             return true;

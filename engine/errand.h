@@ -45,7 +45,8 @@ struct rmx_errand {
     uint32_t lane;           /* where it is, or goes to; as many as there are: it has seen all */
     uint32_t entry;          /* of that lane's job table: the next to look at */
     bool homeward;
-    bool cancels;                     /* CANCEL_JOBS; else JOBS */
+    bool owed;    /* home's alone: it ended jobs there, so home says so before it ends itself */
+    bool cancels; /* CANCEL_JOBS; else JOBS */
     struct rmx_msg_cancel_jobs match; /* CANCEL_JOBS: which */
     uint64_t cancelled;
     struct rmx_errand_page page; /* JOBS */

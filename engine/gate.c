@@ -155,6 +155,7 @@ static void come(struct rmx_client *client, int *fd)
     client->pid = peer.pid;
     client->uid = peer.uid;
     client->blocked = false;
+    client->late = lane->draining;
     rmx_session_init(&client->talk, RMX_SESSION_DAEMON);
     client->hello_by_ns = rmx_clock_ns() + HELLO_NS;
     hurry_by(&lane->gate, client->hello_by_ns);
@@ -167,7 +168,7 @@ static void accept_clients(struct rmx_op *op, int events)
     struct rmx_lane *lane = op->owner;
     struct rmx_gate *gate = &lane->gate;
 
-    if (!gate->listening || events < 0) {
+    if (gate->accept_fd < 0 || events < 0) {
         return;
     }
     for (int i = 0; i < HEAR_MAX; i++) {
@@ -175,7 +176,7 @@ static void accept_clients(struct rmx_op *op, int events)
         rmx_autofd int fd = -1;
 
         if (client != NULL) {
-            fd = accept4(lane->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+            fd = accept4(gate->accept_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         }
         if (client == NULL || (fd < 0 && errno != EAGAIN && errno != ECONNABORTED)) {
             gate->accept_again_ns = rmx_clock_ns() + ACCEPT_PAUSE_NS; /* till then they wait */
@@ -186,7 +187,30 @@ static void accept_clients(struct rmx_op *op, int events)
         }
         come(client, &fd);
     }
-    rmx_loop_poll(&lane->loop, op, lane->listen_fd, POLLIN);
+    rmx_loop_poll(&lane->loop, op, gate->accept_fd, POLLIN);
+}
+
+static void start_accepting(struct rmx_gate *gate, struct rmx_lane *lane, int fd)
+{
+    gate->accept_fd = fd;
+    gate->accept_again_ns = 0;
+    gate->accept_op = (struct rmx_op){ .done = accept_clients, .owner = lane };
+    rmx_loop_poll(&lane->loop, &gate->accept_op, fd, POLLIN);
+}
+
+static void accept_cancelled(struct rmx_op *op, int result)
+{
+    (void)op;
+    (void)result;
+}
+
+static void stop_accepting(struct rmx_gate *gate, struct rmx_lane *lane)
+{
+    if (gate->accept_fd >= 0) {
+        gate->accept_fd = -1;
+        gate->cancel_accept_op = (struct rmx_op){ .done = accept_cancelled };
+        rmx_loop_cancel(&lane->loop, &gate->cancel_accept_op, &gate->accept_op);
+    }
 }
 
 /* There was no descriptor or no entry for one more client: perhaps there is now. */
@@ -196,8 +220,8 @@ static void accept_again(struct rmx_gate *gate)
 
     if (gate->accept_again_ns != 0 && rmx_clock_ns() >= gate->accept_again_ns) {
         gate->accept_again_ns = 0;
-        if (gate->listening) {
-            rmx_loop_poll(&lane->loop, &gate->accept_op, lane->listen_fd, POLLIN);
+        if (gate->accept_fd >= 0) {
+            rmx_loop_poll(&lane->loop, &gate->accept_op, gate->accept_fd, POLLIN);
         }
     }
 }
@@ -225,25 +249,46 @@ static void hurry(struct rmx_gate *gate)
     }
 }
 
-/* It accepts no more, and the kernel has nothing of it: the supervisor may close the socket. */
+/* It accepts no more, and the kernel has nothing of it: the supervisor may close the socket, and
+ * operators may come to the other one. */
 static void report_shut(struct rmx_gate *gate)
 {
+    struct rmx_lane *lane = gate->clients[0].lane;
+
     if (gate->closing && !gate->accept_op.busy && !gate->cancel_accept_op.busy) {
         gate->closing = false;
-        rmx_lane_report_shut(gate->clients[0].lane);
+        rmx_lane_report_shut(lane);
+        if (lane->drain_fd >= 0) {
+            start_accepting(gate, lane, lane->drain_fd);
+        }
     }
 }
 
 bool rmx_gate_expects(const struct rmx_gate *gate)
 {
-    return gate->clients_open > gate->sessions + gate->operators;
+    for (uint32_t i = 0; i < gate->clients_max; i++) {
+        const struct rmx_client *client = &gate->clients[i];
+
+        if (client->fd >= 0 && !client->welcome && !client->late) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < RMX_OPERATORS_MAX; i++) {
+        const struct rmx_errand *errand = &gate->errands[i];
+
+        if (errand->client != NULL && !errand->client->closing && errand->owed &&
+            errand->state == RMX_ERRAND_AWAY) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void rmx_gate_tend(struct rmx_gate *gate)
 {
     accept_again(gate);
     report_shut(gate);
-    if (rmx_gate_expects(gate)) {
+    if (gate->clients_open > gate->sessions + gate->operators) {
         hurry(gate);
     }
     while (gate->due_first != NULL) {
@@ -260,7 +305,11 @@ int rmx_gate_init(struct rmx_gate *gate, struct rmx_lane *lane)
     uint32_t sessions_max = lane->private_fd >= 0 ? 1 : lane->config->sessions_max;
     uint32_t max = sessions_max + ANTEROOM;
 
-    *gate = (struct rmx_gate){ .clients_max = max, .sessions_max = sessions_max };
+    *gate = (struct rmx_gate){
+        .clients_max = max,
+        .sessions_max = sessions_max,
+        .accept_fd = -1,
+    };
     gate->clients = calloc(max, sizeof(*gate->clients));
     gate->rosters = calloc(max, sizeof(*gate->rosters));
     gate->groups = calloc((size_t)max * RMX_GROUPS_MAX, sizeof(*gate->groups));
@@ -297,26 +346,14 @@ void rmx_gate_open(struct rmx_gate *gate, struct rmx_lane *lane)
 
         come(&gate->clients[0], &fd);
     } else {
-        gate->listening = true;
-        gate->accept_op = (struct rmx_op){ .done = accept_clients, .owner = lane };
-        rmx_loop_poll(&lane->loop, &gate->accept_op, lane->listen_fd, POLLIN);
+        start_accepting(gate, lane, lane->listen_fd);
     }
-}
-
-static void accept_cancelled(struct rmx_op *op, int result)
-{
-    (void)op;
-    (void)result;
 }
 
 void rmx_gate_drain(struct rmx_gate *gate, struct rmx_lane *lane)
 {
     gate->closing = true;
-    if (gate->listening) {
-        gate->listening = false;
-        gate->cancel_accept_op = (struct rmx_op){ .done = accept_cancelled };
-        rmx_loop_cancel(&lane->loop, &gate->cancel_accept_op, &gate->accept_op);
-    }
+    stop_accepting(gate, lane);
     for (uint32_t i = 0; i < gate->clients_max; i++) {
         if (gate->clients[i].fd >= 0 && gate->clients[i].welcome) { /* others with their WELCOME */
             rmx_client_drain(&gate->clients[i]);
@@ -336,6 +373,7 @@ void rmx_gate_abort(struct rmx_gate *gate)
 
 void rmx_gate_close(struct rmx_gate *gate)
 {
+    stop_accepting(gate, gate->clients[0].lane);
     for (uint32_t i = 0; i < gate->clients_max; i++) {
         if (gate->clients[i].fd >= 0) {
             hear_out(&gate->clients[i]);

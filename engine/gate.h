@@ -30,8 +30,8 @@ struct rmx_gate {
     struct rmx_client *due_first; /* those with answers to send */
     struct rmx_op accept_op;
     struct rmx_op cancel_accept_op;
-    bool listening;
-    bool closing; /* the supervisor is to hear when the kernel has nothing of `listening` */
+    int accept_fd; /* where clients come from: the lane's listen_fd, then drain_fd; -1 = nowhere */
+    bool closing;  /* the supervisor is to hear when the kernel has nothing of listen_fd */
     struct rmx_roster *rosters; /* one for each client; touched only by those who have jobs */
     struct rmx_group *groups;   /* RMX_GROUPS_MAX for each; written only by those who have some */
     struct rmx_errand *errands; /* one for each operator there may be */
@@ -44,7 +44,7 @@ void rmx_gate_fini(struct rmx_gate *gate);
 /* Starts to accept from the lane's listen_fd, and takes its private_fd as a client. */
 void rmx_gate_open(struct rmx_gate *gate, struct rmx_lane *lane);
 
-/* Takes no new client and no new job; the clients are told. */
+/* Takes no new client but operators, from drain_fd, and no new job; the clients are told. */
 void rmx_gate_drain(struct rmx_gate *gate, struct rmx_lane *lane);
 
 /* Clients that do not read their answers go without: the next rmx_gate_tend() parts with them. */
@@ -53,7 +53,8 @@ void rmx_gate_abort(struct rmx_gate *gate);
 /* Ends every session. */
 void rmx_gate_close(struct rmx_gate *gate);
 
-/* Somebody is connected and was not welcomed yet. */
+/* Somebody who came before the drain was not welcomed yet, or an operator that ended jobs of this
+ * lane will hear of it in a moment. */
 bool rmx_gate_expects(const struct rmx_gate *gate);
 
 /* No operation of the gate's is in the kernel. */

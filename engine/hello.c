@@ -107,6 +107,10 @@ void rmx_hello_take(struct rmx_client *client, const struct rmx_msg_hello *hello
             client, RMX_STATUS_UNSUPPORTED, "it speaks no version of the protocol that we speak");
         return;
     }
+    if (client->late && !operates) {
+        turn_away(client, RMX_STATUS_DRAINING, "it came when we drained, and is no operator");
+        return;
+    }
     credits = find_room(client, operates, &why);
     if (why != NULL) {
         turn_away(client, RMX_STATUS_BUSY, why);

@@ -43,6 +43,7 @@ struct rmx_lane {
     struct rmx_lane *const *lanes; /* all of them, for the sum of their counters */
     uint32_t lanes_count;
     int listen_fd;                 /* the supervisor's, written before the order SERVE; -1 = none */
+    int drain_fd;                  /* likewise, before DRAIN: operators come there from then on */
     struct rmx_handover *handover; /* of listen_fd: the supervisor's */
     int private_fd; /* a client that is connected already, taken at start; -1 = none */
     uint64_t spin_ns;

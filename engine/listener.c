@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "engine/log.h"
 #include "engine/quantity.h"
 #include "ipc/sock.h"
 #include "ring/base.h"
@@ -41,6 +42,17 @@ static void remember(struct rmx_listener *listener, const char *path)
     (void)snprintf(listener->name, sizeof(listener->name), "%s", path);
     if (path[0] == '@' || stat(path, &listener->file) < 0) {
         listener->file.st_ino = 0;
+    }
+}
+
+/* Only while we still listen there, since then it cannot be somebody else's. */
+static void remove_file(const char *path, const struct stat *ours)
+{
+    struct stat now;
+
+    if (ours->st_ino != 0 && stat(path, &now) == 0 && now.st_ino == ours->st_ino &&
+        now.st_dev == ours->st_dev) {
+        (void)unlink(path);
     }
 }
 
@@ -189,8 +201,6 @@ int rmx_listener_take_over(struct rmx_listener *listener, const struct rmx_confi
 
 void rmx_listener_close(struct rmx_listener *listener)
 {
-    struct stat now;
-
     if (listener->fd < 0 || listener->closed) {
         return;
     }
@@ -198,10 +208,39 @@ void rmx_listener_close(struct rmx_listener *listener)
     if (!rmx_handover_close(&listener->handover) || listener->handover.held) {
         return;
     }
-    /* The file goes while we still listen, since then it cannot be a successor's. */
-    if (listener->file.st_ino != 0 && stat(listener->name, &now) == 0 &&
-        now.st_ino == listener->file.st_ino && now.st_dev == listener->file.st_dev) {
-        (void)unlink(listener->name);
-    }
+    remove_file(listener->name, &listener->file);
     (void)shutdown(listener->fd, SHUT_RDWR);
+}
+
+/* --- while we drain -------------------------------------------------------------------------- */
+
+void rmx_listener_open_drain(struct rmx_listener *listener)
+{
+    int bytes;
+    int fd;
+
+    if (listener->name[0] == 0 || listener->name[0] == '@') { /* nobody, or no file, to be beside */
+        return;
+    }
+    bytes = snprintf(
+        listener->drain_name, sizeof(listener->drain_name), "%s" RMX_SOCK_DRAINING, listener->name);
+    fd = bytes < (int)sizeof(listener->drain_name) ? rmx_sock_listen(listener->drain_name, 0600)
+                                                   : -ENAMETOOLONG;
+    if (fd < 0) {
+        rmx_log(RMX_LOG_DEBUG, "no_drain_socket", RMX_LOG_STR("socket", listener->drain_name),
+            RMX_LOG_ERRNO("why", fd));
+        return;
+    }
+    if (stat(listener->drain_name, &listener->drain_file) < 0) {
+        listener->drain_file.st_ino = 0;
+    }
+    listener->drain_fd = fd;
+}
+
+void rmx_listener_close_drain(struct rmx_listener *listener)
+{
+    if (listener->drain_fd >= 0) {
+        remove_file(listener->drain_name, &listener->drain_file);
+        rmx_base_close(&listener->drain_fd);
+    }
 }

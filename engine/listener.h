@@ -20,12 +20,15 @@ struct rmx_listener {
     char name[RMX_CONFIG_TEXT_BYTES]; /* of the socket, for the log */
     struct stat file;                 /* of the socket, as ours; st_ino 0 = there is none */
     struct rmx_handover handover;
+    int drain_fd; /* what operators come to while we drain; -1 = none */
+    char drain_name[RMX_CONFIG_TEXT_BYTES];
+    struct stat drain_file;
     char why[256]; /* of the last error, for a person */
 };
 
 #define RMX_LISTENER_INIT                                                                          \
     {                                                                                              \
-        .fd = -1                                                                                   \
+        .fd = -1, .drain_fd = -1                                                                   \
     }
 
 /* Takes the socket that came with us by LISTEN_PID and LISTEN_FDS, as sd_listen_fds(3) says.
@@ -44,5 +47,12 @@ int rmx_listener_take_over(struct rmx_listener *listener, const struct rmx_confi
 /* We take no more clients: unless somebody else does, those that come from here on are refused.
  * fd stays open, since lanes may be about to use its number. */
 void rmx_listener_close(struct rmx_listener *listener);
+
+/* We begin to drain: where clients came to a file of ours, drain_fd listens beside it from now on,
+ * on its name and RMX_SOCK_DRAINING. Where that cannot be there is none, and the log says so. */
+void rmx_listener_open_drain(struct rmx_listener *listener);
+
+/* We end, no lane accepts any more: its file goes. */
+void rmx_listener_close_drain(struct rmx_listener *listener);
 
 #endif

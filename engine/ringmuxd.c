@@ -6,7 +6,8 @@
  *
  * SIGTERM and SIGINT: finish what runs, take nothing new, exit 0. A second one, or drain_timeout:
  * cancel what runs, exit 0. SIGHUP: read the settings again. When another daemon has taken over the
- * socket (engine/handover.h): as with SIGTERM, but the socket is its.
+ * socket (engine/handover.h): as with SIGTERM, but the socket is its. Meanwhile operators still
+ * come, to a socket beside it.
  */
 #include <errno.h>
 #include <poll.h>
@@ -147,6 +148,7 @@ static int make_lane(struct supervisor *sup, uint32_t index, uint64_t spin_ns)
         .lanes = sup->lanes,
         .lanes_count = sup->plan.lanes,
         .listen_fd = sup->listener.fd,
+        .drain_fd = -1,
         .handover = &sup->listener.handover,
         .private_fd = is_private ? (int)sup->config.private_fd : -1,
         .spin_ns = spin_ns,
@@ -188,18 +190,24 @@ static void count(struct supervisor *sup, enum rmx_stat stat, uint64_t value)
 
 static void order(struct supervisor *sup, enum rmx_lane_order what)
 {
+    bool first = sup->order < RMX_LANE_DRAIN; /* of those that end us */
+
     if (what <= sup->order) {
         return;
     }
-    if (sup->order < RMX_LANE_DRAIN) {
+    if (first) {
         rmx_notify_stopping();
         count(sup, RMX_STATS_DRAINING, 1);
+        rmx_listener_open_drain(&sup->listener);
     }
     sup->order = what;
     sup->patience_until_ns =
         rmx_clock_ns() + (what == RMX_LANE_ABORT ? ABORT_NS : sup->config.drain_timeout_ns);
     rmx_listener_close(&sup->listener);
     for (uint32_t i = 0; i < sup->lanes_count; i++) {
+        if (first && sup->listener.drain_fd >= 0) {
+            sup->lanes[i]->drain_fd = sup->listener.drain_fd;
+        }
         rmx_lane_order(sup->lanes[i], what);
     }
 }
@@ -337,6 +345,7 @@ static void supervise(struct supervisor *sup)
         if (patience_ms(sup) == 0 && sup->order == RMX_LANE_ABORT) {
             rmx_log(RMX_LOG_ERROR, "stuck",
                 RMX_LOG_STR("why", "a read, a write or a worker does not end: leaving them"));
+            rmx_listener_close_drain(&sup->listener);
             _exit(EXIT_FAULT); /* what we hold goes with us; workers see us go */
         }
         if (patience_ms(sup) == 0) {
@@ -442,6 +451,7 @@ int main(int argc, char **argv)
     rmx_log_init(sup.config.log_format, sup.config.log_level);
     result = serve(&sup);
     rmx_listener_close(&sup.listener);
+    rmx_listener_close_drain(&sup.listener);
     rmx_log(RMX_LOG_INFO, "stopped", RMX_LOG_I64("exit", result));
     rmx_topology_fini(&sup.topology);
     rmx_base_close(&sup.listener.fd);

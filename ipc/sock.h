@@ -17,6 +17,9 @@
 
 #include "ipc/wire.h"
 
+/* A daemon that drains listens for operators at the name of its socket and this. */
+#define RMX_SOCK_DRAINING ".draining"
+
 /* Descriptors that came with a message; they belong to whoever holds this. */
 struct rmx_sock_fds {
     int count;

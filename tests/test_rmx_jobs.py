@@ -201,6 +201,60 @@ class Moving(Case):
                 self.assertIn(status, batch.stderr.read())
 
 
+class Draining(Case):
+    """A daemon that was told to end, and has a job that does not."""
+
+    def start_and_drain(self, name):
+        daemon = self.start_daemon()
+        process, writer = self.start_waiting(name=name)
+        self.assertTrue(wait_until(lambda: self.stat("jobs_running") == 1))
+        daemon.send_signal(signal.SIGTERM)
+        self.assertTrue(wait_until(lambda: not os.path.exists(self.at("socket"))))
+        return daemon, process, writer
+
+    def assert_head(self, daemon, state, *args):
+        head = f"ringmuxd, process {daemon.pid}: {state}; ".encode()
+        self.assertTrue(wait_until(lambda: self.rmx("stat", *args).stdout.startswith(head)))
+
+    def test_it_is_seen_and_its_jobs_are_ended(self):
+        daemon, process, _ = self.start_and_drain("fifo")
+        self.assert_head(daemon, "draining")
+        self.assertEqual((self.stat("draining"), self.stat("jobs_in_flight")), (1, 1))
+        self.assertEqual(json.loads(self.rmx("jobs", "--json").stdout)["state"], "running")
+        result = self.rmx("cancel", "--all")
+        self.assertEqual((result.returncode, result.stdout, result.stderr),
+                         (0, b"1 job told to end\n", b""))
+        self.assertEqual(process.wait(PATIENCE_S), 130)
+        self.assertEqual(daemon.wait(PATIENCE_S), 0)
+        self.assert_only("fifo")
+        self.assertEqual(self.rmx("stat").returncode, 69)
+
+    def test_its_successor_is_what_answers(self):
+        old, process, _ = self.start_and_drain("fifo")
+        successor = self.start_daemon()
+        self.assert_head(successor, "ready")
+        self.assertEqual(self.stat("jobs_in_flight"), 0)
+        self.assert_head(old, "draining", "--socket", self.at("socket.draining"))
+        self.assertEqual(self.rmx("cancel", "--all", "--socket",
+                                  self.at("socket.draining")).stdout, b"1 job told to end\n")
+        self.assertEqual(process.wait(PATIENCE_S), 130)
+        self.assertEqual(old.wait(PATIENCE_S), 0)
+        self.assert_head(successor, "ready")
+        self.assert_only("fifo", "socket")
+
+    def test_two_at_once(self):
+        first, _, _ = self.start_and_drain("first")
+        second, process, writer = self.start_and_drain("second")
+        self.assert_head(first, "draining")
+        self.rmx("cancel", "--all")
+        self.assertEqual(first.wait(PATIENCE_S), 0)
+        self.assertIsNone(second.poll())
+        writer.close()
+        process.wait(PATIENCE_S)
+        self.assertEqual(second.wait(PATIENCE_S), 0)
+        self.assert_only("first", "second")
+
+
 class Operator(Case):
     def test_jobs_are_listed(self):
         self.start_daemon()
@@ -271,6 +325,10 @@ class Operator(Case):
                                          program("rmx"), *args], env=self.env)
                 self.assertEqual((result.returncode, result.stdout), (77, b""), result.stderr)
                 self.assert_one_line(result, "root", "sudo")
+        result = self.run_quiet(["setpriv", "--reuid=65534", "--clear-groups", program("rmx"),
+                                 "stat"], env=self.env)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn(b"no class is refused", result.stdout)
 
     def test_stat_says_first_what_counts(self):
         self.start_crowd(queued=1)
