@@ -10,27 +10,49 @@
 
 /* --- pairs ------------------------------------------------------------------------------------ */
 
-/* A session may have so many times the pairs it leaves free; of each `keeps` pairs of a berth, the
- * last one is for higher classes, 0 = none is. A thousand live streams of one client, whose rings
- * are its own, fit the default of 1,024 bare ones. */
+/* A session may have so many times the pairs that are free, but for those that wait for newcomers;
+ * of each `keeps` pairs of a berth, the last one is for higher classes, 0 = none is. Alone it has
+ * 48 of 64; a thousand live streams of one client, whose rings are its own, fit the default of
+ * 1,024 bare ones. */
 static const struct {
     uint32_t times_free;
     uint32_t keeps[RMX_CLASSES];
 } rules[RMX_PAIR_SIZES] = {
-    [RMX_PAIR_SMALL] = { 7, { 0, 8, 4 } },
-    [RMX_PAIR_BULK] = { 7, { 0, 8, 4 } },
+    [RMX_PAIR_SMALL] = { 6, { 0, 8, 4 } },
+    [RMX_PAIR_BULK] = { 6, { 0, 8, 4 } },
     [RMX_PAIR_BARE] = { 64, { 0, 64, 32 } },
 };
 
+#define NEWCOMERS_MAX  8u
+#define NEWCOMERS_PART 8u
+
+/* Pairs that only sessions without one may take. */
+static uint32_t for_newcomers(uint32_t count)
+{
+    uint32_t part = count / NEWCOMERS_PART;
+
+    if (part == 0) {
+        return 1;
+    }
+    return part < NEWCOMERS_MAX ? part : NEWCOMERS_MAX;
+}
+
+/* A session's first one leaves only one to each higher class, not all that is theirs otherwise. */
 static bool may_take(
     const struct rmx_berth *berth, enum rmx_pair_size size, const struct rmx_wish *wish)
 {
     uint32_t keeps = rules[size].keeps[wish->class_];
-    uint32_t kept = keeps != 0 ? berth->geometry[size].count / keeps : 0;
+    uint32_t count = berth->geometry[size].count;
+    uint32_t kept = keeps != 0 ? count / keeps : 0;
     uint32_t left = berth->free_counts[size];
     uint32_t held = berth->held[wish->party].pairs[size];
+    uint32_t newcomers = for_newcomers(count);
 
-    return left > kept && (held == 0 || held + 1 <= rules[size].times_free * (left - 1));
+    if (held == 0) {
+        return left > (kept < wish->class_ ? kept : wish->class_);
+    }
+    return left > kept && left > newcomers &&
+           held + 1 <= rules[size].times_free * (left - newcomers);
 }
 
 enum rmx_pair_size rmx_portion_pair(const struct rmx_berth *berth, const struct rmx_wish *wish)

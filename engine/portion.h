@@ -5,8 +5,10 @@
  * them need.
  *
  * What a session may have of a worker's pairs depends on how many are free, not on how many
- * sessions there are: alone it has nearly all, and what it leaves is enough for the next ones to
+ * sessions there are: alone it has most of them, and what it leaves is enough for the next ones to
  * begin with, while its own become fewer. Likewise the last of them are left for higher classes.
+ * The very last go to sessions that have none at all, each of which may have one: however many
+ * jobs of a session stand still, they keep no newcomer from its first.
  */
 #ifndef RMX_ENGINE_PORTION_H
 #define RMX_ENGINE_PORTION_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A greedy client beside modest ones, by counting: how many of its jobs go before each of theirs.
+ * Greedy clients beside modest ones, by counting: how many of their jobs go before each of theirs;
+ * and that theirs go at all beside jobs that stand still.
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -13,11 +14,22 @@
 #define ROUNDS  8
 #define GREEDY  256
 #define RUNNING 5 /* pairs */
+#define STUCK   64
 
 static struct harness harness;
 static struct rmx_client *greedy;
 static struct rmx_client *modest[MODEST];
 static uint64_t greedy_ended;
+static int stuck[2 * STUCK]; /* pipes with one byte in them: who reads one waits for more */
+
+static void start(const char *const *settings)
+{
+    harness_start(&harness, settings);
+    greedy = harness_client(&harness);
+    for (int i = 0; i < MODEST; i++) {
+        modest[i] = harness_client(&harness);
+    }
+}
 
 static void set_up(void)
 {
@@ -25,11 +37,14 @@ static void set_up(void)
         "--credits=256", "--jobs-max=4096", "--overload-queue=0", "--overload-cpu=0",
         "--overload-rings=0", NULL };
 
-    harness_start(&harness, settings);
-    greedy = harness_client(&harness);
-    for (int i = 0; i < MODEST; i++) {
-        modest[i] = harness_client(&harness);
-    }
+    start(settings);
+}
+
+static void set_up_default(void)
+{
+    static const char *const settings[] = { "--workers=1", NULL };
+
+    start(settings);
 }
 
 static void tear_down(void)
@@ -116,33 +131,68 @@ Test(e2e_fair, one_with_256_jobs_does_not_hold_up_ten_with_one)
     }
 }
 
-/* Inputs that trickle keep their pairs: never all. */
-Test(e2e_fair, client_with_trickling_inputs_leaves_room_for_others)
+/* Jobs that keep their pairs, or wait for one, until let_go(). */
+static void submit_stuck(struct rmx_client *client, enum rmx_class class_, int pipes[STUCK])
 {
     struct rmx_job job = RMX_JOB_INIT;
-    int stuck[64];
 
     job.output = open("/dev/null", O_WRONLY | O_CLOEXEC);
     job.format = "mpegts";
-    for (int i = 0; i < 64; i++) {
+    job.job_class = class_;
+    for (int i = 0; i < STUCK; i++) {
         int ends[2];
 
         cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
         cr_assert_eq(write(ends[1], "G", 1), 1);
         job.input = ends[0];
-        submit(greedy, &job);
+        submit(client, &job);
         close(ends[0]);
-        stuck[i] = ends[1];
+        pipes[i] = ends[1];
     }
-    harness_counter_becomes(modest[0], "jobs_queued", 64 - (RUNNING - 1));
+    close(job.output);
+}
+
+static void let_go(struct rmx_client *client, const int pipes[STUCK])
+{
+    for (int i = 0; i < STUCK; i++) {
+        close(pipes[i]);
+    }
+    for (int i = 0; i < STUCK; i++) {
+        (void)harness_wait(client);
+    }
+}
+
+/* Inputs that trickle keep their pairs: never all. */
+Test(e2e_fair, client_with_trickling_inputs_leaves_room_for_others)
+{
+    submit_stuck(greedy, RMX_NORMAL, stuck);
+    harness_counter_becomes(modest[0], "jobs_queued", STUCK - (RUNNING - 1));
     for (int i = 0; i < MODEST; i++) {
         (void)harness_remux(&harness, modest[i], harness_media("small.mp4"), "mpegts");
     }
-    close(job.output);
-    for (int i = 0; i < 64; i++) {
-        close(stuck[i]);
+    let_go(greedy, stuck);
+}
+
+/* Nor do two of them have all, even if theirs are of a higher class. */
+static void expect_room_beside(enum rmx_class class_)
+{
+    submit_stuck(greedy, class_, stuck);
+    harness_counter_becomes(modest[0], "jobs_in_flight", STUCK);
+    submit_stuck(modest[1], class_, stuck + STUCK);
+    harness_counter_becomes(modest[0], "jobs_in_flight", 2 * STUCK);
+    for (int i = 2; i < MODEST; i++) {
+        (void)harness_remux(&harness, modest[i], harness_media("small.mp4"), "mpegts");
     }
-    for (int i = 0; i < 64; i++) {
-        (void)harness_wait(greedy);
-    }
+    let_go(greedy, stuck);
+    let_go(modest[1], stuck + STUCK);
+}
+
+Test(e2e_fair, two_with_jobs_that_stand_still_leave_room_for_others, .init = set_up_default)
+{
+    expect_room_beside(RMX_NORMAL);
+}
+
+Test(e2e_fair, critical_jobs_that_stand_still_leave_room_for_normal_ones, .init = set_up_default)
+{
+    expect_room_beside(RMX_CRITICAL);
 }

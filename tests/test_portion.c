@@ -51,17 +51,33 @@ static uint32_t take_all(enum rmx_pair_size size, uint32_t class_, uint32_t part
     return count;
 }
 
-Test(portion, session_alone_has_seven_of_eight_pairs)
+/* One each in turn, until nobody gets any. */
+static uint32_t take_in_turns(
+    enum rmx_pair_size size, uint32_t class_, uint32_t first, uint32_t parties)
 {
-    cr_assert_eq(take_all(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 5), 56 + 3);
-    cr_assert_eq(berth.free_counts[RMX_PAIR_SMALL], 8);
+    uint32_t count = 0;
+    uint32_t before;
+
+    do {
+        before = count;
+        for (uint32_t party = first; party < first + parties; party++) {
+            count += take(size, class_, party) != NULL;
+        }
+    } while (count > before);
+    return count;
+}
+
+Test(portion, session_alone_has_three_of_four_pairs)
+{
+    cr_assert_eq(take_all(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 5), 48 + 3);
+    cr_assert_eq(berth.free_counts[RMX_PAIR_SMALL], 16);
     cr_assert_eq(berth.free_counts[RMX_PAIR_BULK], 1);
 }
 
 Test(portion, what_one_session_leaves_is_for_the_next_ones)
 {
     (void)take_all(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 5);
-    for (uint32_t party = 6; party < 6 + 9; party++) {
+    for (uint32_t party = 6; party < 6 + 17; party++) {
         cr_assert_not_null(take(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, party));
         cr_assert_null(take(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 5));
     }
@@ -74,6 +90,7 @@ Test(portion, session_that_gives_one_back_may_not_have_it_again_while_others_nee
 
     (void)take_all(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 5);
     cr_assert_eq(take_all(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 6), 7 + 1);
+    cr_assert_eq(berth.free_counts[RMX_PAIR_SMALL], 9);
     rmx_berth_give(&berth, mine);
     cr_assert_null(take(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 5));
     cr_assert_not_null(take(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 7));
@@ -81,25 +98,43 @@ Test(portion, session_that_gives_one_back_may_not_have_it_again_while_others_nee
 
 Test(portion, last_pairs_are_for_higher_classes)
 {
-    uint32_t got = 0;
+    uint32_t got = take_in_turns(RMX_PAIR_SMALL, RMX_CLASS_BACKGROUND, 0, 8);
 
-    for (uint32_t party = 0; party < 68; party++) {
-        got += take(RMX_PAIR_SMALL, RMX_CLASS_BACKGROUND, party) != NULL;
-    }
     cr_assert_eq(got, 48 + 3, "a quarter is not for background");
-    for (uint32_t party = 0; party < 68; party++) {
-        got += take(RMX_PAIR_SMALL, RMX_CLASS_NORMAL, 100 + party) != NULL;
-    }
+    got += take_in_turns(RMX_PAIR_SMALL, RMX_CLASS_NORMAL, 100, 8);
     cr_assert_eq(got, 56 + 4, "an eighth is not for normal");
-    for (uint32_t party = 0; party < 68; party++) {
-        got += take(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 200 + party) != NULL;
-    }
+    got += take_in_turns(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 200, 8);
     cr_assert_eq(got, 68);
+}
+
+Test(portion, first_pair_of_a_session_leaves_one_to_each_higher_class)
+{
+    (void)take_in_turns(RMX_PAIR_SMALL, RMX_CLASS_BACKGROUND, 0, 68);
+    cr_assert_eq(berth.free_counts[RMX_PAIR_SMALL], 2);
+    (void)take_in_turns(RMX_PAIR_SMALL, RMX_CLASS_NORMAL, 100, 68);
+    cr_assert_eq(berth.free_counts[RMX_PAIR_SMALL], 1);
+    (void)take_in_turns(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 200, 68);
+    cr_assert_eq(berth.free_counts[RMX_PAIR_SMALL], 0);
+}
+
+/* Whatever class theirs are: they never end, and its first one of any class starts. */
+Test(portion, jobs_of_greedy_sessions_keep_no_newcomer_out)
+{
+    for (uint32_t greedy = 0; greedy < RMX_CLASSES; greedy++) {
+        (void)take_in_turns(RMX_PAIR_SMALL, greedy, 10 * greedy, 2);
+        cr_assert_geq(berth.free_counts[RMX_PAIR_SMALL], 6);
+        for (uint32_t class_ = 0; class_ < RMX_CLASSES; class_++) {
+            struct rmx_pair *pair = take(RMX_PAIR_SMALL, class_, 50);
+
+            cr_assert_not_null(pair);
+            rmx_berth_give(&berth, pair);
+        }
+    }
 }
 
 Test(portion, thousand_streams_of_one_client_fit)
 {
-    cr_assert_eq(take_all(RMX_PAIR_BARE, RMX_CLASS_NORMAL, 0), 1008);
+    cr_assert_eq(take_all(RMX_PAIR_BARE, RMX_CLASS_NORMAL, 0), 1001);
 }
 
 Test(portion, what_has_no_rings_is_only_for_who_wants_none)
@@ -107,7 +142,7 @@ Test(portion, what_has_no_rings_is_only_for_who_wants_none)
     (void)take_all(RMX_PAIR_BULK, RMX_CLASS_CRITICAL, 0);
     cr_assert_eq(berth.free_counts[RMX_PAIR_BARE], 1024);
     (void)take_all(RMX_PAIR_BARE, RMX_CLASS_CRITICAL, 0);
-    cr_assert_eq(berth.free_counts[RMX_PAIR_SMALL], 8);
+    cr_assert_eq(berth.free_counts[RMX_PAIR_SMALL], 16);
 }
 
 Test(portion, every_class_and_session_runs_where_there_is_next_to_nothing)

@@ -296,7 +296,7 @@ Test(queue, session_with_its_portion_keeps_its_turn_and_lets_others_start)
     for (struct rmx_flow *flow = next(); flow != NULL; flow = next()) {
         held++;
     }
-    cr_assert_eq(held, WORKERS * (14 + 1), "each worker keeps some for others");
+    cr_assert_eq(held, WORKERS * (12 + 1), "each worker keeps some for others");
     for (uint32_t party = 1; party < 5; party++) {
         (void)push(party, RMX_CLASS_CRITICAL);
         cr_assert_eq(next()->party, party);
