@@ -17,8 +17,10 @@
 #include "clients/rmx_json.h"
 #include "clients/rmx_report.h"
 #include "clients/rmx_say.h"
+#include "clients/rmx_text.h"
 
 #define JOBS_GUESS 256 /* how many there may be, before one knows */
+#define ROW_BYTES  512
 
 static const char help[] =
     "usage: rmx jobs [OPTION...]\n"
@@ -113,16 +115,19 @@ static void print_row(const struct rmx_job_info *job)
     char left[RMX_SAY_BYTES] = "-";
     char in[RMX_SAY_BYTES];
     char out[RMX_SAY_BYTES];
+    char row[ROW_BYTES];
 
     snprintf(name, sizeof(name), "%" PRIu32 "/%" PRIu64, job->session, job->job);
     if (job->left_ns != UINT64_MAX) {
         rmx_say_time(left, job->left_ns);
     }
-    printf("%-14s %-9s %-11s %10s %10s %10s %10s %-9s %-16s %7" PRId32 " %s\n", name,
-        stage_name(job->stage), rmx_choice_class_name(job->job_class),
+    snprintf(row, sizeof(row), "%-14s %-9s %-11s %10s %10s %10s %10s %-9s %-16s %7" PRId32 " %s",
+        name, stage_name(job->stage), rmx_choice_class_name(job->job_class),
         rmx_say_time(age, job->age_ns), left, rmx_say_bytes(in, (double)job->bytes_in),
         rmx_say_bytes(out, (double)job->bytes_out), or_dash(job->format), or_dash(job->group),
         job->pid, or_dash(job->traceparent));
+    rmx_text_tame(row);
+    puts(row);
 }
 
 /* All that there are, owned by the caller. Returns how many, or -errno. */

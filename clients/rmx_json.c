@@ -5,57 +5,53 @@
 #include "clients/rmx_json.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
-/* Bytes of the UTF-8 character at text, 0 if it is none: cut short, too long a form, a surrogate.
- */
-static size_t utf8_bytes(const unsigned char *text)
-{
-    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-    size_t bytes = text[0] < 0x80   ? 1
-                   : text[0] < 0xc0 ? 0
-                   : text[0] < 0xe0 ? 2
-                   : text[0] < 0xf0 ? 3
-                   : text[0] < 0xf8 ? 4
-                                    : 0;
-
-    if (bytes < 2) {
-        return bytes;
-    }
-    uint32_t point = text[0] & (0x7fu >> bytes);
-    for (size_t i = 1; i < bytes; i++) {
-        if ((text[i] & 0xc0) != 0x80) { /* the closing NUL is no such byte either */
-            return 0;
-        }
-        point = point << 6 | (text[i] & 0x3fu);
-    }
-    bool is_good = point >= least[bytes] && point <= 0x10ffff && (point & 0xfffff800) != 0xd800;
-    return is_good ? bytes : 0;
-}
+#include "clients/rmx_text.h"
 
 void rmx_json_string(FILE *out, const char *text)
 {
-    const unsigned char *at = (const unsigned char *)text;
+    size_t left = strlen(text);
 
     fputc('"', out);
-    while (*at != '\0') {
-        size_t bytes = utf8_bytes(at);
+    while (left > 0) {
+        uint32_t point = 0;
+        size_t bytes = rmx_text_next(text, left, &point);
 
         if (bytes == 0) {
             fputs("\\ufffd", out);
             bytes = 1;
-        } else if (*at < 0x20 || *at == 0x7f) {
-            fprintf(out, "\\u%04x", *at);
-        } else if (*at == '"' || *at == '\\') {
-            fprintf(out, "\\%c", *at);
+        } else if (rmx_text_is_control(point)) {
+            fprintf(out, "\\u%04x", point);
+        } else if (point == '"' || point == '\\') {
+            fprintf(out, "\\%c", (int)point);
         } else {
-            fwrite(at, 1, bytes, out);
+            fwrite(text, 1, bytes, out);
         }
-        at += bytes;
+        text += bytes;
+        left -= bytes;
     }
     fputc('"', out);
+}
+
+void rmx_json_copy(FILE *out, const char *json, size_t bytes)
+{
+    while (bytes > 0) {
+        uint32_t point = 0;
+        size_t taken = rmx_text_next(json, bytes, &point);
+
+        if (taken == 0) {
+            fputs("\\ufffd", out);
+            taken = 1;
+        } else if (point > 0x7f && rmx_text_is_control(point)) {
+            fprintf(out, "\\u%04x", point);
+        } else {
+            fwrite(json, 1, taken, out);
+        }
+        json += taken;
+        bytes -= taken;
+    }
 }
 
 /* The offset after the string that opens at `at`, or `bytes` if it never closes. */

@@ -9,8 +9,12 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* Prints text in quotes; bytes that are not UTF-8 (a file name may be anything) as U+FFFD. */
+/* Prints text in quotes; bytes that are not UTF-8 (a file name may be anything) as U+FFFD, what is
+ * for a terminal (see rmx_text.h) as \uXXXX. */
 void rmx_json_string(FILE *out, const char *text);
+
+/* Prints JSON that has no ASCII control characters but white space, likewise. */
+void rmx_json_copy(FILE *out, const char *json, size_t bytes);
 
 /* Where the members of the top-level object's member "format" start: the offset just after its '{'.
  * Returns -EBADMSG if there is none, or a byte that has no place in JSON. */

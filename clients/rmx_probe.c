@@ -109,11 +109,11 @@ static int print_description(const char *json, size_t bytes, const char *name)
     }
     size_t rest = (size_t)at + strspn(json + at, " \t\r\n");
     bool is_empty = json[rest] == '}';
-    fwrite(json, 1, (size_t)at, stdout);
+    rmx_json_copy(stdout, json, (size_t)at);
     fputs("\n        \"filename\": ", stdout);
     rmx_json_string(stdout, name);
     fputs(is_empty ? "\n    " : ",\n        ", stdout);
-    fwrite(json + rest, 1, bytes - rest, stdout);
+    rmx_json_copy(stdout, json + rest, bytes - rest);
     fflush(stdout);
     return ferror(stdout) ? -errno : 0;
 }

@@ -8,19 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clients/rmx_text.h"
+
 #define LINE_BYTES 6000 /* two file names of PATH_MAX do not both fit; what is cut is their end */
-
-/* Nothing in a line may be more than something to read. */
-static void tame(char *line)
-{
-    for (; *line != '\0'; line++) {
-        unsigned char byte = (unsigned char)*line;
-
-        if (byte < 0x20 || byte == 0x7f) {
-            *line = '?';
-        }
-    }
-}
 
 void rmx_say(const char *format, ...)
 {
@@ -31,7 +21,7 @@ void rmx_say(const char *format, ...)
     int bytes = vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
     if (bytes >= 0) {
-        tame(line);
+        rmx_text_tame(line);
         fprintf(stderr, "rmx: %s\n", line);
     }
 }

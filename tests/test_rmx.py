@@ -92,6 +92,29 @@ class Remux(Case):
             shown += more
 
 
+class Text(Case):
+    def test_names_cannot_play_tricks_on_a_terminal(self):
+        name = "a\x1b\u009b2J\u202egpj\u2069.mp4"
+        result = self.rmx("remux", "--json", name, "out.ts")
+        self.assertEqual(result.returncode, 5)
+        self.assert_one_line(result, "a??2J?gpj?.mp4: INPUT_IO")
+        result = self.rmx("batch", "--json", "-",
+                          input=json.dumps({"input": name, "output": "out.ts"}).encode())
+        self.assertIn(b"a??2J?gpj?.mp4: INPUT_IO", result.stderr)
+        self.assertIn(rb'"a\u001b\u009b2J\u202egpj\u2069.mp4"', result.stdout)
+        self.assertEqual(json.loads(result.stdout)["input"], name)
+        name = b"a\x9b2J"
+        self.assertIn(b"rmx: a?2J: INPUT_IO", self.rmx("remux", name, "out.ts").stderr)
+
+    def test_nor_can_tags(self):
+        title = "a\u009b2J\u202egpj"
+        subprocess.run(["ffmpeg", "-v", "error", "-i", clip("av.mp4"), "-c", "copy", "-metadata",
+                        "title=" + title, self.at("in.mkv")], check=True, timeout=PATIENCE_S)
+        told = self.rmx("probe", "in.mkv").stdout
+        self.assertIn(rb'"a\u009b2J\u202egpj"', told)
+        self.assertEqual(json.loads(told)["format"]["tags"]["title"], title)
+
+
 class Output(Case):
     def test_an_old_file_is_replaced_and_keeps_its_permissions(self):
         shutil.copy(clip("av.mp4"), self.at("same.mp4"))

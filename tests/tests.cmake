@@ -301,7 +301,7 @@ set_target_properties(test_header_cpp PROPERTIES CXX_STANDARD 11 CXX_EXTENSIONS 
 rmx_criterion(test_rmx_parts tests/test_rmx_parts.c rmx_fake_daemon -Wl,--wrap=openat)
 if(TARGET test_rmx_parts)
     target_sources(test_rmx_parts PRIVATE clients/rmx_args.c clients/rmx_json.c
-        clients/rmx_output.c clients/rmx_say.c)
+        clients/rmx_output.c clients/rmx_say.c clients/rmx_text.c)
 endif()
 
 if(TARGET ringmuxd AND NOT RMX_SANITIZE STREQUAL "thread")
