@@ -192,7 +192,8 @@ static int read_task(struct batch *batch, struct rmx_task *task, int got, const 
     size_t bytes, char why[RMX_TASK_WHY_BYTES])
 {
     if (got == -E2BIG) {
-        snprintf(why, RMX_TASK_WHY_BYTES, "it is longer than %d bytes", RMX_SCRIPT_LINE_MAX);
+        snprintf(why, RMX_TASK_WHY_BYTES, "it is longer than %d KiB: no more is read",
+            RMX_SCRIPT_LINE_MAX >> 10);
         return got;
     }
     return rmx_task_read(task, line, bytes, batch->script.line, why);
@@ -215,15 +216,18 @@ static int64_t check_file(struct batch *batch)
         if (got == 0) {
             continue; /* a signal; there is nothing to undo yet, so the end will tell */
         }
-        if (read_task(batch, &task, got, line, bytes, why) < 0) {
-            bads++;
-            if (bads <= BADS_MAX) {
-                rmx_say("%s: line %" PRIu64 ": %s", batch->path, batch->script.line, why);
-            }
+        if (read_task(batch, &task, got, line, bytes, why) == 0) {
+            rmx_task_fini(&task);
+            jobs++;
             continue;
         }
-        rmx_task_fini(&task);
-        jobs++;
+        bads++;
+        if (bads <= BADS_MAX) {
+            rmx_say("%s: line %" PRIu64 ": %s", batch->path, batch->script.line, why);
+        }
+        if (got == -E2BIG) {
+            break;
+        }
     }
     if (bads > BADS_MAX) {
         rmx_say("%s: and %d more bad lines", batch->path, bads - BADS_MAX);
@@ -253,6 +257,7 @@ static void read_lines(struct batch *batch)
             batch->broken = got == -ENODATA ? 0 : got;
             return;
         }
+        batch->is_read = got == -E2BIG;
         if (read_task(batch, &seat->task, got, line, bytes, why) == 0) {
             rmx_shift_take(&shift, seat);
         } else {

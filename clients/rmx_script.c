@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clients/rmx_signal.h"
 #include "ring/base.h"
 
 static char buffer[RMX_SCRIPT_LINE_MAX + 1]; /* a whole line, with its end */
@@ -47,8 +48,8 @@ static int fill(struct rmx_script *script)
     memmove(buffer, buffer + script->from, script->to - script->from);
     script->to -= script->from;
     script->from = 0;
-    if (poll(&watched, 1, 0) != 1) {
-        return 0;
+    if (poll(&watched, 1, 0) != 1 || (!script->is_file && rmx_signal_seen() != 0)) {
+        return 0; /* blank lines may come without an end */
     }
     ssize_t got = read(script->fd, buffer + script->to, sizeof(buffer) - script->to);
     if (got < 0) {
@@ -86,27 +87,17 @@ static bool is_blank(const char *line, size_t bytes)
     return bytes == 0;
 }
 
-/* The buffer is full and holds no whole line: it is dropped. */
-static int skip(struct rmx_script *script)
-{
-    bool is_told = script->is_skipped;
-
-    script->from = 0;
-    script->to = 0;
-    script->is_skipped = true;
-    script->line += is_told ? 0 : 1;
-    return is_told ? 1 : -E2BIG;
-}
-
 /* Reads on until a line is whole. Returns as rmx_script_next(). */
 static int next_line(struct rmx_script *script, const char **line, size_t *bytes)
 {
     int got;
 
     while ((got = cut(script, line, bytes)) == 0) {
-        bool is_full = script->from == 0 && script->to == sizeof(buffer);
-
-        got = is_full ? skip(script) : fill(script);
+        if (script->to - script->from == sizeof(buffer)) {
+            script->line++;
+            return -E2BIG;
+        }
+        got = fill(script);
         if (got <= 0) {
             return got;
         }
@@ -121,10 +112,6 @@ int rmx_script_next(struct rmx_script *script, const char **line, size_t *bytes)
 
         if (got != 1) {
             return got;
-        }
-        if (script->is_skipped) { /* the end of one that was too long */
-            script->is_skipped = false;
-            continue;
         }
         script->line++;
         if (!is_blank(*line, *bytes)) {

@@ -10,15 +10,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RMX_SCRIPT_LINE_MAX (1 << 20) /* bytes; a batch has one script */
+/* Bytes. The longest line that makes sense has two paths, and every byte of it as \uXXXX: 58 KiB. A
+ * batch has one script. */
+#define RMX_SCRIPT_LINE_MAX (64 << 10)
 
 struct rmx_script {
-    int fd;          /* owned unless it is standard input; -1 = none */
-    bool is_file;    /* it can be read twice */
-    bool is_over;    /* nothing more to read from fd */
-    bool is_skipped; /* the line at hand was too long, and the rest of it is on its way */
-    uint64_t line;   /* the number of the last one, from 1 */
-    size_t from;     /* what was read and is no line yet: [from, to) of the buffer */
+    int fd;        /* owned unless it is standard input; -1 = none */
+    bool is_file;  /* it can be read twice */
+    bool is_over;  /* nothing more to read from fd */
+    uint64_t line; /* the number of the last one, from 1 */
+    size_t from;   /* what was read and is no line yet: [from, to) of the buffer */
     size_t to;
 };
 
@@ -33,9 +34,9 @@ struct rmx_script {
 int rmx_script_open(struct rmx_script *script, const char *path);
 
 /* The next line that is not blank, without its end. Returns 1, and sets *line (until the next
- * call; not NUL-ended) and *bytes; 0: none is there yet; or read(2)'s errors and
+ * call; not NUL-ended) and *bytes; 0: none is there yet, or a signal came; or read(2)'s errors and
  *   -ENODATA  that was all
- *   -E2BIG    it is longer than RMX_SCRIPT_LINE_MAX; the call after that has the next one */
+ *   -E2BIG    it is longer than RMX_SCRIPT_LINE_MAX: no more is read, it may have no end */
 int rmx_script_next(struct rmx_script *script, const char **line, size_t *bytes);
 
 /* Starts from the first line again. Of a file only. Returns 0 or -errno. */

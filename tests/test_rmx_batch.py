@@ -8,10 +8,11 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 
 import rmx_case
-from rmx_case import Case, PATIENCE_S, clip, ffprobe, wait_until
+from rmx_case import Case, PATIENCE_S, clip, ffprobe, program, wait_until
 
 
 class BatchCase(Case):
@@ -261,7 +262,7 @@ class Lines(BatchCase):
         ('{"deadline": 5}', "500ms"),
         ('{"class": "vip"}', "background"),
         ('{"input": "a", "output": "b.ts", "map": ["' + "v" * 99 + '"]}', "maps"),
-        ('{"input": "' + "x" * (1 << 20) + '"}', "longer than"),
+        ('{"input": "' + "x" * (1 << 16) + '"}', "longer than 64 KiB"),
     )
 
     def test_nothing_starts_if_a_line_is_bad(self):
@@ -286,11 +287,43 @@ class Lines(BatchCase):
                 self.assert_told(result, 2, "line 2: BAD_JOB: ", words)
 
     def test_on_standard_input_a_bad_line_is_a_failed_job(self):
-        data = "{\n" + "x" * (3 << 20) + "\n" + json.dumps(self.job("a.ts")) + "\n"
+        data = "{\n" + json.dumps(self.job("a.ts")) + "\n"
         result = self.rmx("batch", "--keep-going", "-", input=data.encode())
-        self.assert_told(result, 2, "line 1: BAD_JOB: ", "line 2: BAD_JOB: it is longer",
-                         "3 jobs: 1 OK, 2 BAD_JOB;")
+        self.assert_told(result, 2, "line 1: BAD_JOB: ", "2 jobs: 1 OK, 1 BAD_JOB;")
         self.assertEqual(ffprobe(self.at("a.ts"))["format"]["format_name"], "mpegts")
+
+    def test_the_longest_line_that_makes_sense(self):
+        escaped = "".join(f"\\u{ord(byte):04x}" for byte in "./" * 2000 + "a.ts")
+        line = json.dumps(self.job("a.ts")).replace("a.ts", escaped)
+        line += " " * ((1 << 16) - len(line))
+        result = self.rmx("batch", "-", input=line.encode() + b"\n" + line.encode())
+        self.assert_told(result, 0, "2 jobs: 2 OK;")
+
+    def test_a_line_without_an_end(self):
+        for args, stdin in (["/dev/zero"], None), (["-"], "/dev/zero"), \
+                (["--keep-going", "-"], "/dev/zero"):
+            with self.subTest(args=args), open(stdin or os.devnull, "rb") as file:
+                result = self.rmx("batch", *args, stdin=file)
+                self.assert_told(result, 2, "line 1: BAD_JOB: it is longer than 64 KiB",
+                                 "1 job: 1 BAD_JOB;")
+        self.script(self.job("a.ts"))
+        with open(self.at("jobs"), "a") as file:
+            file.truncate(1 << 40)
+        result = self.rmx("batch", "jobs")
+        self.assertEqual(result.returncode, 2)
+        self.assert_one_line(result, "jobs: line 2: it is longer than 64 KiB")
+        self.assertEqual(self.outputs(), [])
+
+    def test_blank_lines_without_an_end_heed_a_signal(self):
+        yes = subprocess.Popen(["yes", ""], stdout=subprocess.PIPE)
+        self.addCleanup(self.end, yes)
+        batch = subprocess.Popen([program("rmx"), "batch", "-"], env=self.env, stdin=yes.stdout,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(self.end, batch)
+        time.sleep(0.5)
+        self.assertIsNone(batch.poll())
+        batch.send_signal(signal.SIGTERM)
+        self.assertEqual(batch.wait(PATIENCE_S), 143)
 
 
 class BusyBatch(Case):
