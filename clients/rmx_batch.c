@@ -17,6 +17,8 @@
 #include "clients/rmx_args.h"
 #include "clients/rmx_choice.h"
 #include "clients/rmx_connect.h"
+#include "clients/rmx_names.h"
+#include "clients/rmx_output.h"
 #include "clients/rmx_report.h"
 #include "clients/rmx_run.h"
 #include "clients/rmx_say.h"
@@ -35,8 +37,9 @@ struct batch {
     bool has_deadline;
     bool show_progress;
     struct rmx_script script;
-    bool is_read; /* the script is at its end, or broken: then */
-    int broken;   /* is why */
+    struct rmx_names names; /* while a file is checked */
+    bool is_read;           /* the script is at its end, or broken: then */
+    int broken;             /* is why */
 };
 
 static struct rmx_shift shift; /* large, and there is one */
@@ -196,7 +199,34 @@ static int read_task(struct batch *batch, struct rmx_task *task, int got, const 
             RMX_SCRIPT_LINE_MAX >> 10);
         return got;
     }
-    return rmx_task_read(task, line, bytes, batch->script.line, why);
+    int err = rmx_task_read(task, line, bytes, batch->script.line, why);
+    if (err == 0 && rmx_output_is_input(task->names.output, task->names.input)) {
+        rmx_task_fini(task);
+        snprintf(why, RMX_TASK_WHY_BYTES, "its output is its input: give it another name");
+        err = -EBADMSG;
+    }
+    return err;
+}
+
+/* Likewise, of a file, where no two jobs may have the same output. */
+static int check_task(
+    struct batch *batch, int got, const char *line, size_t bytes, char why[RMX_TASK_WHY_BYTES])
+{
+    struct rmx_task task;
+    int err = read_task(batch, &task, got, line, bytes, why);
+
+    if (err < 0) {
+        return err;
+    }
+    uint64_t other = rmx_names_add(&batch->names, task.names.output, batch->script.line);
+    if (other != 0) {
+        snprintf(why, RMX_TASK_WHY_BYTES,
+            "line %" PRIu64 " has the same output, \"%.500s\": give each its own", other,
+            task.names.output);
+        err = -EBADMSG;
+    }
+    rmx_task_fini(&task);
+    return err;
 }
 
 /* Reads a file to its end, so that nothing starts that has a bad line. Returns how many jobs it
@@ -211,13 +241,10 @@ static int64_t check_file(struct batch *batch)
     int got;
 
     while ((got = rmx_script_next(&batch->script, &line, &bytes)) >= 0 || got == -E2BIG) {
-        struct rmx_task task;
-
         if (got == 0) {
             continue; /* a signal; there is nothing to undo yet, so the end will tell */
         }
-        if (read_task(batch, &task, got, line, bytes, why) == 0) {
-            rmx_task_fini(&task);
+        if (check_task(batch, got, line, bytes, why) == 0) {
             jobs++;
             continue;
         }
@@ -232,6 +259,7 @@ static int64_t check_file(struct batch *batch)
     if (bads > BADS_MAX) {
         rmx_say("%s: and %d more bad lines", batch->path, bads - BADS_MAX);
     }
+    rmx_names_fini(&batch->names);
     if (got == -ENODATA) {
         got = rmx_script_rewind(&batch->script);
     }

@@ -197,6 +197,46 @@ int rmx_output_open(struct rmx_output *output, const char *path, bool may_replac
     return err;
 }
 
+static int look(const char *path, int standard, struct stat *st)
+{
+    return strcmp(path, "-") == 0 ? fstat(standard, st) : stat(path, st);
+}
+
+bool rmx_output_is_input(const char *output, const char *input)
+{
+    struct stat out;
+    struct stat in;
+
+    return look(output, STDOUT_FILENO, &out) == 0 && S_ISREG(out.st_mode) &&
+           look(input, STDIN_FILENO, &in) == 0 && in.st_dev == out.st_dev &&
+           in.st_ino == out.st_ino;
+}
+
+int rmx_output_find(struct rmx_output_place *place, const char *path)
+{
+    struct rmx_output output = RMX_OUTPUT_INIT;
+    char whole[PATH_MAX];
+    struct stat st;
+    int err = find_end(&whole, path);
+
+    if (err == 0 && stat(whole, &st) == 0 && !S_ISREG(st.st_mode)) {
+        err = S_ISDIR(st.st_mode) ? -EISDIR : -ENOTBLK;
+    }
+    if (err == 0) {
+        err = open_folder(&output, whole);
+    }
+    if (err == 0 && fstat(output.folder, &st) < 0) {
+        err = -errno;
+    }
+    if (err == 0) {
+        place->device = st.st_dev;
+        place->folder = st.st_ino;
+        memcpy(place->name, output.name, sizeof(place->name));
+    }
+    rmx_output_fini(&output);
+    return err;
+}
+
 /* Names the unnamed file. AT_EMPTY_PATH would need a capability, so the way leads through /proc. */
 static int link_file(const struct rmx_output *output, const char *name)
 {

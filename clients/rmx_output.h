@@ -16,6 +16,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct rmx_output {
     int fd;                    /* owned unless it is standard output; -1 = none */
@@ -37,6 +38,22 @@ struct rmx_output {
  *   -EBADF      standard output is closed, or open for reading only
  *   -EINTR      a signal came while a fifo waited for its reader */
 int rmx_output_open(struct rmx_output *output, const char *path, bool may_replace);
+
+/* Is what stands under the name `output` the regular file `input`, by whatever name? "-" is
+ * standard output, and input. */
+bool rmx_output_is_input(const char *output, const char *input);
+
+/* Where a regular file is or will be, however its path is spelt. */
+struct rmx_output_place {
+    dev_t device;
+    ino_t folder;
+    char name[NAME_MAX + 1]; /* in it */
+};
+
+/* Finds it; a symbolic link is followed. Returns 0, or open(2)'s errors and
+ *   -EISDIR   it is a folder
+ *   -ENOTBLK  it is a pipe, a device, or the like */
+int rmx_output_find(struct rmx_output_place *place, const char *path);
 
 /* The file is complete: gives it its name. Returns 0, or linkat(2)'s and rename(2)'s errors. */
 int rmx_output_keep(struct rmx_output *output);

@@ -377,6 +377,18 @@ static bool shows_progress(const struct request *request)
     return request->progress == PROGRESS_ON;
 }
 
+static int open_input(const struct request *request, int *input, struct rmx_result *result)
+{
+    const struct rmx_report *names = &request->names;
+
+    if (rmx_output_is_input(names->output, names->input)) {
+        rmx_run_failed(
+            result, RMX_BAD_JOB, 0, "it is the output, too: write to another name, then rename it");
+        return -EINVAL;
+    }
+    return rmx_input_open(input, names->input, result);
+}
+
 /* The job itself, once there is a daemon; the output is there afterwards or nothing is. */
 static void remux(struct request *request, struct rmx_client *client, struct rmx_result *result)
 {
@@ -438,7 +450,7 @@ int rmx_remux_main(int argc, char **argv)
         rmx_say("remux: %s", rmx_say_error(err));
         return rmx_end_exit(RMX_INTERNAL);
     }
-    if (rmx_input_open(&input, request.names.input, &result) == 0) {
+    if (open_input(&request, &input, &result) == 0) {
         request.job.input = input;
         request.connect.waits = !request.no_wait;
         request.connect.until_ns = request.job.deadline_ns;

@@ -117,15 +117,34 @@ class Text(Case):
 
 class Output(Case):
     def test_an_old_file_is_replaced_and_keeps_its_permissions(self):
-        shutil.copy(clip("av.mp4"), self.at("same.mp4"))
-        os.chmod(self.at("same.mp4"), 0o640)
-        os.symlink("same.mp4", self.at("link.mp4"))
-        result = self.rmx("remux", "same.mp4", "link.mp4")
+        shutil.copy(clip("av.mp4"), self.at("old.mp4"))
+        os.chmod(self.at("old.mp4"), 0o640)
+        os.symlink("old.mp4", self.at("link.mp4"))
+        result = self.rmx("remux", clip("av.mp4"), "link.mp4")
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assert_only("same.mp4", "link.mp4")
+        self.assert_only("old.mp4", "link.mp4")
         self.assertTrue(os.path.islink(self.at("link.mp4")))
-        self.assertEqual(stat.S_IMODE(os.stat(self.at("same.mp4")).st_mode), 0o640)
-        self.assertEqual(len(ffprobe(self.at("same.mp4"), "-show_streams")["streams"]), 2)
+        self.assertEqual(stat.S_IMODE(os.stat(self.at("old.mp4")).st_mode), 0o640)
+        self.assertEqual(len(ffprobe(self.at("old.mp4"), "-show_streams")["streams"]), 2)
+
+    def test_an_output_that_is_the_input_is_refused(self):
+        shutil.copy(clip("av.mp4"), self.at("in.mp4"))
+        os.symlink("in.mp4", self.at("soft.mp4"))
+        os.link(self.at("in.mp4"), self.at("hard.mp4"))
+        self.env["RINGMUX_SOCKET"] = self.at("nobody")  # it would be missed, if it were asked
+        for name in "in.mp4", "./in.mp4", "soft.mp4", "hard.mp4":
+            with self.subTest(output=name):
+                result = self.rmx("remux", "in.mp4", name)
+                self.assertEqual(result.returncode, 2)
+                self.assert_one_line(result, "in.mp4: BAD_JOB: it is the output, too", "rename")
+        with open(self.at("in.mp4"), "rb") as file, open(self.at("in.mp4"), "ab") as out:
+            result = subprocess.run([program("rmx"), "remux", "--format", "mpegts", "-", "-"],
+                                    stdin=file, stdout=out, stderr=subprocess.PIPE, env=self.env,
+                                    timeout=PATIENCE_S)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn(b"standard input: BAD_JOB", result.stderr)
+        with open(self.at("in.mp4"), "rb") as file, open(clip("av.mp4"), "rb") as before:
+            self.assertEqual(file.read(), before.read())
 
     def test_a_new_file_heeds_the_umask(self):
         self.rmx("remux", clip("av.mp4"), "out.ts", umask=0o027)

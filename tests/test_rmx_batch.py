@@ -154,7 +154,8 @@ class Failure(BatchCase):
     def test_the_first_failure_cancels_the_rest(self):
         bad = {"input": "/etc/passwd", "output": "bad.ts"}
         result = self.rmx("batch", "--jobs", "1", "--json",
-                          self.script(self.job("a.ts"), bad, *(self.job("b.ts"),) * 50))
+                          self.script(self.job("a.ts"), bad,
+                                      *(self.job(f"b{i}.ts") for i in range(50))))
         self.assert_told(result, 3, "line 2: /etc/passwd: BAD_MEDIA", "52 jobs: 1 OK, 1 BAD_MEDIA",
                          "50 not started")
         self.assertEqual(result.stderr.count(b"\n"), 2)
@@ -187,7 +188,7 @@ class Failure(BatchCase):
         result = self.rmx("batch", self.script(self.job("a.ts", deadline="1ns")))
         self.assert_told(result, 124, "line 1: ", "DEADLINE", '"deadline"')
         result = self.rmx("batch", "--deadline", "1ns", "--keep-going",
-                          self.script(*(self.job("a.ts", deadline="1h"),) * 30))
+                          self.script(*(self.job(f"{i}.ts", deadline="1h") for i in range(30))))
         self.assert_told(result, 124, "30 jobs: 30 DEADLINE;")
         self.assertEqual(self.outputs(), [])
 
@@ -298,6 +299,42 @@ class Lines(BatchCase):
         line += " " * ((1 << 16) - len(line))
         result = self.rmx("batch", "-", input=line.encode() + b"\n" + line.encode())
         self.assert_told(result, 0, "2 jobs: 2 OK;")
+
+    def test_an_output_that_is_the_input_is_refused(self):
+        shutil.copy(clip("av.mp4"), self.at("in.mp4"))
+        os.symlink("in.mp4", self.at("soft.mp4"))
+        os.link(self.at("in.mp4"), self.at("hard.mp4"))
+        for name in "./in.mp4", "soft.mp4", "hard.mp4":
+            with self.subTest(output=name):
+                job = {"input": "in.mp4", "output": name}
+                result = self.rmx("batch", self.script(self.job("a.ts"), job))
+                self.assertEqual(result.returncode, 2)
+                self.assert_one_line(result, "jobs: line 2: its output is its input")
+                self.assertEqual(self.outputs(), ["hard.mp4", "in.mp4", "soft.mp4"])
+                result = self.rmx("batch", "-", input=json.dumps(job).encode())
+                self.assert_told(result, 2, "line 1: BAD_JOB: its output is its input")
+
+    def test_two_lines_with_one_output_are_refused(self):
+        os.mkdir(self.at("sub"))
+        os.symlink("sub", self.at("folder"))
+        os.symlink("sub/a.ts", self.at("link.ts"))
+        for name in "sub/a.ts", "./sub//a.ts", "folder/a.ts", "link.ts":
+            with self.subTest(output=name):
+                jobs = [self.job(f"{i}.ts") for i in range(1000)]
+                result = self.rmx("batch", self.script(self.job("sub/a.ts"), *jobs,
+                                                       self.job(name)))
+                self.assertEqual(result.returncode, 2)
+                self.assert_one_line(result, "jobs: line 1002: line 1 has the same output", name)
+                self.assertEqual(os.listdir(self.at("sub")), [])
+
+    def test_what_only_looks_like_one_output_is_not_refused(self):
+        os.mkdir(self.at("sub"))
+        with open(self.at("old.ts"), "w"):
+            os.link(self.at("old.ts"), self.at("hard.ts"))
+        nowhere = self.job("/dev/null", format="mpegts")
+        result = self.rmx("batch", self.script(self.job("a.ts"), self.job("sub/a.ts"), nowhere,
+                                               nowhere, self.job("old.ts"), self.job("hard.ts")))
+        self.assert_told(result, 0, "6 jobs: 6 OK;")
 
     def test_a_line_without_an_end(self):
         for args, stdin in (["/dev/zero"], None), (["-"], "/dev/zero"), \

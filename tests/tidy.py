@@ -42,6 +42,7 @@ ALLOCATES = {
     "clients/line.c",
     "clients/ringmux.c",
     "clients/rmx_jobs.c",
+    "clients/rmx_names.c",
     "engine/berth.c",
     "engine/crew.c",
     "engine/gate.c",
