@@ -80,7 +80,7 @@ static void move_window(struct rmx_client *client, uint32_t credits, uint32_t gi
     struct rmx_lane *lane = client->lane;
     uint32_t had = client->credits;
 
-    rmx_assert(credits <= client->credits_first);
+    rmx_assert(credits <= client->credits_most);
     (void)rmx_session_grant(&client->talk, given);
     lane->gate.credits_granted += credits - had; /* modulo 2^32 */
     client->credits = credits;
@@ -88,11 +88,11 @@ static void move_window(struct rmx_client *client, uint32_t credits, uint32_t gi
     rmx_stats_add(&lane->stats, RMX_STATS_CREDITS_NARROWED, credits < had ? had - credits : 0);
 }
 
-/* Gives it back what it had first, or what can be given of that. False: not now. */
+/* Gives it what it lacks, or what can be given of that. False: not now. */
 static bool say_credit(struct rmx_client *client)
 {
     uint32_t most = spare(&client->lane->gate);
-    uint32_t lacks = client->credits_first - client->credits;
+    uint32_t lacks = client->credits_most - client->credits;
     struct rmx_msg_credit credit = {
         .head = { .type = RMX_MSG_CREDIT, .bytes = sizeof(credit) },
         .credits = lacks < most ? lacks : most,
@@ -123,7 +123,7 @@ static bool say_done(struct rmx_client *client)
 
     for (; flow != NULL && count < RMX_DONE_JOBS_MAX; flow = flow->next) {
         uint32_t back = rmx_load_credits(
-            &client->lane->meter.load, flow->spec.class_, credits, client->credits_first);
+            &client->lane->meter.load, flow->spec.class_, credits, client->credits_most);
 
         back = back == 2 && credits == most ? 1 : back;
         done->items[count] = (struct rmx_done_item){ .credits = back, .result = flow->result };
@@ -255,6 +255,7 @@ void rmx_client_ended(struct rmx_flow *flow)
 
     if (client == NULL) { /* its credit went on standing for the row it had */
         flow->lane->gate.credits_granted--;
+        flow->lane->gate.rows_back = true;
         rmx_lane_give_flow(flow->lane, flow);
         return;
     }
@@ -350,6 +351,7 @@ void rmx_client_part(struct rmx_client *client, const char *why)
     cancel_jobs(client);
     leave_channels(client);
     lane->gate.credits_granted -= client->credits;
+    lane->gate.rows_back = true;
     if (client->welcome) {
         uint32_t *count = client->errand == NULL ? &lane->gate.sessions : &lane->gate.operators;
 
@@ -357,7 +359,7 @@ void rmx_client_part(struct rmx_client *client, const char *why)
     }
     client->welcome = false;
     client->leaving = false;
-    client->credits_first = 0;
+    client->credits_most = 0;
     client->credits_due = false;
     client->deaf = false;
     client->answer_due = 0;
@@ -390,10 +392,10 @@ void rmx_client_cut_off(struct rmx_client *client, const char *why)
     rmx_client_part(client, why);
 }
 
-int rmx_client_make_arena(struct rmx_client *client, uint32_t slots)
+int rmx_client_make_arena(struct rmx_client *client, uint32_t credits_most)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t some = slots > 0 ? slots : 1;
+    size_t some = credits_most > 0 ? credits_most : 1;
     size_t bytes = (some * sizeof(struct rmx_progress_shm) + page - 1) / page * page;
     int error = rmx_region_create(&client->arena, "ringmux-session", bytes, 0);
 
@@ -401,7 +403,8 @@ int rmx_client_make_arena(struct rmx_client *client, uint32_t slots)
         return error;
     }
     client->progress = client->arena.base;
-    rmx_roster_init(client->roster, slots);
+    client->credits_most = credits_most;
+    rmx_roster_init(client->roster, credits_most);
     return 0;
 }
 

@@ -38,10 +38,10 @@ struct rmx_client {
     struct rmx_op cancel_room_op;
     struct rmx_session talk;
     struct rmx_region arena;
-    struct rmx_progress_shm *progress; /* in the arena: credits of them */
+    struct rmx_progress_shm *progress; /* in the arena: credits_most of them */
     uint32_t credits;                  /* granted: in the client's hands or in its jobs */
-    uint32_t credits_first;            /* with its WELCOME: it never has more */
-    bool credits_due;                  /* its window was narrowed, and need not be any more */
+    uint32_t credits_most;             /* as configured when it came: it never has more */
+    bool credits_due;                  /* it has fewer, and could have more now */
     uint32_t jobs;                     /* admitted and not told */
     struct rmx_flow_list ended;        /* jobs it has not been told the end of */
     struct rmx_client *next_due;       /* in gate's list, while `due` */
@@ -87,8 +87,9 @@ void rmx_client_say_goodbye(struct rmx_client *client, enum rmx_status status);
  * it has not closed. */
 void rmx_client_drain(struct rmx_client *client);
 
-/* Makes its arena, with a progress entry for each credit. Returns 0 or -errno. */
-int rmx_client_make_arena(struct rmx_client *client, uint32_t credits);
+/* Makes its arena, with a progress entry for each credit that it may ever have. Returns 0 or
+ * -errno. */
+int rmx_client_make_arena(struct rmx_client *client, uint32_t credits_most);
 
 /* A flow is ENDED: its client will hear of it with the next flush; if it has none, nobody will. */
 void rmx_client_ended(struct rmx_flow *flow);

@@ -54,7 +54,7 @@ void rmx_gate_widen(struct rmx_gate *gate)
     for (uint32_t i = 0; i < gate->clients_max; i++) {
         struct rmx_client *client = &gate->clients[i];
 
-        if (client->welcome && client->credits < client->credits_first) {
+        if (client->welcome && client->credits < client->credits_most) {
             client->credits_due = true;
             rmx_gate_mark_due(gate, client);
         }
@@ -284,6 +284,17 @@ bool rmx_gate_expects(const struct rmx_gate *gate)
     return false;
 }
 
+static void flush_due(struct rmx_gate *gate)
+{
+    while (gate->due_first != NULL) {
+        struct rmx_client *client = gate->due_first;
+
+        gate->due_first = client->next_due;
+        client->due = false;
+        rmx_client_flush(client);
+    }
+}
+
 void rmx_gate_tend(struct rmx_gate *gate)
 {
     accept_again(gate);
@@ -291,12 +302,11 @@ void rmx_gate_tend(struct rmx_gate *gate)
     if (gate->clients_open > gate->sessions + gate->operators) {
         hurry(gate);
     }
-    while (gate->due_first != NULL) {
-        struct rmx_client *client = gate->due_first;
-
-        gate->due_first = client->next_due;
-        client->due = false;
-        rmx_client_flush(client);
+    flush_due(gate);
+    while (gate->rows_back) { /* who is parted with in a flush leaves some, too */
+        gate->rows_back = false;
+        rmx_gate_widen(gate);
+        flush_due(gate);
     }
 }
 

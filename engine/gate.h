@@ -27,6 +27,7 @@ struct rmx_gate {
     uint64_t accept_again_ns;     /* 0 = nothing keeps us from accepting */
     uint64_t hurry_ns;            /* nobody's time to say hello ends before */
     uint32_t credits_granted;     /* of all clients: never more than the job table has entries */
+    bool rows_back;               /* some of those: sessions that have fewer than most may gain */
     struct rmx_client *due_first; /* those with answers to send */
     struct rmx_op accept_op;
     struct rmx_op cancel_accept_op;
@@ -67,7 +68,8 @@ void rmx_gate_tend(struct rmx_gate *gate);
 /* Credits that may still be given, if so many sessions that may come are to have one each. */
 uint32_t rmx_gate_spare(const struct rmx_gate *gate, uint32_t others);
 
-/* All is calm: sessions whose window was narrowed get it back. */
+/* All is calm: sessions that were granted fewer credits than they may have, or whose window was
+ * narrowed, get what can be given. */
 void rmx_gate_widen(struct rmx_gate *gate);
 
 /* This client has answers due: the next flush sends them. */

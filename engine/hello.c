@@ -57,7 +57,6 @@ static void count_in(struct rmx_client *client, uint32_t credits)
         return;
     }
     client->credits = credits;
-    client->credits_first = credits;
     gate->credits_granted += credits;
     gate->sessions++;
     rmx_stats_set(&lane->stats, RMX_STATS_SESSIONS_OPEN, gate->sessions);
@@ -75,7 +74,7 @@ static void welcome(struct rmx_client *client, const struct rmx_msg_hello *hello
         .credits = credits,
         .features = client->errand != NULL ? RMX_FEATURE_OPERATOR : 0,
         .arena_bytes = client->arena.size,
-        .progress_slots = credits,
+        .progress_slots = client->credits_most,
         .daemon_pid = (uint32_t)getpid(),
         .workers = lane->crew.count,
         .channel_bytes = lane->config->channel_bytes,
@@ -116,7 +115,7 @@ void rmx_hello_take(struct rmx_client *client, const struct rmx_msg_hello *hello
         turn_away(client, RMX_STATUS_BUSY, why);
         return;
     }
-    error = rmx_client_make_arena(client, credits);
+    error = rmx_client_make_arena(client, operates ? 0 : client->lane->config->credits);
     if (error < 0) {
         rmx_log(RMX_LOG_ERROR, "session_arena", RMX_LOG_ERRNO("why", error));
         turn_away(client, RMX_STATUS_BUSY, "no memory for its arena");

@@ -121,13 +121,12 @@ uint64_t rmx_load_retry_ns(const struct rmx_load *load, const struct rmx_load_pr
     return retry_ns < RETRY_MAX_NS ? retry_ns : RETRY_MAX_NS;
 }
 
-uint32_t rmx_load_credits(
-    const struct rmx_load *load, uint32_t class_, uint32_t now, uint32_t first)
+uint32_t rmx_load_credits(const struct rmx_load *load, uint32_t class_, uint32_t now, uint32_t most)
 {
-    uint32_t keeps = first >> (2 * load->level);
+    uint32_t keeps = most >> (2 * load->level);
 
     if (load->level >= refused_at(class_)) {
         return now > (keeps > 0 ? keeps : 1) ? 0 : 1;
     }
-    return load->level == 0 && now < first ? 2 : 1;
+    return load->level == 0 && now < most ? 2 : 1;
 }

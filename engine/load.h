@@ -66,10 +66,10 @@ bool rmx_load_refuses(const struct rmx_load *load, const struct rmx_load_limits 
 /* When one that is refused is worth another try: what is in front of it will be done. */
 uint64_t rmx_load_retry_ns(const struct rmx_load *load, const struct rmx_load_pressure *pressure);
 
-/* How many credits the end of a job of this class gives back to a session that was granted `first`
+/* How many credits the end of a job of this class gives back to a session that may have `most`
  * of them and has `now`: 0 to narrow its window, 2 to widen it again. It keeps some: at level 1 a
  * quarter, then a sixteenth, then a 64th; one at least. */
 uint32_t rmx_load_credits(
-    const struct rmx_load *load, uint32_t class_, uint32_t now, uint32_t first);
+    const struct rmx_load *load, uint32_t class_, uint32_t now, uint32_t most);
 
 #endif

@@ -252,6 +252,37 @@ Test(e2e_overload, session_that_comes_and_goes_takes_no_credit_along, .init = se
     }
 }
 
+/* It came when another had nearly all; that one leaves. */
+Test(e2e_overload, session_that_was_granted_few_credits_gets_more_when_others_leave, .fini = stop)
+{
+    static const char *const settings[] = { "--workers=1", "--sessions-max=4", "--jobs-max=16",
+        "--credits=12", "--overload-queue=0", "--overload-cpu=0", "--overload-rings=0", NULL };
+    int others[2];
+
+    start(settings);
+    window = 2; /* 12 are the other's, and two may still come */
+    rmx_close(&watch);
+    while (window < 12) {
+        hear();
+    }
+    cr_assert_eq(window, 12);
+    watch = harness_client(&harness);
+    for (int i = 0; i < 12; i++) {
+        (void)submit_noop(RMX_CLASS_NORMAL);
+    }
+    for (uint64_t job = 1; job <= jobs; job++) {
+        cr_assert_eq(end_of(job), RMX_STATUS_OK);
+    }
+    cr_assert_eq(window, 12);
+    cr_assert_eq(harness_counter(watch, "credits_refused"), 0);
+    for (int i = 0; i < 2; i++) { /* each that may still come has one */
+        others[i] = raw_session(&harness);
+    }
+    for (int i = 0; i < 2; i++) {
+        close(others[i]);
+    }
+}
+
 /* Whoever wants a processor waits for a crowd of others. */
 Test(e2e_overload, busy_workers_with_a_crowd_in_front_refuse_background_jobs, .fini = stop)
 {
