@@ -414,7 +414,8 @@ int rmx_events(struct rmx_client *client, struct rmx_event *events, size_t max, 
 
 /* They are called by rmx_wait(), rmx_events(), rmx_run() and no other call, on that thread, one at
  * a time for each job, and may call back into the library only for other jobs. A job's result comes
- * when its sink has all of the output. */
+ * when its sink has all of the output; of a job that was cancelled or is late, also when the sink
+ * says -EAGAIN. */
 
 #define RMX_SIZE_UNKNOWN UINT64_MAX
 

@@ -73,6 +73,14 @@ static bool is_draining(const struct rmx_stream *stream)
     return stream->has_sink && !stream->out_closed && !stream->broken && stream->lost == 0;
 }
 
+/* Who wanted the job to end early does not wait for a sink that takes nothing now. */
+static bool is_unwanted(const struct rmx_stream *stream, const struct rmx_inflight_job *job)
+{
+    uint32_t status = job->result.status;
+
+    return stream->sink_rests && (status == RMX_CANCELLED || status == RMX_DEADLINE);
+}
+
 void rmx_tend_ended(struct rmx_client *client, struct rmx_inflight_job *job)
 {
     uint32_t place = rmx_inflight_place(job->id);
@@ -252,6 +260,9 @@ void rmx_tend_pumps(struct rmx_client *client)
             continue;
         }
         pump(client, place);
+        if (stream->awaited && is_unwanted(stream, job_at(client, place))) {
+            stream->out_closed = true;
+        }
         if (stream->awaited && !is_draining(stream)) {
             show(client, job_at(client, place));
         }

@@ -313,6 +313,30 @@ Test(pump, a_result_waits_for_its_sink)
     close_all();
 }
 
+/* Else a deadline, or a cancel, would never come to who waits for it. */
+Test(pump, a_result_that_was_wanted_early_waits_for_no_sink)
+{
+    const uint32_t ends[] = { RMX_DEADLINE, RMX_CANCELLED };
+
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        struct rmx_result result;
+
+        pieces = 0;
+        sink.write = write_plan;
+        answers[0] = 0;
+        answers[1] = -EAGAIN;
+        open_job();
+        fake_worker_put(job, "abc", 3, 0);
+        fake_worker_put(job, "def", 3, 0);
+        cr_assert_eq(rmx_wait(client, &result, 1, 50), 0, "the sink rests");
+        fake_worker_done(&worker, job, ends[i]);
+        cr_assert_eq(rmx_wait(client, &result, 1, 10000), 1);
+        cr_assert_eq(result.status, ends[i]);
+        cr_assert_eq(rmx_ready(client, id), -ENOENT);
+        close_all();
+    }
+}
+
 Test(pump, a_sink_that_fails_cancels_the_job)
 {
     sink.write = write_plan;
