@@ -51,7 +51,11 @@ void rmx_connect_failed(struct rmx_result *result, int err)
         rmx_run_failed(result, RMX_CANCELLED, 0, "interrupted");
         break;
     case -ETIMEDOUT:
-        rmx_run_failed(result, RMX_DAEMON_LOST, 0, "the daemon does not answer");
+        rmx_run_failed(result, RMX_DAEMON_LOST, 0, "the daemon does not answer: " RMX_CONNECT_HELP);
+        break;
+    case -ETIME:
+        rmx_run_failed(result, RMX_DEADLINE, 0,
+            "the deadline passed, and the daemon does not answer: " RMX_CONNECT_HELP);
         break;
     case -ECONNRESET:
         rmx_run_failed(result, RMX_DAEMON_LOST, 0, "the daemon hung up");
@@ -96,6 +100,20 @@ static int open_once(const struct rmx_connect *connect, struct rmx_client **clie
     return err;
 }
 
+/* As open_once(), or -ETIME: the deadline came. */
+static int open_by_deadline(const struct rmx_connect *connect, struct rmx_client **client)
+{
+    int err;
+
+    rmx_signal_alarm(connect->until_ns);
+    do {
+        err = open_once(connect, client);
+    } while (err == -EINTR && rmx_signal_seen() == 0 &&
+             (connect->until_ns == 0 || rmx_clock_ns() < connect->until_ns));
+    rmx_signal_alarm(0);
+    return err == -EINTR && rmx_signal_seen() == 0 ? -ETIME : err;
+}
+
 /* Again while the daemon has no room, or its successor is not there yet. Ctrl-C ends
  * the wait. */
 static int open_in_time(const struct rmx_connect *connect, struct rmx_client **client)
@@ -104,7 +122,7 @@ static int open_in_time(const struct rmx_connect *connect, struct rmx_client **c
 
     for (;;) {
         uint64_t again_ns = rmx_clock_in(PAUSE_NS);
-        int err = open_once(connect, client);
+        int err = open_by_deadline(connect, client);
         bool is_late = connect->until_ns != 0 && again_ns >= connect->until_ns;
         bool may_pass = err == -EBUSY || (err == -ESHUTDOWN && rmx_clock_ns() < successor_ns);
 

@@ -16,8 +16,8 @@ struct rmx_connect {
     bool may_be_private; /* start one where none runs at the usual place */
     bool is_operator;    /* to see and end the jobs of others; never private */
     bool may_operate;    /* as an operator if we may, else as anybody */
-    bool waits;          /* for a daemon that has no room now, until */
-    uint64_t until_ns;   /* CLOCK_MONOTONIC; 0 = as long as it takes */
+    bool waits;          /* for a daemon that has no room now */
+    uint64_t until_ns;   /* the deadline, CLOCK_MONOTONIC; 0 = none */
 };
 
 #define RMX_CONNECT_DENIED 77 /* what to exit with after -EPERM: EX_NOPERM of sysexits.h */
@@ -27,7 +27,10 @@ struct rmx_connect {
 int rmx_connect_open(
     const struct rmx_connect *connect, struct rmx_client **client, struct rmx_result *result);
 
-/* A client's call failed with err: the end of a job that this stands for. */
+#define RMX_CONNECT_HELP "is it stopped? ('systemctl status ringmuxd')"
+
+/* A client's call failed with err, -ETIME being the deadline: the end of a job that this stands
+ * for. */
 void rmx_connect_failed(struct rmx_result *result, int err);
 
 #endif

@@ -9,10 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "clients/clock.h"
 #include "ring/base.h"
+
+#define AGAIN_US 20000 /* between two alarms */
 
 static int noted = -1; /* an eventfd */
 static volatile sig_atomic_t seen;
@@ -50,6 +53,36 @@ int rmx_signal_watch(void)
         }
     }
     return 0;
+}
+
+static void interrupt(int number)
+{
+    (void)number; /* that it came is all */
+}
+
+static struct timeval time_left(uint64_t until_ns)
+{
+    uint64_t now_ns = rmx_clock_ns();
+    uint64_t left_us = until_ns > now_ns ? (until_ns - now_ns) / 1000 : 0;
+
+    left_us++; /* 0 would be none, and too early is no use */
+    return (struct timeval){
+        .tv_sec = (time_t)(left_us / 1000000),
+        .tv_usec = (suseconds_t)(left_us % 1000000),
+    };
+}
+
+void rmx_signal_alarm(uint64_t until_ns)
+{
+    const struct sigaction action = { .sa_handler = interrupt };
+    struct itimerval timer = { .it_value = { 0 } };
+
+    if (until_ns != 0) {
+        sigaction(SIGALRM, &action, NULL);
+        timer.it_interval.tv_usec = AGAIN_US;
+        timer.it_value = time_left(until_ns);
+    }
+    setitimer(ITIMER_REAL, &timer, NULL);
 }
 
 void rmx_signal_ignore_pipe(void)

@@ -13,6 +13,10 @@
  * was, the next ends the process at once, with the exit code of the first. Returns 0 or -errno. */
 int rmx_signal_watch(void);
 
+/* Interrupts what blocks, once `until_ns` (CLOCK_MONOTONIC) came, and then again and again, since
+ * the first may come just before the call that blocks; 0 = no more. */
+void rmx_signal_alarm(uint64_t until_ns);
+
 /* From here on a write that nobody will read fails with EPIPE and does not kill. */
 void rmx_signal_ignore_pipe(void);
 
