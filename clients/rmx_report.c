@@ -37,8 +37,6 @@ static const char *remedy(const struct rmx_report *report, uint32_t status)
                           : " ('rmx probe' lists the streams, \"map\" chooses)";
     case RMX_DEADLINE:
         return is_command ? " (--deadline)" : " (\"deadline\", --deadline)";
-    case RMX_BUSY:
-        return is_command ? " (without --no-wait, rmx does)" : "";
     case RMX_WORKER_LOST:
         return " (run the command again; if this comes again, report it with the file)";
     case RMX_DAEMON_LOST:
@@ -52,6 +50,7 @@ static const char *remedy(const struct rmx_report *report, uint32_t status)
 static bool says_it_all(uint32_t status, const char *words)
 {
     switch (status) {
+    case RMX_BUSY:
     case RMX_NO_STREAMS:
     case RMX_BAD_JOB:
     case RMX_BAD_OPTION:

@@ -5,6 +5,7 @@
 #include "clients/rmx_run.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,12 +14,14 @@
 #include "clients/clock.h"
 #include "clients/rmx_connect.h"
 #include "clients/rmx_progress.h"
+#include "clients/rmx_say.h"
 #include "clients/rmx_signal.h"
 
 #define DRAW_MS   200                   /* five times a second */
 #define CANCEL_NS UINT64_C(2000000000)  /* one that takes longer to be cancelled is left alone */
 #define BUSY_NS   UINT64_C(10000000000) /* a worker that starts has room within that, if ever */
-#define MOVE_MS   10000                 /* so long another daemon is looked for */
+#define NS_PER_MS UINT64_C(1000000)
+#define MOVE_MS   10000 /* so long another daemon is looked for */
 
 struct run {
     struct rmx_client *client;
@@ -46,6 +49,42 @@ void rmx_run_unwritten(struct rmx_result *result, int err)
 {
     rmx_run_failed(result, err == -ENOSPC || err == -EDQUOT ? RMX_OUTPUT_FULL : RMX_OUTPUT_IO, err,
         "cannot open it for writing");
+}
+
+static uint64_t retry_ns(const struct rmx_result *result)
+{
+    return result->retry_after_ns != 0 ? result->retry_after_ns : RMX_RUN_RETRY_NS;
+}
+
+void rmx_run_refused(struct rmx_result *result, uint64_t deadline_ns, bool waits)
+{
+    bool is_late = deadline_ns != 0 && rmx_clock_in(retry_ns(result)) >= deadline_ns;
+    uint64_t ms = retry_ns(result) / NS_PER_MS;
+
+    if (waits && is_late) {
+        snprintf(result->text, sizeof(result->text),
+            "the daemon is busy; the next try, in %" PRIu64 " ms, would come after the deadline",
+            ms);
+    } else {
+        snprintf(result->text, sizeof(result->text),
+            "the daemon is busy: try again in %" PRIu64 " ms%s", ms,
+            waits ? "" : ", or without --no-wait rmx waits");
+    }
+}
+
+/* The reader went away when the deadline had passed: that is what ended the job. */
+static void say_late(struct rmx_result *result)
+{
+    uint64_t waits_ns = result->queued_ns + result->input_wait_ns + result->output_wait_ns;
+    uint64_t ran_ns = result->total_ns > waits_ns ? result->total_ns - waits_ns : 0;
+    char parts[4][RMX_SAY_BYTES];
+
+    result->status = RMX_DEADLINE;
+    result->cause = 0;
+    snprintf(result->text, sizeof(result->text),
+        "the deadline passed: queued %s, waited %s for input and %s for output, ran %s",
+        rmx_say_time(parts[0], result->queued_ns), rmx_say_time(parts[1], result->input_wait_ns),
+        rmx_say_time(parts[2], result->output_wait_ns), rmx_say_time(parts[3], ran_ns));
 }
 
 /* Sleeps until the client, a stream or a signal has something to say, or it is time to draw. */
@@ -106,7 +145,7 @@ static int open_group(struct run *run)
 static int move_on(struct run *run, int why)
 {
     uint64_t deadline_ns = run->job.deadline_ns;
-    uint64_t until_ns = rmx_clock_in(UINT64_C(1000000) * MOVE_MS);
+    uint64_t until_ns = rmx_clock_in(NS_PER_MS * MOVE_MS);
 
     if (deadline_ns != 0 && deadline_ns < until_ns) {
         until_ns = deadline_ns;
@@ -170,9 +209,6 @@ static void explain(const struct run *run, int err, struct rmx_result *result)
         rmx_run_failed(result, RMX_BUSY, 0, "no worker has room for another stream: try again");
     } else if (err == -ECANCELED) {
         rmx_run_failed(result, RMX_CANCELLED, 0, "interrupted");
-    } else if (err == -ETIME) {
-        rmx_run_failed(result, RMX_DEADLINE, 0, "the deadline passed, and %s",
-            run->stdio->wants_room ? "nobody reads the output" : "the daemon does not answer");
     } else {
         rmx_connect_failed(result, err);
     }
@@ -212,8 +248,7 @@ static bool is_untouched(struct run *run, const struct rmx_result *result)
 /* The daemon did not take the job. Waits until it is worth another try, and says if it is. */
 static bool try_again(struct run *run, const struct rmx_result *result)
 {
-    uint64_t hint_ns = result->retry_after_ns != 0 ? result->retry_after_ns : RMX_RUN_RETRY_NS;
-    uint64_t again_ns = rmx_clock_in(hint_ns);
+    uint64_t again_ns = rmx_clock_in(retry_ns(result));
     bool is_busy = result->status == RMX_BUSY && run->how->waits;
     bool is_late = run->job.deadline_ns != 0 && again_ns >= run->job.deadline_ns;
 
@@ -254,4 +289,11 @@ void rmx_run_job(struct rmx_client *client, const struct rmx_job *job, struct rm
         rmx_run_failed(result, RMX_CANCELLED, 0, "interrupted");
     }
     rmx_stdio_settle(stdio, result);
+    if (result->status == RMX_BUSY && result->id != 0) {
+        rmx_run_refused(result, job->deadline_ns, how->waits);
+    }
+    if (result->status == RMX_OUTPUT_CLOSED && job->deadline_ns != 0 &&
+        rmx_clock_ns() >= job->deadline_ns) {
+        say_late(result);
+    }
 }

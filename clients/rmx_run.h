@@ -29,6 +29,10 @@ void rmx_run_job(struct rmx_client *client, const struct rmx_job *job, struct rm
 /* The same, of one whose output cannot be opened. */
 void rmx_run_unwritten(struct rmx_result *result, int err);
 
+/* The daemon was too busy for the job, and that is its end. Says so in words of our own: the next
+ * try would come after its deadline, or the user does not wait. */
+void rmx_run_refused(struct rmx_result *result, uint64_t deadline_ns, bool waits);
+
 #define RMX_RUN_RETRY_NS UINT64_C(50000000) /* where the daemon gave no hint */
 
 /* How a job ended that never started: status, cause, and words of our own. */

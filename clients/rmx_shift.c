@@ -117,6 +117,9 @@ static void take_result(struct rmx_shift *shift, struct rmx_result *result)
     rmx_assert(seat->state == RMX_SEAT_SENT);
     shift->sent--;
     if (!is_again(shift, seat, result, &again_ns)) {
+        if (result->status == RMX_BUSY) {
+            rmx_run_refused(result, seat->task.job.deadline_ns, true);
+        }
         finish(shift, seat, result);
         return;
     }
@@ -409,7 +412,7 @@ static void give_up(struct rmx_shift *shift)
         if (seat->state == RMX_SEAT_SENT) {
             shift->sent--;
             finish_unsent(shift, seat, shift->is_stopping ? RMX_CANCELLED : RMX_DEADLINE,
-                "the daemon does not answer");
+                "the daemon does not answer: " RMX_CONNECT_HELP);
         }
     }
     shift->is_over = true;

@@ -23,7 +23,8 @@ class Busy(Case):
         self.start_crowd(queued=1)
         result = self.rmx("remux", "--class", "background", "--no-wait", clip("av.mp4"), "out.ts")
         self.assertEqual(result.returncode, 75, result.stderr)
-        self.assert_one_line(result, "BUSY", "try again in")
+        self.assertRegex(result.stderr, rb"^rmx: \S+: BUSY: the daemon is busy: try again in \d+ "
+                                        rb"ms, or without --no-wait rmx waits\n$")
         result = self.rmx("remux", "--json", "--class", "background", "--no-wait", clip("av.mp4"),
                           "out.ts")
         told = json.loads(result.stdout)
@@ -37,7 +38,8 @@ class Busy(Case):
         result = self.rmx("remux", "--class", "background", "--deadline", "600ms", clip("av.mp4"),
                           "out.ts")
         self.assertEqual(result.returncode, 75, result.stderr)
-        self.assert_one_line(result, "BUSY")
+        self.assertRegex(result.stderr, rb"^rmx: \S+: BUSY: the daemon is busy; the next try, in "
+                                        rb"\d+ ms, would come after the deadline\n$")
         self.assertLess(time.monotonic() - started_s, 5)
 
     def test_a_job_waits_and_is_done(self):
@@ -110,6 +112,67 @@ class Signals(Case):
         self.assertRegex(process.stderr.read().decode(),
                          r"DEADLINE: the deadline passed: queued \S+ ms, waited \S+ ms for input "
                          r"and \S+ ms for output, ran \S+ ms \(--deadline\)")
+
+
+class Stopped(Case):
+    """A daemon that stands still."""
+
+    def stop(self, daemon):
+        daemon.send_signal(signal.SIGSTOP)
+        self.addCleanup(daemon.send_signal, signal.SIGCONT)
+
+    def test_a_deadline_bounds_the_connecting(self):
+        self.stop(self.start_daemon())
+        job = json.dumps({"input": clip("av.mp4"), "output": "out.ts"}).encode()
+        for command, given in ((["remux", clip("av.mp4"), "out.ts"], None), (["batch", "-"], job)):
+            with self.subTest(command[0]):
+                started_s = time.monotonic()
+                result = self.rmx(*command, "--deadline", "500ms", input=given)
+                self.assertEqual(result.returncode, 124, result.stderr)
+                self.assert_one_line(result, "DEADLINE", "the deadline passed",
+                                     "does not answer", "systemctl status ringmuxd")
+                self.assertGreaterEqual(time.monotonic() - started_s, 0.5)
+                self.assertLess(time.monotonic() - started_s, 5)
+                self.assert_only("socket")
+
+    def test_without_a_deadline_it_is_said_what_to_do(self):
+        self.stop(self.start_daemon())
+        result = self.rmx("remux", clip("av.mp4"), "out.ts")
+        self.assertEqual(result.returncode, 69, result.stderr)
+        self.assert_one_line(result, "DAEMON_LOST", "does not answer", "systemctl status ringmuxd")
+
+    def test_a_signal_ends_the_connecting(self):
+        self.stop(self.start_daemon())
+        waits = self.start_rmx("remux", "--deadline", "1m", clip("av.mp4"), "out.ts")
+        time.sleep(0.3)
+        waits.send_signal(signal.SIGINT)
+        self.assertEqual(waits.wait(5), 130, waits.stderr.read())
+
+    def test_a_job_in_flight_is_given_up_two_seconds_later(self):
+        daemon = self.start_daemon()
+        process, _ = self.start_waiting("--deadline", "1s")
+        self.assertTrue(wait_until(lambda: self.stat("jobs_running") == 1))
+        self.stop(daemon)
+        self.assertEqual(process.wait(PATIENCE_S), 124)
+        self.assertIn(b"systemctl status ringmuxd", process.stderr.read())
+
+    def test_a_reader_who_leaves_after_the_deadline_does_not_change_the_end(self):
+        daemon = self.start_daemon()
+        with open(self.at("long.ts"), "wb") as out, open(clip("av.ts"), "rb") as one:
+            out.write(one.read() * 100)
+        process = self.start_rmx("remux", "--deadline", "1s", "--format", "matroska", "long.ts",
+                                 "-")
+        self.assertTrue(wait_until(lambda: self.stat("jobs_running") == 1))
+        time.sleep(0.3)  # until nothing more fits
+        self.stop(daemon)
+        time.sleep(1)
+        process.stdout.close()
+        time.sleep(0.2)
+        daemon.send_signal(signal.SIGCONT)
+        self.assertEqual(process.wait(PATIENCE_S), 124)
+        self.assertRegex(process.stderr.read().decode(),
+                         r"DEADLINE: the deadline passed: queued .* for output, ran \S+ \S+ "
+                         r"\(--deadline\)\n$")
 
 
 class Moving(Case):
