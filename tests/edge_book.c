@@ -19,7 +19,8 @@ static struct edge_book *book(void)
     static struct edge_book *mapped;
 
     if (mapped == NULL) {
-        int fd = open(getenv("RMX_EDGE_BOOK"), O_RDWR | O_CLOEXEC);
+        const char *name = getenv("RMX_EDGE_BOOK");
+        int fd = name != NULL ? open(name, O_RDWR | O_CLOEXEC) : -1;
 
         mapped = mmap(NULL, sizeof(*mapped), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         if (mapped == MAP_FAILED) {

@@ -14,21 +14,17 @@ static struct rmx_done_item items[RMX_DONE_JOBS_MAX];
 static uint32_t items_count;
 static uint32_t items_taken;
 
-struct raw_news raw_hear(void)
+/* One message; what is in a DONE goes to items. */
+static struct raw_news hear_message(void)
 {
     static alignas(8) unsigned char message[RMX_WIRE_BYTES_MAX];
     struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
-    struct raw_news news = { .type = RMX_MSG_DONE };
+    struct raw_news news = { .type = 0 };
     struct rmx_msg_head head;
-    int bytes;
+    int bytes = raw_receive(raw_sock, message, sizeof(message), &fds);
 
-    if (items_taken < items_count) {
-        news.job = items[items_taken++].result;
-        return news;
-    }
-    bytes = raw_receive(raw_sock, message, sizeof(message), &fds);
     if (bytes == 0 || bytes == -ECONNRESET) {
-        return (struct raw_news){ .type = 0 };
+        return news;
     }
     cr_assert_geq(bytes, (int)sizeof(head), "%d", bytes);
     memcpy(&head, message, sizeof(head));
@@ -39,9 +35,21 @@ struct raw_news raw_hear(void)
         items_count = head.count;
         items_taken = 0;
         memcpy(items, message + sizeof(head), head.count * sizeof(items[0]));
-        return raw_hear();
-    } else if (head.type == RMX_MSG_CREDIT) { /* no end of anything */
-        return raw_hear();
+    }
+    return news;
+}
+
+struct raw_news raw_hear(void)
+{
+    struct raw_news news = { .type = RMX_MSG_CREDIT };
+
+    while (items_taken == items_count && /* a CREDIT is no end of anything */
+           (news.type == RMX_MSG_CREDIT || news.type == RMX_MSG_DONE)) {
+        news = hear_message();
+    }
+    if (items_taken < items_count) {
+        news.type = RMX_MSG_DONE;
+        news.job = items[items_taken++].result;
     }
     return news;
 }

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -104,10 +105,12 @@ static struct rmx_result expect_late(uint64_t deadline_ns)
 static double milliseconds(const char *text, const char *before)
 {
     const char *at = strstr(text, before);
-    double value = -1;
+    char *end;
+    double value;
 
     cr_assert_not_null(at, "%s", text);
-    cr_assert_eq(sscanf(at + strlen(before), "%lf ms", &value), 1, "%s", text);
+    value = strtod(at + strlen(before), &end);
+    cr_assert_eq(strncmp(end, " ms", 3), 0, "%s", text);
     return value;
 }
 
@@ -190,7 +193,7 @@ Test(e2e_deadline, job_whose_output_is_not_read_waited_for_that)
     result = expect_late(deadline_ns);
     close(output);
     cr_assert_gt(result.output_wait_ns, result.total_ns / 4, "%s", result.text);
-    cr_assert_gt(milliseconds(result.text, " and "), LATE_MS / 2);
+    cr_assert_gt(milliseconds(result.text, " and "), LATE_MS / 2.0);
 }
 
 Test(e2e_deadline, job_that_only_drains_waited_for_its_output)

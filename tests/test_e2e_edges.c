@@ -54,8 +54,9 @@ static void make_book(void)
 
 static void set_up(void)
 {
+    static const char worker[] = "--worker-program=" RMX_BUILD_DIR "/ringmux-worker";
     static const char *const settings[] = { "--workers=1", "--flows-small=1", "--flows-bulk=1",
-        "--worker-program=" RMX_BUILD_DIR "/ringmux-worker", NULL };
+        worker, NULL };
 
     (void)signal(SIGPIPE, SIG_IGN);
     make_book();

@@ -51,8 +51,9 @@ static void read_clip(void)
 
 static void set_up(void)
 {
+    static const char worker[] = "--worker-program=" RMX_BUILD_DIR "/tests/stuck-worker";
     static const char *const settings[] = { "--workers=2", "--flows-small=16", "--flows-bulk=4",
-        "--stop-grace=20ms", "--worker-program=" RMX_BUILD_DIR "/tests/stuck-worker", NULL };
+        "--stop-grace=20ms", worker, NULL };
 
     (void)signal(SIGPIPE, SIG_IGN);
     harness_start(&harness, settings);

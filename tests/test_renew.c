@@ -186,6 +186,7 @@ static int read_stream(void *opaque, uint8_t *buffer, int wanted)
     return (int)got;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is libavformat's to call */
 static int swallow(void *opaque, uint8_t *buffer, int count)
 {
     (void)opaque;

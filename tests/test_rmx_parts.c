@@ -110,19 +110,19 @@ Test(rmx_json, nothing_in_a_string_is_for_the_terminal)
 {
     assert_string("\x1b[2J\x7f\302\205", "\"\\u001b[2J\\u007f\\u0085\"");
     assert_string("\302\2332J", "\"\\u009b2J\"");
-    assert_string("\u202egpj.\u2069", "\"\\u202egpj.\\u2069\"");
+    assert_string("\u202egpj.\u202c", "\"\\u202egpj.\\u202c\"");
     assert_string("\u2029\u202f\u2065\u206a", "\"\u2029\u202f\u2065\u206a\"");
 }
 
 Test(rmx_json, a_copy_is_the_same_json_with_nothing_for_the_terminal)
 {
-    static const char json[] = "{\n \"a\": \"\u00e9\302\2332J\\\"\u2066\"}\xc2";
+    static const char json[] = "{\n \"a\": \"\u00e9\302\2332J\\\"\u2066\u2069\"}\xc2";
     char line[128] = "";
     FILE *out = fmemopen(line, sizeof(line), "w");
 
     rmx_json_copy(out, json, strlen(json));
     fclose(out);
-    cr_assert_str_eq(line, "{\n \"a\": \"\u00e9\\u009b2J\\\"\\u2066\"}\\ufffd");
+    cr_assert_str_eq(line, "{\n \"a\": \"\u00e9\\u009b2J\\\"\\u2066\\u2069\"}\\ufffd");
 }
 
 static void assert_tame(const char *text, const char *tame)
@@ -140,7 +140,7 @@ Test(rmx_text, what_is_for_the_terminal_is_a_question_mark)
     assert_tame("\u00a0\u00e9\u20ac\U0001f3ac", "\u00a0\u00e9\u20ac\U0001f3ac");
     assert_tame("a\nb\x1b[2J\x7f", "a?b?[2J?");
     assert_tame("\302\200\302\2332J\302\237", "??2J?");
-    assert_tame("\u202agpj\u202e.\u2066x\u2069", "?gpj?.?x?");
+    assert_tame("\u202agpj\u202e.\u2066x\u2069\u202c\u202c", "?gpj?.?x???");
     assert_tame("\u2029\u202f\u2065\u206a", "\u2029\u202f\u2065\u206a");
     assert_tame("\x9b\xff\xc0\x9b\xe2\x80", "??????");
 }

@@ -19,6 +19,7 @@
 #include "engine/worker/shortcut.h"
 #include "engine/worker/verdict.h"
 #include "ipc/format.h"
+#include "ring/base.h"
 
 /* What one byte stream can hold completely. Left out: playlists and everything else that names
  * other files (hls, dash, concat, sdp, imf, vobsub), devices, picture sequences, raw samples that
@@ -241,6 +242,7 @@ enum rmx_status rmx_demux_open(AVFormatContext **demuxer, const struct rmx_demux
         rmx_tap_forget(tap);
     }
     if (status == RMX_STATUS_OK) {
+        rmx_assert(context != NULL);
         context->probe_score = score;
         status = find_streams(context, way, spec, kinds, words);
     }
