@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "clients/clock.h"
 #include "ipc/sock.h"
@@ -15,18 +16,25 @@
 
 #define PAUSE_NS UINT64_C(10000000) /* between tries */
 
+/* To a daemon that drains, if there is one beside this place. */
+static int connect_beside(const char *path)
+{
+    char beside[RMX_DIAL_PATH_BYTES];
+    size_t length = strlen(path);
+
+    if (path[0] == '@' || length + sizeof(RMX_SOCK_DRAINING) > sizeof(beside)) {
+        return -ENOENT;
+    }
+    memcpy(beside, path, length);
+    memcpy(beside + length, RMX_SOCK_DRAINING, sizeof(RMX_SOCK_DRAINING));
+    return rmx_sock_connect(beside);
+}
+
 /* Connects to this place: to who listens there, or drains. Returns as rmx_dial_find(). */
 static int try(const char *path, bool drains, char (*found)[RMX_DIAL_PATH_BYTES])
 {
-    char beside[RMX_DIAL_PATH_BYTES];
-    int fits = snprintf(beside, sizeof(beside), "%s" RMX_SOCK_DRAINING, path);
-    int fd = -ENOENT;
+    int fd = drains ? connect_beside(path) : rmx_sock_connect(path);
 
-    if (!drains) {
-        fd = rmx_sock_connect(path);
-    } else if (path[0] != '@' && fits < (int)sizeof(beside)) {
-        fd = rmx_sock_connect(beside);
-    }
     if (fd >= 0) {
         int bytes = snprintf(*found, sizeof(*found), "%s", path);
 
