@@ -20,13 +20,11 @@
 static int connect_beside(const char *path)
 {
     char beside[RMX_DIAL_PATH_BYTES];
-    size_t length = strlen(path);
 
-    if (path[0] == '@' || length + sizeof(RMX_SOCK_DRAINING) > sizeof(beside)) {
+    if (path[0] == '@' || strlen(path) + sizeof(RMX_SOCK_DRAINING) > sizeof(beside)) {
         return -ENOENT;
     }
-    memcpy(beside, path, length);
-    memcpy(beside + length, RMX_SOCK_DRAINING, sizeof(RMX_SOCK_DRAINING));
+    (void)stpcpy(stpcpy(beside, path), RMX_SOCK_DRAINING);
     return rmx_sock_connect(beside);
 }
 
