@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,12 +119,6 @@ const char *rmx_args_nearest(const char *word, const char *const *known)
     return found;
 }
 
-int rmx_args_next(int argc, char **argv, const char *letters, const struct option *options)
-{
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): rmx has one thread. */
-    return getopt_long(argc, argv, letters, options, NULL);
-}
-
 static int refuse_unknown(char **argv, const struct option *options, const char *word)
 {
     const char *known[OPTIONS_MAX + 1] = { NULL };
@@ -157,7 +152,9 @@ static bool is_letter(const struct option *options, int got)
     return got == '?' && optopt != 0;
 }
 
-int rmx_args_refuse(char **argv, const struct option *options, int got)
+/* Says why getopt_long(3) stopped at argv[optind - 1]: unknown, ambiguous, argument missing or too
+ * many. Returns RMX_ARGS_USAGE. */
+static int refuse(char **argv, const struct option *options, int got)
 {
     const char *word = argv[optind - 1];
 
@@ -179,6 +176,23 @@ int rmx_args_refuse(char **argv, const struct option *options, int got)
         }
     }
     return refuse_unknown(argv, options, word);
+}
+
+int rmx_args_next(int argc, char **argv, const struct rmx_args *args, int *status)
+{
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): rmx has one thread. */
+    int option = getopt_long(argc, argv, args->letters, args->options, NULL);
+
+    if (option == 'h') {
+        fputs(args->help, stdout);
+        *status = 0;
+        return -1;
+    }
+    if (option == '?' || option == ':') {
+        *status = refuse(argv, args->options, option);
+        return -1;
+    }
+    return option == -1 ? 0 : option;
 }
 
 int rmx_args_miscount(char **argv, const char *wanted)

@@ -83,7 +83,6 @@ enum {
     OPT_QUIET,
     OPT_PROGRESS,
     OPT_NO_PROGRESS,
-    OPT_HELP,
 };
 
 static const struct option options[] = {
@@ -98,9 +97,11 @@ static const struct option options[] = {
     { "quiet", no_argument, NULL, OPT_QUIET },
     { "progress", no_argument, NULL, OPT_PROGRESS },
     { "no-progress", no_argument, NULL, OPT_NO_PROGRESS },
-    { "help", no_argument, NULL, OPT_HELP },
+    { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
 };
+
+static const struct rmx_args args = { ":h", options, help };
 
 /* --- the command line ---------------------------------------------------------------------- */
 
@@ -167,19 +168,16 @@ static bool take_flag(struct batch *batch, int option)
 static int parse(struct batch *batch, int argc, char **argv)
 {
     int option;
+    int status;
 
     batch->show_progress = isatty(STDERR_FILENO) != 0;
-    while ((option = rmx_args_next(argc, argv, ":h", options)) != -1) {
-        if (option == OPT_HELP || option == 'h') {
-            fputs(help, stdout);
-            return 0;
-        }
-        if (option == '?' || option == ':') {
-            return rmx_args_refuse(argv, options, option);
-        }
+    while ((option = rmx_args_next(argc, argv, &args, &status)) > 0) {
         if (!take_flag(batch, option) && take_value(batch, option) != 0) {
             return RMX_ARGS_USAGE;
         }
+    }
+    if (option < 0) {
+        return status;
     }
     if (argc - optind != 1) {
         return rmx_args_miscount(argv, "one file of jobs, or -");

@@ -40,16 +40,18 @@ static const char help[] =
     "  rmx cancel 3/17\n"
     "  rmx cancel --group nightly\n";
 
-enum { OPT_SESSION = 256, OPT_GROUP, OPT_ALL, OPT_SOCKET, OPT_HELP };
+enum { OPT_SESSION = 256, OPT_GROUP, OPT_ALL, OPT_SOCKET };
 
 static const struct option options[] = {
     { "session", required_argument, NULL, OPT_SESSION },
     { "group", required_argument, NULL, OPT_GROUP },
     { "all", no_argument, NULL, OPT_ALL },
     { "socket", required_argument, NULL, OPT_SOCKET },
-    { "help", no_argument, NULL, OPT_HELP },
+    { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
 };
+
+static const struct rmx_args args = { ":h", options, help };
 
 /* "3/17". Returns 0 or -EINVAL. */
 static int read_name(const char *text, struct rmx_job_match *match)
@@ -127,18 +129,15 @@ static int check(const struct request *request)
 static int parse(struct request *request, int argc, char **argv)
 {
     int option;
+    int status;
 
-    while ((option = rmx_args_next(argc, argv, ":h", options)) != -1) {
-        if (option == OPT_HELP || option == 'h') {
-            fputs(help, stdout);
-            return 0;
-        }
-        if (option == '?' || option == ':') {
-            return rmx_args_refuse(argv, options, option);
-        }
+    while ((option = rmx_args_next(argc, argv, &args, &status)) > 0) {
         if (take(request, option) != 0) {
             return RMX_ARGS_USAGE;
         }
+    }
+    if (option < 0) {
+        return status;
     }
     request->names = argv + optind;
     return check(request);

@@ -21,6 +21,8 @@ static const struct option options[] = {
     { NULL, 0, NULL, 0 },
 };
 
+static const struct rmx_args args = { ":h", options, help };
+
 static const char *const outputs[] = {
     [RMX_PATCH_NEVER] = "anything",
     [RMX_PATCH_HELPS] = "anything; better a file",
@@ -35,14 +37,10 @@ static const char *output_of(const struct rmx_format *format)
 int rmx_formats_main(int argc, char **argv)
 {
     const struct rmx_format *format;
-    int option = rmx_args_next(argc, argv, ":h", options);
+    int status;
 
-    if (option == 'h') {
-        fputs(help, stdout);
-        return 0;
-    }
-    if (option != -1) {
-        return rmx_args_refuse(argv, options, option);
+    if (rmx_args_next(argc, argv, &args, &status) < 0) {
+        return status;
     }
     if (argc != optind) {
         return rmx_args_miscount(argv, "no arguments");

@@ -36,21 +36,24 @@ static const char help[] =
     "  rmx jobs\n"
     "  rmx jobs --json | jq -r 'select(.age_ns > 60e9).name' | xargs rmx cancel\n";
 
-enum { OPT_JSON = 256, OPT_SOCKET, OPT_HELP };
+enum { OPT_JSON = 256, OPT_SOCKET };
 
 static const struct option options[] = {
     { "json", no_argument, NULL, OPT_JSON },
     { "socket", required_argument, NULL, OPT_SOCKET },
-    { "help", no_argument, NULL, OPT_HELP },
+    { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
 };
+
+static const struct rmx_args args = { ":h", options, help };
 
 /* Returns -1 when there is work to do, else what to exit with. */
 static int parse(struct rmx_connect *connect, bool *json, int argc, char **argv)
 {
     int option;
+    int status;
 
-    while ((option = rmx_args_next(argc, argv, ":h", options)) != -1) {
+    while ((option = rmx_args_next(argc, argv, &args, &status)) > 0) {
         switch (option) {
         case OPT_JSON:
             *json = true;
@@ -58,13 +61,12 @@ static int parse(struct rmx_connect *connect, bool *json, int argc, char **argv)
         case OPT_SOCKET:
             connect->socket = optarg;
             break;
-        case OPT_HELP:
-        case 'h':
-            fputs(help, stdout);
-            return 0;
         default:
-            return rmx_args_refuse(argv, options, option);
+            break;
         }
+    }
+    if (option < 0) {
+        return status;
     }
     return argc == optind ? -1 : rmx_args_miscount(argv, "no arguments");
 }

@@ -28,22 +28,25 @@ static const char help[] = "usage: rmx ping [OPTION...]\n"
                            "example:\n"
                            "  rmx ping -c 1000\n";
 
-enum { OPT_SOCKET = 256, OPT_PRIVATE, OPT_HELP };
+enum { OPT_SOCKET = 256, OPT_PRIVATE };
 
 static const struct option options[] = {
     { "count", required_argument, NULL, 'c' },
     { "socket", required_argument, NULL, OPT_SOCKET },
     { "private", no_argument, NULL, OPT_PRIVATE },
-    { "help", no_argument, NULL, OPT_HELP },
+    { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
 };
+
+static const struct rmx_args args = { ":c:h", options, help };
 
 /* Returns -1 when there is work to do, else what to exit with. */
 static int parse(struct rmx_connect *connect, uint32_t *count, int argc, char **argv)
 {
     int option;
+    int status;
 
-    while ((option = rmx_args_next(argc, argv, ":c:h", options)) != -1) {
+    while ((option = rmx_args_next(argc, argv, &args, &status)) > 0) {
         switch (option) {
         case 'c':
             if (rmx_args_count(optarg, PINGS_MAX, count) < 0) {
@@ -57,13 +60,12 @@ static int parse(struct rmx_connect *connect, uint32_t *count, int argc, char **
         case OPT_PRIVATE:
             connect->is_private = true;
             break;
-        case OPT_HELP:
-        case 'h':
-            fputs(help, stdout);
-            return 0;
         default:
-            return rmx_args_refuse(argv, options, option);
+            break;
         }
+    }
+    if (option < 0) {
+        return status;
     }
     return argc == optind ? -1 : rmx_args_miscount(argv, "no arguments");
 }

@@ -51,7 +51,7 @@ static const char help[] =
     "  curl -s https://example.org/talk.ts | rmx probe -\n"
     "  curl -s https://example.org/talk.mp4 | rmx probe --spool -\n";
 
-enum { OPT_INPUT_FORMAT = 256, OPT_SPOOL, OPT_JSON, OPT_SOCKET, OPT_PRIVATE, OPT_HELP };
+enum { OPT_INPUT_FORMAT = 256, OPT_SPOOL, OPT_JSON, OPT_SOCKET, OPT_PRIVATE };
 
 static const struct option options[] = {
     { "input-format", required_argument, NULL, OPT_INPUT_FORMAT },
@@ -59,16 +59,19 @@ static const struct option options[] = {
     { "json", no_argument, NULL, OPT_JSON },
     { "socket", required_argument, NULL, OPT_SOCKET },
     { "private", no_argument, NULL, OPT_PRIVATE },
-    { "help", no_argument, NULL, OPT_HELP },
+    { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
 };
+
+static const struct rmx_args args = { ":h", options, help };
 
 /* Returns -1 when there is work to do, else what to exit with. */
 static int parse(struct request *request, int argc, char **argv)
 {
     int option;
+    int status;
 
-    while ((option = rmx_args_next(argc, argv, ":h", options)) != -1) {
+    while ((option = rmx_args_next(argc, argv, &args, &status)) > 0) {
         switch (option) {
         case OPT_INPUT_FORMAT:
             request->job.input_format = optarg;
@@ -84,13 +87,12 @@ static int parse(struct request *request, int argc, char **argv)
         case OPT_PRIVATE:
             request->connect.is_private = true;
             break;
-        case OPT_HELP:
-        case 'h':
-            fputs(help, stdout);
-            return 0;
         default:
-            return rmx_args_refuse(argv, options, option);
+            break;
         }
+    }
+    if (option < 0) {
+        return status;
     }
     if (argc - optind != 1) {
         return rmx_args_miscount(argv, "one input");

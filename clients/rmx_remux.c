@@ -107,7 +107,6 @@ enum {
     OPT_QUIET,
     OPT_PROGRESS,
     OPT_NO_PROGRESS,
-    OPT_HELP,
 };
 
 static const struct option options[] = {
@@ -133,9 +132,11 @@ static const struct option options[] = {
     { "quiet", no_argument, NULL, OPT_QUIET },
     { "progress", no_argument, NULL, OPT_PROGRESS },
     { "no-progress", no_argument, NULL, OPT_NO_PROGRESS },
-    { "help", no_argument, NULL, OPT_HELP },
+    { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
 };
+
+static const struct rmx_args args = { ":h", options, help };
 
 static int add(const char *list[LIST_MAX + 1], size_t *count, const char *name, const char *value)
 {
@@ -317,16 +318,7 @@ static bool parse(struct request *request, int argc, char **argv, int *status)
 {
     int option;
 
-    while ((option = rmx_args_next(argc, argv, ":h", options)) != -1) {
-        if (option == OPT_HELP || option == 'h') {
-            fputs(help, stdout);
-            *status = 0;
-            return false;
-        }
-        if (option == '?' || option == ':') {
-            *status = rmx_args_refuse(argv, options, option);
-            return false;
-        }
+    while ((option = rmx_args_next(argc, argv, &args, status)) > 0) {
         int taken = take_job_option(request, option);
         if (taken < 0) {
             taken = take_own_option(request, option);
@@ -335,6 +327,9 @@ static bool parse(struct request *request, int argc, char **argv, int *status)
             *status = taken;
             return false;
         }
+    }
+    if (option < 0) {
+        return false;
     }
     if (argc - optind != 2) {
         *status = rmx_args_miscount(argv, "one input and one output");

@@ -31,22 +31,25 @@ static const char help[] = "usage: rmx stat [OPTION...]\n"
                            "  watch rmx stat\n"
                            "  rmx stat --json | jq .jobs_submitted\n";
 
-enum { OPT_JSON = 256, OPT_SOCKET, OPT_PRIVATE, OPT_HELP };
+enum { OPT_JSON = 256, OPT_SOCKET, OPT_PRIVATE };
 
 static const struct option options[] = {
     { "json", no_argument, NULL, OPT_JSON },
     { "socket", required_argument, NULL, OPT_SOCKET },
     { "private", no_argument, NULL, OPT_PRIVATE },
-    { "help", no_argument, NULL, OPT_HELP },
+    { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
 };
+
+static const struct rmx_args args = { ":h", options, help };
 
 /* Returns -1 when there is work to do, else what to exit with. */
 static int parse(struct rmx_connect *connect, bool *json, int argc, char **argv)
 {
     int option;
+    int status;
 
-    while ((option = rmx_args_next(argc, argv, ":h", options)) != -1) {
+    while ((option = rmx_args_next(argc, argv, &args, &status)) > 0) {
         switch (option) {
         case OPT_JSON:
             *json = true;
@@ -57,13 +60,12 @@ static int parse(struct rmx_connect *connect, bool *json, int argc, char **argv)
         case OPT_PRIVATE:
             connect->is_private = true;
             break;
-        case OPT_HELP:
-        case 'h':
-            fputs(help, stdout);
-            return 0;
         default:
-            return rmx_args_refuse(argv, options, option);
+            break;
         }
+    }
+    if (option < 0) {
+        return status;
     }
     return argc == optind ? -1 : rmx_args_miscount(argv, "no arguments");
 }
