@@ -135,10 +135,7 @@ int deploy_exit(struct harness *harness)
 
 void deploy_make_place(struct harness *harness)
 {
-    *harness = (struct harness){ .daemon = -1, .dir = "/tmp/ringmux-test-XXXXXX" };
-    cr_assert_not_null(mkdtemp(harness->dir));
-    (void)snprintf(harness->socket, sizeof(harness->socket), "%s/socket", harness->dir);
-    (void)snprintf(harness->log, sizeof(harness->log), "%s/log", harness->dir);
+    harness_make_place(harness);
     close(harness_output(harness, "log"));
 }
 

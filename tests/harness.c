@@ -108,12 +108,17 @@ static _Noreturn void become_daemon(char *const *argv, int log)
     _exit(127);
 }
 
-void harness_start(struct harness *harness, const char *const *settings)
+void harness_make_place(struct harness *harness)
 {
-    *harness = (struct harness){ .dir = "/tmp/ringmux-test-XXXXXX" };
+    *harness = (struct harness){ .daemon = -1, .dir = "/tmp/ringmux-test-XXXXXX" };
     cr_assert_not_null(mkdtemp(harness->dir));
     (void)snprintf(harness->socket, sizeof(harness->socket), "%s/socket", harness->dir);
     (void)snprintf(harness->log, sizeof(harness->log), "%s/log", harness->dir);
+}
+
+void harness_start(struct harness *harness, const char *const *settings)
+{
+    harness_make_place(harness);
     harness_start_at(harness, settings);
 }
 

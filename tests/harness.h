@@ -23,6 +23,9 @@ struct harness {
 /* What is started in place of ringmuxd; NULL = ringmuxd itself. */
 extern const char *harness_program;
 
+/* A folder of its own, and names in it for a socket and a log; no daemon yet. */
+void harness_make_place(struct harness *harness);
+
 /* Starts ringmuxd with these settings besides (NULL-ended, may be NULL) and waits until it is
  * ready. */
 void harness_start(struct harness *harness, const char *const *settings);
