@@ -5,66 +5,23 @@
  */
 #include "clients/rmx_args.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "clients/rmx_say.h"
+#include "ipc/quantity.h"
 
 #define WORD_MAX    32 /* longer words are nobody's slip */
 #define OPTIONS_MAX 32
 
-int rmx_args_duration(const char *text, uint64_t *ns)
-{
-    static const struct {
-        const char *name;
-        uint64_t ns;
-    } units[] = {
-        { "ns", 1 },
-        { "us", 1000 },
-        { "ms", 1000000 },
-        { "s", 1000000000 },
-        { "m", UINT64_C(60) * 1000000000 },
-        { "h", UINT64_C(3600) * 1000000000 },
-    };
-    char *end = NULL;
-
-    if (!isdigit((unsigned char)*text)) {
-        return -EINVAL; /* strtoull(3) would take "-1" */
-    }
-    errno = 0;
-    unsigned long long number = strtoull(text, &end, 10);
-    if (errno != 0) {
-        return -ERANGE;
-    }
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (strcmp(end, units[i].name) == 0) {
-            uint64_t product;
-
-            if (__builtin_mul_overflow(number, units[i].ns, &product)) {
-                return -ERANGE;
-            }
-            *ns = product;
-            return 0;
-        }
-    }
-    return -EINVAL;
-}
-
 int rmx_args_count(const char *text, uint32_t max, uint32_t *count)
 {
-    char *end = NULL;
+    uint64_t number;
 
-    if (!isdigit((unsigned char)*text)) {
-        return -EINVAL;
-    }
-    errno = 0;
-    unsigned long number = strtoul(text, &end, 10);
-    if (errno != 0 || *end != '\0' || number == 0 || number > max) {
+    if (!rmx_quantity_number(text, 10, &number) || number == 0 || number > max) {
         return -EINVAL;
     }
     *count = (uint32_t)number;

@@ -10,10 +10,6 @@
 
 #define RMX_ARGS_USAGE 2 /* the exit code of a command line that makes no sense */
 
-/* "500ms", "2s", "1m": a whole number and one of ns us ms s m h. Returns 0, or -EINVAL when it is
- * not that, or -ERANGE when it is more than 64 bits of nanoseconds. */
-int rmx_args_duration(const char *text, uint64_t *ns);
-
 /* A whole number from 1 to max. Returns 0 or -EINVAL. */
 int rmx_args_count(const char *text, uint32_t max, uint32_t *count);
 

@@ -25,6 +25,7 @@
 #include "clients/rmx_script.h"
 #include "clients/rmx_shift.h"
 #include "clients/rmx_signal.h"
+#include "ipc/quantity.h"
 
 #define DRAW_NS  UINT64_C(200000000) /* five times a second */
 #define BADS_MAX 20                  /* lines to complain of */
@@ -117,7 +118,7 @@ static int take_value(struct batch *batch, int option)
         return 0;
     case OPT_DEADLINE:
         batch->has_deadline = true;
-        if (rmx_args_duration(optarg, &batch->deadline_ns) < 0) {
+        if (!rmx_quantity_duration(optarg, &batch->deadline_ns)) {
             rmx_say("batch: --deadline %s is no duration: give 500ms, 2s, 1m or the like", optarg);
             return RMX_ARGS_USAGE;
         }

@@ -23,6 +23,7 @@
 #include "clients/rmx_signal.h"
 #include "clients/rmx_stdio.h"
 #include "ipc/job.h"
+#include "ipc/quantity.h"
 
 #define LIST_MAX 64 /* --opt and --map; a job carries fewer maps, and says so itself */
 
@@ -169,7 +170,7 @@ static int set_group(struct request *request, const char *name)
 
 static int set_deadline(struct request *request, const char *text)
 {
-    if (rmx_args_duration(text, &request->deadline_ns) < 0) {
+    if (!rmx_quantity_duration(text, &request->deadline_ns)) {
         rmx_say("remux: --deadline %s is no duration: give 500ms, 2s, 1m or the like", text);
         return RMX_ARGS_USAGE;
     }
@@ -182,7 +183,7 @@ static int set_pace(uint32_t *us, const char *name, const char *text)
 {
     uint64_t ns = 0;
 
-    if (rmx_args_duration(text, &ns) < 0 || ns < 1000 || ns / 1000 > RMX_JOB_WAIT_US_MAX) {
+    if (!rmx_quantity_duration(text, &ns) || ns < 1000 || ns / 1000 > RMX_JOB_WAIT_US_MAX) {
         rmx_say("remux: --%s %s: give 200ms, 1s or the like, at most 1m", name, text);
         return RMX_ARGS_USAGE;
     }

@@ -13,6 +13,7 @@
 
 #include "clients/rmx_args.h"
 #include "clients/rmx_choice.h"
+#include "ipc/quantity.h"
 
 struct reading {
     struct rmx_task *task;
@@ -112,7 +113,7 @@ static int take_deadline(const struct reading *reading, const json_t *value)
 {
     const char *text = json_string_value(value);
 
-    if (text == NULL || rmx_args_duration(text, &reading->task->budget_ns) < 0) {
+    if (text == NULL || !rmx_quantity_duration(text, &reading->task->budget_ns)) {
         return refuse(reading, "\"deadline\" is no duration: give \"500ms\", \"2s\" or the like");
     }
     reading->task->has_budget = true;

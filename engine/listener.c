@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "engine/log.h"
-#include "engine/quantity.h"
+#include "ipc/quantity.h"
 #include "ipc/sock.h"
 #include "ring/base.h"
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/quantity.h"
+#include "ipc/quantity.h"
 
 #define NAME_BYTES 64
 

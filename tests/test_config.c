@@ -157,7 +157,7 @@ static const struct {
     { "colour = red\n", ":1: unknown setting 'colour'" },
     { "pin = maybe\n", ":1: pin=maybe: must be on or off" },
     { "log_format = xml\n", ":1: log_format=xml: must be auto, json or text" },
-    { "drain_timeout = 5\n", ":1: drain_timeout=5: must be 0 to 60m" },
+    { "drain_timeout = 5\n", ":1: drain_timeout=5: must be 0 to 1h" },
     { "spin = 2s\n", ":1: spin=2s: must be auto, or 0 to 1s, 0 = sleep at once" },
     { "socket_mode = 888\n", ":1: socket_mode=888: must be 0000 to 0777, octal" },
     { "socket =\n", ":1: socket=: must be a path, at most 107 bytes" },

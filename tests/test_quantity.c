@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Values as people write them (engine/quantity.h).
+ * Values as people write them (ipc/quantity.h).
  */
-#include "engine/quantity.h"
+#include "ipc/quantity.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -58,6 +58,8 @@ Test(quantity, durations_are_read)
     cr_assert_eq(value, 2000000000);
     cr_assert(rmx_quantity_duration("5m", &value));
     cr_assert_eq(value, 300000000000);
+    cr_assert(rmx_quantity_duration("1h", &value));
+    cr_assert_eq(value, 3600000000000);
 }
 
 Test(quantity, a_duration_needs_a_unit)
@@ -65,8 +67,12 @@ Test(quantity, a_duration_needs_a_unit)
     uint64_t value = 7;
 
     cr_assert_not(rmx_quantity_duration("10", &value));
+    cr_assert_not(rmx_quantity_duration("", &value));
+    cr_assert_not(rmx_quantity_duration("-1s", &value));
+    cr_assert_not(rmx_quantity_duration("1s ", &value));
+    cr_assert_not(rmx_quantity_duration("99999999999h", &value));
     cr_assert_not(rmx_quantity_duration("s", &value));
-    cr_assert_not(rmx_quantity_duration("1h", &value));
+    cr_assert_not(rmx_quantity_duration("1 d", &value));
     cr_assert_not(rmx_quantity_duration("9999999999m", &value));
     cr_assert_eq(value, 7);
 }
@@ -83,6 +89,7 @@ Test(quantity, what_is_written_reads_back_and_is_short)
         { 65536, "64KiB", "65536ns" },
         { 1536000, "1500KiB", "1536us" },
         { 60000000000, "58593750KiB", "1m" },
+        { 5400000000000, "5273437500KiB", "90m" },
         { 1ull << 40, "1TiB", "1099511627776ns" },
         { UINT64_MAX, "18446744073709551615", "18446744073709551615ns" },
     };

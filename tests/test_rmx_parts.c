@@ -39,28 +39,6 @@ int __wrap_openat(int folder, const char *path, int flags, ...)
     return __real_openat(folder, path, flags, mode);
 }
 
-Test(rmx_args, durations_have_a_unit)
-{
-    uint64_t ns = 7;
-
-    cr_assert_eq(rmx_args_duration("500ms", &ns), 0);
-    cr_assert_eq(ns, 500000000);
-    cr_assert_eq(rmx_args_duration("2s", &ns), 0);
-    cr_assert_eq(ns, 2000000000);
-    cr_assert_eq(rmx_args_duration("1m", &ns), 0);
-    cr_assert_eq(ns, 60000000000);
-    cr_assert_eq(rmx_args_duration("0s", &ns), 0);
-    cr_assert_eq(ns, 0);
-    ns = 7;
-    cr_assert_eq(rmx_args_duration("500", &ns), -EINVAL);
-    cr_assert_eq(rmx_args_duration("-1s", &ns), -EINVAL);
-    cr_assert_eq(rmx_args_duration("", &ns), -EINVAL);
-    cr_assert_eq(rmx_args_duration("1s ", &ns), -EINVAL);
-    cr_assert_eq(rmx_args_duration("99999999999999999999s", &ns), -ERANGE);
-    cr_assert_eq(rmx_args_duration("99999999999h", &ns), -ERANGE);
-    cr_assert_eq(ns, 7, "outputs stay untouched on failure");
-}
-
 Test(rmx_args, counts_have_bounds)
 {
     uint32_t count = 7;

@@ -132,7 +132,7 @@ foreach(target fuzz_session fuzz_job)
 endforeach()
 
 # --- tests of the engine's base ---------------------------------------------------------------
-rmx_criterion(test_quantity tests/test_quantity.c rmx_engine_base)
+rmx_criterion(test_quantity tests/test_quantity.c rmx_ipc)
 rmx_criterion(test_config tests/test_config.c rmx_engine_base)
 target_compile_definitions(test_config PRIVATE RMX_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
 rmx_criterion(test_reload tests/test_reload.c rmx_engine_base)

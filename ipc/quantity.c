@@ -2,7 +2,7 @@
  *
  * Values as people write them, from text and back. See quantity.h.
  */
-#include "engine/quantity.h"
+#include "ipc/quantity.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -29,6 +29,7 @@ static const struct unit sizes[] = {
 };
 
 static const struct unit times[] = {
+    { "h", 3600000000000ull },
     { "m", 60000000000ull },
     { "s", 1000000000ull },
     { "ms", 1000000ull },
