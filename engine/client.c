@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/clock.h"
 #include "engine/lane.h"
 #include "engine/log.h"
 #include "engine/member.h"
@@ -371,6 +372,8 @@ void rmx_client_part(struct rmx_client *client, const char *why)
     (void)shutdown(client->fd, SHUT_RDWR); /* polls hold the socket a little longer than we do */
     rmx_base_close(&client->fd);
     rmx_region_fini(&client->arena);
+    rmx_peer_drop(client->peer, rmx_clock_ns());
+    client->peer = NULL;
     client->progress = NULL;
     if (client->hear_op.busy) {
         rmx_loop_cancel(&lane->loop, &client->cancel_hear_op, &client->hear_op);

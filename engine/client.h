@@ -16,6 +16,7 @@
 #include "engine/flow_list.h"
 #include "engine/group.h"
 #include "engine/loop.h"
+#include "engine/peer.h"
 #include "engine/roster.h"
 #include "engine/share.h"
 #include "ipc/session.h"
@@ -63,6 +64,7 @@ struct rmx_client {
     bool deaf;                            /* it is not heard until it was told */
     struct rmx_msg_channel_opened opened; /* with opened_due: the answer */
     int opened_fds[RMX_SHARE_BELLS];      /* likewise; -1 = none */
+    struct rmx_peer *peer;                /* while fd >= 0: the row of its user */
     bool known;                           /* who it is, below */
     pid_t pid;
     uid_t uid;

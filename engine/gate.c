@@ -26,6 +26,12 @@
 _Static_assert(
     RMX_SESSIONS_MAX + ANTEROOM <= RMX_WORKER_PARTIES, "two sessions would be one party");
 
+/* Users with a row: as many as there can be, and some that went but for their last jobs. */
+#define PEERS_EACH 2u
+
+/* As whom we take one that the kernel does not tell the user of: user_namespaces(7). */
+#define NOBODY 65534u
+
 /* How long a client may be connected before it says hello: others may be waiting for its entry. */
 #define HELLO_NS 2000000000u
 
@@ -143,21 +149,27 @@ static void hurry_by(struct rmx_gate *gate, uint64_t hello_by_ns)
     gate->hurry_ns = hello_by_ns < gate->hurry_ns ? hello_by_ns : gate->hurry_ns;
 }
 
-/* A connection becomes a client. It is a session once it has said hello. */
+/* A connection becomes a client, unless its user cannot be one of those there. It is a session once
+ * it has said hello. */
 static void come(struct rmx_client *client, int *fd)
 {
     struct rmx_lane *lane = client->lane;
-    struct ucred peer = { 0 };
+    struct ucred peer = { .uid = NOBODY };
+    uint64_t now = rmx_clock_ns();
 
-    rmx_stats_add(&lane->stats, RMX_STATS_SESSIONS_TOTAL, 1);
     client->known = rmx_sock_peer(*fd, &peer) == 0;
+    client->peer = rmx_peer_take(&lane->gate.peers, peer.uid, now);
+    if (client->peer == NULL) {
+        return;
+    }
+    rmx_stats_add(&lane->stats, RMX_STATS_SESSIONS_TOTAL, 1);
     client->fd = rmx_take_fd(fd);
     client->pid = peer.pid;
     client->uid = peer.uid;
     client->blocked = false;
     client->late = lane->draining;
     rmx_session_init(&client->talk, RMX_SESSION_DAEMON);
-    client->hello_by_ns = rmx_clock_ns() + HELLO_NS;
+    client->hello_by_ns = now + HELLO_NS;
     hurry_by(&lane->gate, client->hello_by_ns);
     lane->gate.clients_open++;
     rmx_loop_poll(&lane->loop, &client->hear_op, client->fd, POLLIN);
@@ -326,7 +338,8 @@ int rmx_gate_init(struct rmx_gate *gate, struct rmx_lane *lane)
     gate->errands = calloc(RMX_OPERATORS_MAX, sizeof(*gate->errands));
     gate->message = aligned_alloc(64, RMX_WIRE_BYTES_MAX);
     if (gate->clients == NULL || gate->rosters == NULL || gate->groups == NULL ||
-        gate->errands == NULL || gate->message == NULL) {
+        gate->errands == NULL || gate->message == NULL ||
+        rmx_peer_init(&gate->peers, max * PEERS_EACH) < 0) {
         rmx_gate_fini(gate);
         return -ENOMEM;
     }
@@ -346,6 +359,7 @@ void rmx_gate_fini(struct rmx_gate *gate)
     free(gate->groups);
     free(gate->errands);
     free(gate->message);
+    rmx_peer_fini(&gate->peers);
     *gate = (struct rmx_gate){ 0 };
 }
 

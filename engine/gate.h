@@ -12,6 +12,7 @@
 
 #include "engine/client.h"
 #include "engine/loop.h"
+#include "engine/peer.h"
 
 struct rmx_lane;
 
@@ -36,6 +37,7 @@ struct rmx_gate {
     struct rmx_roster *rosters; /* one for each client; touched only by those who have jobs */
     struct rmx_group *groups;   /* RMX_GROUPS_MAX for each; written only by those who have some */
     struct rmx_errand *errands; /* one for each operator there may be */
+    struct rmx_peers peers;     /* whose they are */
     unsigned char *message;     /* RMX_WIRE_BYTES_MAX bytes, for one message at a time */
 };
 

@@ -47,6 +47,7 @@ ALLOCATES = {
     "engine/crew.c",
     "engine/gate.c",
     "engine/lane.c",
+    "engine/peer.c",
     "engine/queue.c",
     "engine/ringmuxd.c",
     "engine/warden.c",
