@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/identity.h"
 #include "engine/limits.h"
 
 #define RMX_CONFIG_TEXT_BYTES 512 /* a TEXT setting with its NUL */
@@ -27,6 +28,8 @@ struct rmx_config {
 #define RMX_MEMBER_SPIN(name)     uint64_t name##_ns;
 #define RMX_MEMBER_BOOL(name)     bool name;
 #define RMX_MEMBER_CHOICE(name)   uint32_t name;
+#define RMX_MEMBER_USERS(name)    struct rmx_identities name;
+#define RMX_MEMBER_GROUPS(name)   struct rmx_identities name;
 #define RMX_GROUP(title)
 #define RMX_SETTING(type, name, ...) RMX_MEMBER_##type(name)
 #include "engine/config.def"

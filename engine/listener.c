@@ -56,19 +56,28 @@ static void remove_file(const char *path, const struct stat *ours)
     }
 }
 
+static int listen_at(const char *path, const struct rmx_config *config)
+{
+    const struct rmx_identities *group = &config->socket_group;
+
+    return group->count > 0 ? rmx_sock_listen_as(path, config->socket_mode, group->ids[0])
+                            : rmx_sock_listen(path, config->socket_mode);
+}
+
 int rmx_listener_open(struct rmx_listener *listener, const struct rmx_config *config)
 {
     const char *path = config->socket;
-    int fd = rmx_sock_listen(path, config->socket_mode);
+    int fd = listen_at(path, config);
 
     if (fd == -ENOENT && strcmp(path, DEFAULT_SOCKET) == 0 &&
         mkdir(DEFAULT_SOCKET_DIR, 0755) == 0) { /* as systemd's RuntimeDirectory= does */
-        fd = rmx_sock_listen(path, config->socket_mode);
+        fd = listen_at(path, config);
     }
     if (fd < 0) {
         return fail(listener, fd, "cannot listen on %s: %s%s", path, strerrordesc_np(-fd),
             fd == -EADDRINUSE ? " (is another ringmuxd running there? --replace takes over from it)"
             : fd == -ENOENT   ? " (make its directory first, or name another with --socket=PATH)"
+            : fd == -EPERM    ? " (socket_group: only root, or a member of it, may do this)"
                               : "");
     }
     listener->fd = fd;

@@ -20,6 +20,8 @@
 #define OFFSET_SPIN(name)     offsetof(struct rmx_config, name##_ns)
 #define OFFSET_BOOL(name)     offsetof(struct rmx_config, name)
 #define OFFSET_CHOICE(name)   offsetof(struct rmx_config, name)
+#define OFFSET_USERS(name)    offsetof(struct rmx_config, name)
+#define OFFSET_GROUPS(name)   offsetof(struct rmx_config, name)
 
 /* Whether a new value counts in a daemon that runs. */
 #define TAKEN_START  false
@@ -134,10 +136,31 @@ static bool parse(const struct rmx_setting *setting, const char *text, uint64_t 
         return rmx_quantity_bool(text, value);
     case RMX_SETTING_CHOICE:
         return rmx_quantity_choice(text, setting->note, value);
+    case RMX_SETTING_USERS:
+    case RMX_SETTING_GROUPS:
     case RMX_SETTING_GROUP:
         break;
     }
     return false;
+}
+
+static bool is_identities(const struct rmx_setting *setting)
+{
+    return setting->type == RMX_SETTING_USERS || setting->type == RMX_SETTING_GROUPS;
+}
+
+static bool store_identities(
+    const struct rmx_setting *setting, const char *text, struct rmx_identities *member)
+{
+    struct rmx_identities read;
+    enum rmx_identity_kind kind =
+        setting->type == RMX_SETTING_USERS ? RMX_IDENTITY_USERS : RMX_IDENTITY_GROUPS;
+
+    if (!rmx_identity_read(text, kind, &read) || read.count > setting->max) {
+        return false;
+    }
+    *member = read;
+    return true;
 }
 
 bool rmx_setting_store(
@@ -145,6 +168,10 @@ bool rmx_setting_store(
 {
     void *member = (char *)config + setting->offset;
     uint64_t value = 0;
+
+    if (is_identities(setting)) {
+        return store_identities(setting, text, member);
+    }
 
     if (setting->type == RMX_SETTING_SPIN && strcmp(text, "auto") == 0) {
         value = RMX_CONFIG_AUTO;
@@ -175,6 +202,10 @@ void rmx_setting_text(
         break;
     case RMX_SETTING_TEXT:
         snprintf(text, bytes, "%s", (const char *)member);
+        break;
+    case RMX_SETTING_USERS:
+    case RMX_SETTING_GROUPS:
+        snprintf(text, bytes, "%s", ((const struct rmx_identities *)member)->text);
         break;
     case RMX_SETTING_COUNT:
         snprintf(text, bytes, "%u", *(const uint32_t *)member);
@@ -215,6 +246,11 @@ void rmx_setting_range(const struct rmx_setting *setting, char *text, size_t byt
         return;
     case RMX_SETTING_TEXT:
         snprintf(text, bytes, "%s, at most %ju bytes", note, (uintmax_t)setting->max);
+        return;
+    case RMX_SETTING_USERS:
+    case RMX_SETTING_GROUPS:
+        snprintf(text, bytes, "names or numbers of %s, at most %ju",
+            setting->type == RMX_SETTING_USERS ? "users" : "groups", (uintmax_t)setting->max);
         return;
     case RMX_SETTING_BOOL:
         snprintf(text, bytes, "on or off");

@@ -22,6 +22,8 @@ enum rmx_setting_type {
     RMX_SETTING_SPIN,
     RMX_SETTING_BOOL,
     RMX_SETTING_CHOICE,
+    RMX_SETTING_USERS,
+    RMX_SETTING_GROUPS,
 };
 
 /* A row of config.def. */

@@ -22,6 +22,8 @@
 #define LOCK_TRIES    100
 #define LOCK_PAUSE_NS 10000000L
 
+#define NO_GROUP ((gid_t)-1) /* chown(2) leaves it as it is */
+
 struct name {
     struct sockaddr_un address;
     socklen_t bytes;
@@ -120,8 +122,9 @@ static int lock_directory(const char *path, int *lock)
 
 /* The mode goes to the socket first, so that the file is never more open than it; then to the
  * file, for the bits the umask took away. */
-static int bind_file(int fd, const struct name *name, mode_t mode)
+static int bind_file(int fd, const struct name *name, mode_t mode, gid_t group)
 {
+    const char *path = name->address.sun_path;
     int error;
 
     if (fchmod(fd, mode) < 0) {
@@ -129,7 +132,7 @@ static int bind_file(int fd, const struct name *name, mode_t mode)
     }
     error = bind_to(fd, name);
     if (error == -EADDRINUSE && is_stale(name)) {
-        if (unlink(name->address.sun_path) < 0) {
+        if (unlink(path) < 0) {
             return -errno;
         }
         error = bind_to(fd, name);
@@ -137,10 +140,14 @@ static int bind_file(int fd, const struct name *name, mode_t mode)
     if (error) {
         return error;
     }
-    return chmod(name->address.sun_path, mode) < 0 ? -errno : 0;
+    if ((group != NO_GROUP && chown(path, (uid_t)-1, group) < 0) || chmod(path, mode) < 0) {
+        error = -errno;
+        (void)unlink(path);
+    }
+    return error;
 }
 
-int rmx_sock_listen(const char *path, mode_t mode)
+int rmx_sock_listen_as(const char *path, mode_t mode, gid_t group)
 {
     rmx_autofd int fd = -1;
     rmx_autofd int lock = -1;
@@ -158,7 +165,7 @@ int rmx_sock_listen(const char *path, mode_t mode)
         error = bind_to(fd, &name);
     } else {
         error = lock_directory(path, &lock);
-        error = error ? error : bind_file(fd, &name, mode);
+        error = error ? error : bind_file(fd, &name, mode, group);
     }
     if (error) {
         return error;
@@ -167,6 +174,11 @@ int rmx_sock_listen(const char *path, mode_t mode)
         return -errno;
     }
     return rmx_take_fd(&fd);
+}
+
+int rmx_sock_listen(const char *path, mode_t mode)
+{
+    return rmx_sock_listen_as(path, mode, NO_GROUP);
 }
 
 int rmx_sock_connect(const char *path)
@@ -342,4 +354,14 @@ int rmx_sock_peer(int fd, struct ucred *peer)
     }
     *peer = answer;
     return 0;
+}
+
+int rmx_sock_peer_groups(int fd, gid_t *groups, int max)
+{
+    socklen_t bytes = (socklen_t)((size_t)max * sizeof(*groups));
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &bytes) < 0) {
+        return -errno;
+    }
+    return (int)(bytes / sizeof(*groups));
 }

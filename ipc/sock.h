@@ -49,6 +49,9 @@ int rmx_sock_fds_take(struct rmx_sock_fds *fds, int i);
  *   or what open(2) of the directory, bind(2) or listen(2) say (ENOENT, EACCES, ...) */
 int rmx_sock_listen(const char *path, mode_t mode);
 
+/* The same, and the file is this group's; -EPERM too: we may not give it to that one. */
+int rmx_sock_listen_as(const char *path, mode_t mode, gid_t group);
+
 #define RMX_SOCK_CONNECT_S 10
 
 /* A socket connected to the daemon at `path` or "@name". Returns it, or -ENOENT, -ECONNREFUSED
@@ -96,5 +99,8 @@ int rmx_sock_finish(struct rmx_sock_inbox *inbox, int fd, int result, struct rmx
 
 /* Who connected: as it was at connect(2), from the kernel. Returns 0 or -errno. */
 int rmx_sock_peer(int fd, struct ucred *peer);
+
+/* Its supplementary groups, likewise. Returns how many; -ERANGE: more than max. */
+int rmx_sock_peer_groups(int fd, gid_t *groups, int max);
 
 #endif

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -158,6 +159,54 @@ Test(sock, the_file_has_the_mode_asked_for_whatever_the_umask)
         cr_assert_eq(st.st_mode & 0777, modes[i]);
         rmx_base_close(&listener);
     }
+}
+
+Test(sock, the_file_is_of_the_group_asked_for)
+{
+    struct stat st;
+    int listener;
+
+    if (geteuid() != 0) {
+        cr_skip_test("only root may give a file to any group");
+    }
+    listener = rmx_sock_listen_as(path, 0660, 4321);
+    cr_assert_geq(listener, 0);
+    cr_assert_eq(stat(path, &st), 0);
+    cr_assert_eq(st.st_gid, 4321);
+    cr_assert_eq(st.st_mode & 0777, 0660);
+    rmx_base_close(&listener);
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(setgroups(0, NULL), 0);
+    cr_assert_eq(chmod(directory, 0777), 0);
+    cr_assert_eq(seteuid(65534), 0);
+    cr_assert_eq(rmx_sock_listen_as(path, 0660, 4321), -EPERM);
+    cr_assert_eq(access(path, F_OK), -1, "the file stays");
+    cr_assert_eq(seteuid(0), 0);
+}
+
+Test(sock, tells_the_groups_of_its_peer)
+{
+    const gid_t groups[] = { 4321, 4322 };
+    gid_t found[8];
+    int listener;
+    int client;
+    int server;
+
+    if (geteuid() != 0) {
+        cr_skip_test("only root may be in any group");
+    }
+    listener = rmx_sock_listen(path, 0600);
+    cr_assert_eq(setgroups(2, groups), 0);
+    client = rmx_sock_connect(path);
+    cr_assert_geq(client, 0);
+    server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    cr_assert_geq(server, 0);
+    cr_assert_eq(rmx_sock_peer_groups(server, found, 8), 2);
+    cr_assert(found[0] == 4321 && found[1] == 4322);
+    cr_assert_eq(rmx_sock_peer_groups(server, found, 1), -ERANGE);
+    close(server);
+    close(client);
+    close(listener);
 }
 
 Test(sock, a_socket_on_which_nobody_answers_is_replaced)
