@@ -6,6 +6,7 @@
 #include "clients/rmx_args.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -17,11 +18,21 @@
 #define WORD_MAX    32 /* longer words are nobody's slip */
 #define OPTIONS_MAX 32
 
-int rmx_args_count(const char *text, uint32_t max, uint32_t *count)
+int rmx_args_duration(const char *text, uint64_t *ns, char why[RMX_ARGS_WHY_BYTES])
+{
+    if (!rmx_quantity_duration(text, ns)) {
+        snprintf(why, RMX_ARGS_WHY_BYTES, "it is no duration: give 500ms, 2s, 1h or the like");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int rmx_args_count(const char *text, uint32_t max, uint32_t *count, char why[RMX_ARGS_WHY_BYTES])
 {
     uint64_t number;
 
     if (!rmx_quantity_number(text, 10, &number) || number == 0 || number > max) {
+        snprintf(why, RMX_ARGS_WHY_BYTES, "give a number from 1 to %" PRIu32, max);
         return -EINVAL;
     }
     *count = (uint32_t)number;
@@ -135,25 +146,37 @@ static int refuse(char **argv, const struct option *options, int got)
     return refuse_unknown(argv, options, word);
 }
 
-int rmx_args_next(int argc, char **argv, const struct rmx_args *args, int *status)
+/* It does not make sense with this value. Returns RMX_ARGS_USAGE. */
+static int refuse_value(char **argv, const struct option *options, int got, const char *why)
 {
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): rmx has one thread. */
-    int option = getopt_long(argc, argv, args->letters, args->options, NULL);
-
-    if (option == 'h') {
-        fputs(args->help, stdout);
-        *status = 0;
-        return -1;
+    while (options->val != got) {
+        options++;
     }
-    if (option == '?' || option == ':') {
-        *status = refuse(argv, args->options, option);
-        return -1;
-    }
-    return option == -1 ? 0 : option;
+    rmx_say("%s: --%s %.200s: %s", argv[0], options->name, optarg, why);
+    return RMX_ARGS_USAGE;
 }
 
-int rmx_args_miscount(char **argv, const char *wanted)
+int rmx_args_read(int argc, char **argv, const struct rmx_args *args, void *to)
 {
-    rmx_say("%s: give %s: see 'rmx help %s'", argv[0], wanted, argv[0]);
-    return RMX_ARGS_USAGE;
+    char why[RMX_ARGS_WHY_BYTES] = "";
+    int got;
+
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): rmx has one thread. */
+    while ((got = getopt_long(argc, argv, args->letters, args->options, NULL)) != -1) {
+        if (got == 'h') {
+            fputs(args->help, stdout);
+            return 0;
+        }
+        if (got == '?' || got == ':') {
+            return refuse(argv, args->options, got);
+        }
+        if (args->take(to, got, why) < 0) {
+            return refuse_value(argv, args->options, got, why);
+        }
+    }
+    if (args->arguments >= 0 && argc - optind != args->arguments) {
+        rmx_say("%s: give %s: see 'rmx help %s'", argv[0], args->wanted, argv[0]);
+        return RMX_ARGS_USAGE;
+    }
+    return -1;
 }

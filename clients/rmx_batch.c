@@ -15,8 +15,8 @@
 
 #include "clients/clock.h"
 #include "clients/rmx_args.h"
-#include "clients/rmx_choice.h"
 #include "clients/rmx_connect.h"
+#include "clients/rmx_manner.h"
 #include "clients/rmx_names.h"
 #include "clients/rmx_output.h"
 #include "clients/rmx_report.h"
@@ -25,18 +25,16 @@
 #include "clients/rmx_script.h"
 #include "clients/rmx_shift.h"
 #include "clients/rmx_signal.h"
-#include "ipc/quantity.h"
 
 #define DRAW_NS  UINT64_C(200000000) /* five times a second */
 #define BADS_MAX 20                  /* lines to complain of */
 
 struct batch {
-    struct rmx_connect connect;
+    struct rmx_manner manner;
     struct rmx_shift_how how;
     const char *path; /* of the script */
-    uint64_t deadline_ns;
-    bool has_deadline;
-    bool show_progress;
+    uint64_t budget_ns;
+    bool has_budget;
     struct rmx_script script;
     struct rmx_names names; /* while a file is checked */
     bool is_read;           /* the script is at its end, or broken: then */
@@ -51,20 +49,16 @@ static const char help[] =
     "Runs a list of jobs: one JSON object a line, in FILE or on standard input, from where they\n"
     "start as they come. Each does what 'rmx remux' does. If one fails, the others are cancelled.\n"
     "\n"
-    "keys of a line: input, output (required), format, input_format, options, map, all_streams,\n"
-    "bitexact, allow_truncated, spool, deadline, class\n"
+    "keys of a line; the first two are required, the others as the options of 'rmx remux':\n"
+    "  \"input\": \"a.mp4\"\n"
+    "  \"output\": \"a.ts\"\n"
+#define RMX_REQUEST(name, option, key, kind, example, help) "  \"" key "\": " example "\n"
+#include "clients/rmx_request.def"
+#undef RMX_REQUEST
     "\n"
     "  --jobs N             at once at most; default: as many as the daemon allows\n"
     "  --keep-going         when one fails, go on with the others\n"
-    "  --deadline D         give all of it up after 500ms, 2s, 1m...\n"
-    "  --group NAME         what operators may call it: see 'rmx help cancel'\n"
-    "  --no-clobber         a job fails if its output exists\n"
-    "  --socket P           use the daemon that listens there\n"
-    "  --private            use a daemon of this command's own\n"
-    "  --json               print each result as one line of JSON\n"
-    "  --quiet              print nothing but errors\n"
-    "  --[no-]progress      show how far it is; default: on a terminal\n"
-    "\n"
+    "  --deadline D         give all of it up after 500ms, 2s, 1m, 1h...\n" RMX_MANNER_TEXT "\n"
     "examples:\n"
     "  rmx batch jobs.jsonl\n"
     "  echo '{\"input\":\"a.mp4\",\"output\":\"a.ts\",\"options\":{\"muxrate\":400000}}' | rmx "
@@ -72,136 +66,52 @@ static const char help[] =
     "  jq -nc '$ARGS.positional[]|{input:.,output:(.+\".mkv\")}' --args *.mp4 | rmx batch "
     "--keep-going -\n";
 
-enum {
-    OPT_JOBS = 256,
-    OPT_KEEP_GOING,
-    OPT_DEADLINE,
-    OPT_GROUP,
-    OPT_NO_CLOBBER,
-    OPT_SOCKET,
-    OPT_PRIVATE,
-    OPT_JSON,
-    OPT_QUIET,
-    OPT_PROGRESS,
-    OPT_NO_PROGRESS,
-};
+enum { OPT_JOBS = RMX_ARGS_OWN, OPT_KEEP_GOING, OPT_DEADLINE };
 
 static const struct option options[] = {
     { "jobs", required_argument, NULL, OPT_JOBS },
     { "keep-going", no_argument, NULL, OPT_KEEP_GOING },
     { "deadline", required_argument, NULL, OPT_DEADLINE },
-    { "group", required_argument, NULL, OPT_GROUP },
-    { "no-clobber", no_argument, NULL, OPT_NO_CLOBBER },
-    { "socket", required_argument, NULL, OPT_SOCKET },
-    { "private", no_argument, NULL, OPT_PRIVATE },
-    { "json", no_argument, NULL, OPT_JSON },
-    { "quiet", no_argument, NULL, OPT_QUIET },
-    { "progress", no_argument, NULL, OPT_PROGRESS },
-    { "no-progress", no_argument, NULL, OPT_NO_PROGRESS },
+    RMX_MANNER_ROWS,
     { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
 };
 
-static const struct rmx_args args = { ":h", options, help };
-
-/* --- the command line ---------------------------------------------------------------------- */
-
-/* An option with a value. Returns 0 or RMX_ARGS_USAGE. */
-static int take_value(struct batch *batch, int option)
+static int take(void *to, int option, char why[RMX_ARGS_WHY_BYTES])
 {
+    struct batch *batch = to;
+
     switch (option) {
     case OPT_JOBS:
-        if (rmx_args_count(optarg, RMX_SHIFT_SEATS, &batch->how.jobs) < 0) {
-            rmx_say("batch: --jobs %s: give a number from 1 to %d", optarg, RMX_SHIFT_SEATS);
-            return RMX_ARGS_USAGE;
-        }
-        return 0;
-    case OPT_DEADLINE:
-        batch->has_deadline = true;
-        if (!rmx_quantity_duration(optarg, &batch->deadline_ns)) {
-            rmx_say("batch: --deadline %s is no duration: give 500ms, 2s, 1m or the like", optarg);
-            return RMX_ARGS_USAGE;
-        }
-        return 0;
-    case OPT_GROUP:
-        batch->how.group = optarg;
-        if (!rmx_choice_is_group(optarg)) {
-            rmx_say("batch: --group takes a name of 1 to %d ASCII characters", RMX_GROUP_NAME_MAX);
-            return RMX_ARGS_USAGE;
-        }
-        return 0;
-    default:
-        batch->connect.socket = optarg;
-        return 0;
-    }
-}
-
-/* One without. Returns false if there is no such option. */
-static bool take_flag(struct batch *batch, int option)
-{
-    switch (option) {
+        return rmx_args_count(optarg, RMX_SHIFT_SEATS, &batch->how.jobs, why);
     case OPT_KEEP_GOING:
         batch->how.keep_going = true;
-        return true;
-    case OPT_NO_CLOBBER:
-        batch->how.no_clobber = true;
-        return true;
-    case OPT_PRIVATE:
-        batch->connect.is_private = true;
-        return true;
-    case OPT_JSON:
-        batch->how.json = true;
-        return true;
-    case OPT_QUIET:
-        batch->how.quiet = true;
-        batch->show_progress = false;
-        return true;
-    case OPT_PROGRESS:
-    case OPT_NO_PROGRESS:
-        batch->show_progress = option == OPT_PROGRESS;
-        return true;
+        return 0;
+    case OPT_DEADLINE:
+        batch->has_budget = true;
+        return rmx_args_duration(optarg, &batch->budget_ns, why);
     default:
-        return false;
+        return rmx_manner_take(&batch->manner, option, why);
     }
 }
 
-/* Returns -1 when there is work to do, else what to exit with. */
-static int parse(struct batch *batch, int argc, char **argv)
-{
-    int option;
-    int status;
-
-    batch->show_progress = isatty(STDERR_FILENO) != 0;
-    while ((option = rmx_args_next(argc, argv, &args, &status)) > 0) {
-        if (!take_flag(batch, option) && take_value(batch, option) != 0) {
-            return RMX_ARGS_USAGE;
-        }
-    }
-    if (option < 0) {
-        return status;
-    }
-    if (argc - optind != 1) {
-        return rmx_args_miscount(argv, "one file of jobs, or -");
-    }
-    batch->path = argv[optind];
-    return -1;
-}
+static const struct rmx_args args = { ":h", options, help, take, 1, "one file of jobs, or -" };
 
 /* --- its lines ----------------------------------------------------------------------------- */
 
 /* Reads the line at hand. Returns 0, or -errno and says why. */
 static int read_task(struct batch *batch, struct rmx_task *task, int got, const char *line,
-    size_t bytes, char why[RMX_TASK_WHY_BYTES])
+    size_t bytes, char why[RMX_ARGS_WHY_BYTES])
 {
     if (got == -E2BIG) {
-        snprintf(why, RMX_TASK_WHY_BYTES, "it is longer than %d KiB: no more is read",
+        snprintf(why, RMX_ARGS_WHY_BYTES, "it is longer than %d KiB: no more is read",
             RMX_SCRIPT_LINE_MAX >> 10);
         return got;
     }
     int err = rmx_task_read(task, line, bytes, batch->script.line, why);
-    if (err == 0 && rmx_output_is_input(task->names.output, task->names.input)) {
+    if (err == 0 && rmx_output_is_input(task->request.names.output, task->request.names.input)) {
         rmx_task_fini(task);
-        snprintf(why, RMX_TASK_WHY_BYTES, "its output is its input: give it another name");
+        snprintf(why, RMX_ARGS_WHY_BYTES, "its output is its input: give it another name");
         err = -EBADMSG;
     }
     return err;
@@ -209,7 +119,7 @@ static int read_task(struct batch *batch, struct rmx_task *task, int got, const 
 
 /* Likewise, of a file, where no two jobs may have the same output. */
 static int check_task(
-    struct batch *batch, int got, const char *line, size_t bytes, char why[RMX_TASK_WHY_BYTES])
+    struct batch *batch, int got, const char *line, size_t bytes, char why[RMX_ARGS_WHY_BYTES])
 {
     struct rmx_task task;
     int err = read_task(batch, &task, got, line, bytes, why);
@@ -217,11 +127,11 @@ static int check_task(
     if (err < 0) {
         return err;
     }
-    uint64_t other = rmx_names_add(&batch->names, task.names.output, batch->script.line);
+    uint64_t other = rmx_names_add(&batch->names, task.request.names.output, batch->script.line);
     if (other != 0) {
-        snprintf(why, RMX_TASK_WHY_BYTES,
+        snprintf(why, RMX_ARGS_WHY_BYTES,
             "line %" PRIu64 " has the same output, \"%.500s\": give each its own", other,
-            task.names.output);
+            task.request.names.output);
         err = -EBADMSG;
     }
     rmx_task_fini(&task);
@@ -232,7 +142,7 @@ static int check_task(
  * has; or -errno, and has said why. */
 static int64_t check_file(struct batch *batch)
 {
-    char why[RMX_TASK_WHY_BYTES];
+    char why[RMX_ARGS_WHY_BYTES];
     const char *line = NULL;
     size_t bytes = 0;
     int64_t jobs = 0;
@@ -268,7 +178,7 @@ static int64_t check_file(struct batch *batch)
 /* Starts jobs while there is room, and lines are there. */
 static void read_lines(struct batch *batch)
 {
-    char why[RMX_TASK_WHY_BYTES];
+    char why[RMX_ARGS_WHY_BYTES];
     struct rmx_seat *seat;
     const char *line = NULL;
     size_t bytes = 0;
@@ -325,7 +235,7 @@ static void work(struct batch *batch)
         rest(batch);
     }
     rmx_progress_wipe(&shift.line);
-    if (!batch->how.quiet) {
+    if (!batch->manner.quiet) {
         rmx_tally_say(&shift.tally);
     }
 }
@@ -350,11 +260,11 @@ static int run(struct batch *batch, uint64_t jobs)
     struct rmx_client *client = NULL;
     struct rmx_result result;
 
-    if (rmx_connect_open(&batch->connect, &client, &result) < 0) {
+    if (rmx_connect_open(&batch->manner.connect, &client, &result) < 0) {
         rmx_report_failure(&nameless, &result);
         return rmx_report_exit(&result);
     }
-    rmx_shift_start(&shift, client, &batch->how, jobs, batch->show_progress);
+    rmx_shift_start(&shift, client, &batch->how, jobs, rmx_manner_shows(&batch->manner));
     work(batch);
     rmx_close(&client);
     return exit_code(batch);
@@ -378,18 +288,19 @@ static int64_t open_script(struct batch *batch)
 int rmx_batch_main(int argc, char **argv)
 {
     struct batch batch = {
-        .connect = { .may_be_private = true, .waits = true },
-        .how = { .jobs = RMX_SHIFT_SEATS },
+        .manner = { .connect = { .may_be_private = true, .waits = true } },
+        .how = { .jobs = RMX_SHIFT_SEATS, .manner = &batch.manner },
         .script = RMX_SCRIPT_INIT,
     };
-    int status = parse(&batch, argc, argv);
+    int status = rmx_args_read(argc, argv, &args, &batch);
 
     if (status >= 0) {
         return status;
     }
-    if (batch.has_deadline) {
-        batch.how.deadline_ns = rmx_deadline_in(batch.deadline_ns);
-        batch.connect.until_ns = batch.how.deadline_ns;
+    batch.path = argv[optind];
+    if (batch.has_budget) {
+        batch.how.deadline_ns = rmx_deadline_in(batch.budget_ns);
+        batch.manner.connect.until_ns = batch.how.deadline_ns;
     }
     int err = rmx_signal_watch();
     if (err < 0) {

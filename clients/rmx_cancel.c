@@ -33,25 +33,21 @@ static const char help[] =
     "\n"
     "  --session N          all jobs of that client\n"
     "  --group NAME         all jobs of groups of that name\n"
-    "  --all                all jobs of everybody\n"
-    "  --socket P           use the daemon that listens there\n"
-    "\n"
+    "  --all                all jobs of everybody\n" RMX_CONNECT_SOCKET_TEXT "\n"
     "examples:\n"
     "  rmx cancel 3/17\n"
     "  rmx cancel --group nightly\n";
 
-enum { OPT_SESSION = 256, OPT_GROUP, OPT_ALL, OPT_SOCKET };
+enum { OPT_SESSION = RMX_ARGS_OWN, OPT_GROUP, OPT_ALL };
 
 static const struct option options[] = {
     { "session", required_argument, NULL, OPT_SESSION },
     { "group", required_argument, NULL, OPT_GROUP },
     { "all", no_argument, NULL, OPT_ALL },
-    { "socket", required_argument, NULL, OPT_SOCKET },
+    RMX_CONNECT_SOCKET_ROW,
     { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
 };
-
-static const struct rmx_args args = { ":h", options, help };
 
 /* "3/17". Returns 0 or -EINVAL. */
 static int read_name(const char *text, struct rmx_job_match *match)
@@ -78,30 +74,25 @@ static int read_name(const char *text, struct rmx_job_match *match)
     return 0;
 }
 
-static int take(struct request *request, int option)
+static int take(void *to, int option, char why[RMX_ARGS_WHY_BYTES])
 {
+    struct request *request = to;
+
     switch (option) {
     case OPT_SESSION:
-        if (rmx_args_count(optarg, UINT32_MAX, &request->match.session) < 0) {
-            rmx_say("cancel: --session %s: give its number, see 'rmx jobs'", optarg);
-            return RMX_ARGS_USAGE;
-        }
-        return 0;
+        return rmx_args_count(optarg, UINT32_MAX, &request->match.session, why);
     case OPT_GROUP:
-        if (!rmx_choice_is_group(optarg)) {
-            rmx_say("cancel: --group takes a name of 1 to %d ASCII characters", RMX_GROUP_NAME_MAX);
-            return RMX_ARGS_USAGE;
-        }
         request->match.group = optarg;
-        return 0;
+        return rmx_choice_group(optarg, why);
     case OPT_ALL:
         request->match.all = 1;
         return 0;
     default:
-        request->connect.socket = optarg;
-        return 0;
+        return rmx_connect_take(&request->connect, option);
     }
 }
+
+static const struct rmx_args args = { ":h", options, help, take, -1, NULL };
 
 /* Which of the four ways to name jobs was taken: one must be. Returns -1 or RMX_ARGS_USAGE. */
 static int check(const struct request *request)
@@ -128,19 +119,10 @@ static int check(const struct request *request)
 /* Returns -1 when there is work to do, else what to exit with. */
 static int parse(struct request *request, int argc, char **argv)
 {
-    int option;
-    int status;
+    int status = rmx_args_read(argc, argv, &args, request);
 
-    while ((option = rmx_args_next(argc, argv, &args, &status)) > 0) {
-        if (take(request, option) != 0) {
-            return RMX_ARGS_USAGE;
-        }
-    }
-    if (option < 0) {
-        return status;
-    }
     request->names = argv + optind;
-    return check(request);
+    return status >= 0 ? status : check(request);
 }
 
 /* Returns 0 or -errno; *told counts on either way. */

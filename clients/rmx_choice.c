@@ -30,7 +30,7 @@ static void list_formats(char *list, size_t bytes)
     }
 }
 
-uint32_t rmx_choice_format(struct rmx_job *job, const char *output, char why[RMX_CHOICE_BYTES])
+uint32_t rmx_choice_format(struct rmx_job *job, const char *output, char why[RMX_ARGS_WHY_BYTES])
 {
     const char *name = job->format;
     const struct rmx_format *format =
@@ -38,7 +38,7 @@ uint32_t rmx_choice_format(struct rmx_job *job, const char *output, char why[RMX
     char list[256] = "";
 
     if (format != NULL && *format->index != '\0') {
-        snprintf(why, RMX_CHOICE_BYTES,
+        snprintf(why, RMX_ARGS_WHY_BYTES,
             "%s is several files, and rmx writes one: they are for the library, see ringmux(3)",
             format->name);
         return RMX_UNSUPPORTED;
@@ -49,9 +49,9 @@ uint32_t rmx_choice_format(struct rmx_job *job, const char *output, char why[RMX
     }
     list_formats(list, sizeof(list));
     if (name != NULL) {
-        snprintf(why, RMX_CHOICE_BYTES, "no format '%.200s': give one of%s", name, list);
+        snprintf(why, RMX_ARGS_WHY_BYTES, "no format '%.200s': give one of%s", name, list);
     } else {
-        snprintf(why, RMX_CHOICE_BYTES,
+        snprintf(why, RMX_ARGS_WHY_BYTES,
             "%.200s does not tell the container: give its format, one of%s",
             rmx_report_name(output, "standard output"), list);
     }
@@ -90,14 +90,17 @@ const char *rmx_choice_class_name(uint32_t job_class)
     return job_class < CLASSES ? classes[job_class] : "unknown";
 }
 
-bool rmx_choice_is_group(const char *name)
+int rmx_choice_group(const char *name, char why[RMX_ARGS_WHY_BYTES])
 {
-    size_t bytes = strlen(name);
+    size_t bytes = 0;
 
-    for (size_t i = 0; i < bytes; i++) {
-        if (name[i] < ' ' || name[i] > '~') {
-            return false;
-        }
+    while (name[bytes] >= ' ' && name[bytes] <= '~') {
+        bytes++;
     }
-    return bytes > 0 && bytes <= RMX_GROUP_NAME_MAX;
+    if (bytes == 0 || bytes > RMX_GROUP_NAME_MAX || name[bytes] != '\0') {
+        snprintf(
+            why, RMX_ARGS_WHY_BYTES, "give a name of 1 to %d ASCII characters", RMX_GROUP_NAME_MAX);
+        return -EINVAL;
+    }
+    return 0;
 }

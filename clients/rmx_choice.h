@@ -6,16 +6,15 @@
 #ifndef RMX_CLIENTS_RMX_CHOICE_H
 #define RMX_CLIENTS_RMX_CHOICE_H
 
-#include <stdbool.h>
+#include <stdint.h>
 
 #include "clients/ringmux.h"
-
-#define RMX_CHOICE_BYTES 640 /* of a reason */
+#include "clients/rmx_args.h"
 
 /* Sets job->format: the container that it names, else the one that the output's extension stands
  * for. Returns RMX_OK; or RMX_BAD_JOB or RMX_UNSUPPORTED, and says in `why` what to give instead.
  */
-uint32_t rmx_choice_format(struct rmx_job *job, const char *output, char why[RMX_CHOICE_BYTES]);
+uint32_t rmx_choice_format(struct rmx_job *job, const char *output, char why[RMX_ARGS_WHY_BYTES]);
 
 /* The map that an output's extension stands for where nothing else is said, or NULL. */
 const char *rmx_choice_map(const char *output);
@@ -26,7 +25,7 @@ int rmx_choice_class(struct rmx_job *job, const char *name);
 /* The class of that number: "normal". */
 const char *rmx_choice_class_name(uint32_t job_class);
 
-/* May a group be called so? */
-bool rmx_choice_is_group(const char *name);
+/* May a group be called so? Returns 0, or -EINVAL and says why. */
+int rmx_choice_group(const char *name, char why[RMX_ARGS_WHY_BYTES]);
 
 #endif

@@ -19,6 +19,16 @@
 #define NO_DESCRIPTOR                                                                              \
     "this process may open no more files: raise the limit of descriptors ('ulimit -n')"
 
+int rmx_connect_take(struct rmx_connect *connect, int option)
+{
+    if (option == RMX_CONNECT_PRIVATE) {
+        connect->is_private = true;
+    } else {
+        connect->socket = optarg;
+    }
+    return 0;
+}
+
 static bool is_absent(int err)
 {
     return err == -ENOENT || err == -ECONNREFUSED;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "clients/ringmux.h"
+#include "clients/rmx_args.h"
 
 struct rmx_connect {
     const char *socket;  /* --socket; NULL = not given */
@@ -19,6 +20,26 @@ struct rmx_connect {
     bool waits;          /* for a daemon that has no room now */
     uint64_t until_ns;   /* the deadline, CLOCK_MONOTONIC; 0 = none */
 };
+
+enum rmx_connect_option { RMX_CONNECT_SOCKET = RMX_ARGS_CONNECT, RMX_CONNECT_PRIVATE };
+
+/* For the options and the help of a command that needs a daemon, and of one that needs the one that
+ * others use. */
+#define RMX_CONNECT_SOCKET_ROW                                                                     \
+    {                                                                                              \
+        "socket", required_argument, NULL, RMX_CONNECT_SOCKET                                      \
+    }
+#define RMX_CONNECT_SOCKET_TEXT "  --socket P           use the daemon that listens there\n"
+#define RMX_CONNECT_ROWS                                                                           \
+    RMX_CONNECT_SOCKET_ROW,                                                                        \
+    {                                                                                              \
+        "private", no_argument, NULL, RMX_CONNECT_PRIVATE                                          \
+    }
+#define RMX_CONNECT_TEXT                                                                           \
+    RMX_CONNECT_SOCKET_TEXT "  --private            use a daemon of this command's own\n"
+
+/* Takes one of them: see struct rmx_args. Neither can be wrong: returns 0. */
+int rmx_connect_take(struct rmx_connect *connect, int option);
 
 #define RMX_CONNECT_DENIED 77 /* what to exit with after -EPERM: EX_NOPERM of sysexits.h */
 

@@ -21,7 +21,7 @@ static const struct option options[] = {
     { NULL, 0, NULL, 0 },
 };
 
-static const struct rmx_args args = { ":h", options, help };
+static const struct rmx_args args = { ":h", options, help, NULL, 0, "no arguments" };
 
 static const char *const outputs[] = {
     [RMX_PATCH_NEVER] = "anything",
@@ -37,13 +37,10 @@ static const char *output_of(const struct rmx_format *format)
 int rmx_formats_main(int argc, char **argv)
 {
     const struct rmx_format *format;
-    int status;
+    int status = rmx_args_read(argc, argv, &args, NULL);
 
-    if (rmx_args_next(argc, argv, &args, &status) < 0) {
+    if (status >= 0) {
         return status;
-    }
-    if (argc != optind) {
-        return rmx_args_miscount(argv, "no arguments");
     }
     printf("%-10s %-18s %s\n", "FORMAT", "EXTENSIONS", "OUTPUT");
     for (size_t i = 0; (format = rmx_format_at(i)) != NULL; i++) {

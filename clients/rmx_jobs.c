@@ -22,54 +22,44 @@
 #define JOBS_GUESS 256 /* how many there may be, before one knows */
 #define ROW_BYTES  512
 
+struct request {
+    struct rmx_connect connect;
+    bool json;
+};
+
 static const char help[] =
     "usage: rmx jobs [OPTION...]\n"
     "\n"
-    "Lists the jobs that the daemon has in hand, whoever's they are. For root "
-    "and the daemon's\n"
+    "Lists the jobs that the daemon has in hand, whoever's they are. For root and the daemon's\n"
     "own user.\n"
     "\n"
-    "  --json               one JSON object a line\n"
-    "  --socket P           use the daemon that listens there\n"
-    "\n"
+    "  --json               one JSON object a line\n" RMX_CONNECT_SOCKET_TEXT "\n"
     "examples:\n"
     "  rmx jobs\n"
     "  rmx jobs --json | jq -r 'select(.age_ns > 60e9).name' | xargs rmx cancel\n";
 
-enum { OPT_JSON = 256, OPT_SOCKET };
+enum { OPT_JSON = RMX_ARGS_OWN };
 
 static const struct option options[] = {
     { "json", no_argument, NULL, OPT_JSON },
-    { "socket", required_argument, NULL, OPT_SOCKET },
+    RMX_CONNECT_SOCKET_ROW,
     { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
 };
 
-static const struct rmx_args args = { ":h", options, help };
-
-/* Returns -1 when there is work to do, else what to exit with. */
-static int parse(struct rmx_connect *connect, bool *json, int argc, char **argv)
+static int take(void *to, int option, char why[RMX_ARGS_WHY_BYTES])
 {
-    int option;
-    int status;
+    struct request *request = to;
 
-    while ((option = rmx_args_next(argc, argv, &args, &status)) > 0) {
-        switch (option) {
-        case OPT_JSON:
-            *json = true;
-            break;
-        case OPT_SOCKET:
-            connect->socket = optarg;
-            break;
-        default:
-            break;
-        }
+    (void)why; /* there is nothing to get wrong */
+    if (option == OPT_JSON) {
+        request->json = true;
+        return 0;
     }
-    if (option < 0) {
-        return status;
-    }
-    return argc == optind ? -1 : rmx_args_miscount(argv, "no arguments");
+    return rmx_connect_take(&request->connect, option);
 }
+
+static const struct rmx_args args = { ":h", options, help, take, 0, "no arguments" };
 
 static const char *stage_name(uint32_t stage)
 {
@@ -175,18 +165,17 @@ static void show(struct rmx_client *client, bool json, struct rmx_result *result
 int rmx_jobs_main(int argc, char **argv)
 {
     static const struct rmx_report nameless;
-    struct rmx_connect connect = { .is_operator = true };
+    struct request request = { .connect = { .is_operator = true } };
     struct rmx_client *client = NULL;
     struct rmx_result result = { .status = RMX_OK };
-    bool json = false;
-    int status = parse(&connect, &json, argc, argv);
+    int status = rmx_args_read(argc, argv, &args, &request);
 
     if (status >= 0) {
         return status;
     }
-    int err = rmx_connect_open(&connect, &client, &result);
+    int err = rmx_connect_open(&request.connect, &client, &result);
     if (err == 0) {
-        show(client, json, &result);
+        show(client, request.json, &result);
     }
     rmx_close(&client);
     rmx_report_failure(&nameless, &result);

@@ -17,58 +17,36 @@
 #define PINGS_DEFAULT 10
 #define PINGS_MAX     10000
 
+struct request {
+    struct rmx_connect connect;
+    uint32_t count;
+};
+
 static const char help[] = "usage: rmx ping [OPTION...]\n"
                            "\n"
                            "Measures how long the daemon takes to answer.\n"
                            "\n"
-                           "  -c, --count N        how often to ask; default 10, at most 10000\n"
-                           "  --socket P           use the daemon that listens there\n"
-                           "  --private            use a daemon of this command's own\n"
-                           "\n"
+                           "  -c, --count N        how often to ask; default 10, at most "
+                           "10000\n" RMX_CONNECT_TEXT "\n"
                            "example:\n"
                            "  rmx ping -c 1000\n";
 
-enum { OPT_SOCKET = 256, OPT_PRIVATE };
-
 static const struct option options[] = {
     { "count", required_argument, NULL, 'c' },
-    { "socket", required_argument, NULL, OPT_SOCKET },
-    { "private", no_argument, NULL, OPT_PRIVATE },
+    RMX_CONNECT_ROWS,
     { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
 };
 
-static const struct rmx_args args = { ":c:h", options, help };
-
-/* Returns -1 when there is work to do, else what to exit with. */
-static int parse(struct rmx_connect *connect, uint32_t *count, int argc, char **argv)
+static int take(void *to, int option, char why[RMX_ARGS_WHY_BYTES])
 {
-    int option;
-    int status;
+    struct request *request = to;
 
-    while ((option = rmx_args_next(argc, argv, &args, &status)) > 0) {
-        switch (option) {
-        case 'c':
-            if (rmx_args_count(optarg, PINGS_MAX, count) < 0) {
-                rmx_say("ping: --count %s: give a number from 1 to %d", optarg, PINGS_MAX);
-                return RMX_ARGS_USAGE;
-            }
-            break;
-        case OPT_SOCKET:
-            connect->socket = optarg;
-            break;
-        case OPT_PRIVATE:
-            connect->is_private = true;
-            break;
-        default:
-            break;
-        }
-    }
-    if (option < 0) {
-        return status;
-    }
-    return argc == optind ? -1 : rmx_args_miscount(argv, "no arguments");
+    return option == 'c' ? rmx_args_count(optarg, PINGS_MAX, &request->count, why)
+                         : rmx_connect_take(&request->connect, option);
 }
+
+static const struct rmx_args args = { ":c:h", options, help, take, 0, "no arguments" };
 
 static int compare(const void *a, const void *b)
 {
@@ -102,17 +80,16 @@ static void ping(struct rmx_client *client, uint32_t count, struct rmx_result *r
 int rmx_ping_main(int argc, char **argv)
 {
     static const struct rmx_report nameless;
-    struct rmx_connect connect = { .socket = NULL };
+    struct request request = { .count = PINGS_DEFAULT };
     struct rmx_client *client = NULL;
     struct rmx_result result = { .status = RMX_OK };
-    uint32_t count = PINGS_DEFAULT;
-    int status = parse(&connect, &count, argc, argv);
+    int status = rmx_args_read(argc, argv, &args, &request);
 
     if (status >= 0) {
         return status;
     }
-    if (rmx_connect_open(&connect, &client, &result) == 0) {
-        ping(client, count, &result);
+    if (rmx_connect_open(&request.connect, &client, &result) == 0) {
+        ping(client, request.count, &result);
     }
     rmx_close(&client);
     rmx_report_failure(&nameless, &result);

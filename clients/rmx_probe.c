@@ -42,64 +42,43 @@ static const char help[] =
     "  --input-format F     container to read; default: recognised from the bytes\n"
     "  --spool              the daemon may use a temporary file where a pipe would have to be\n"
     "                       read out of order\n"
-    "  --json               JSON it is; the only form there is\n"
-    "  --socket P           use the daemon that listens there\n"
-    "  --private            use a daemon of this command's own\n"
-    "\n"
+    "  --json               JSON it is; the only form there is\n" RMX_CONNECT_TEXT "\n"
     "examples:\n"
     "  rmx probe talk.mp4\n"
     "  curl -s https://example.org/talk.ts | rmx probe -\n"
     "  curl -s https://example.org/talk.mp4 | rmx probe --spool -\n";
 
-enum { OPT_INPUT_FORMAT = 256, OPT_SPOOL, OPT_JSON, OPT_SOCKET, OPT_PRIVATE };
+enum { OPT_INPUT_FORMAT = RMX_ARGS_OWN, OPT_SPOOL, OPT_JSON };
 
 static const struct option options[] = {
     { "input-format", required_argument, NULL, OPT_INPUT_FORMAT },
     { "spool", no_argument, NULL, OPT_SPOOL },
     { "json", no_argument, NULL, OPT_JSON },
-    { "socket", required_argument, NULL, OPT_SOCKET },
-    { "private", no_argument, NULL, OPT_PRIVATE },
+    RMX_CONNECT_ROWS,
     { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
 };
 
-static const struct rmx_args args = { ":h", options, help };
-
-/* Returns -1 when there is work to do, else what to exit with. */
-static int parse(struct request *request, int argc, char **argv)
+static int take(void *to, int option, char why[RMX_ARGS_WHY_BYTES])
 {
-    int option;
-    int status;
+    struct request *request = to;
 
-    while ((option = rmx_args_next(argc, argv, &args, &status)) > 0) {
-        switch (option) {
-        case OPT_INPUT_FORMAT:
-            request->job.input_format = optarg;
-            break;
-        case OPT_SPOOL:
-            request->job.flags |= RMX_SPOOL;
-            break;
-        case OPT_JSON:
-            break;
-        case OPT_SOCKET:
-            request->connect.socket = optarg;
-            break;
-        case OPT_PRIVATE:
-            request->connect.is_private = true;
-            break;
-        default:
-            break;
-        }
+    (void)why; /* there is nothing to get wrong */
+    switch (option) {
+    case OPT_INPUT_FORMAT:
+        request->job.input_format = optarg;
+        return 0;
+    case OPT_SPOOL:
+        request->job.flags |= RMX_SPOOL;
+        return 0;
+    case OPT_JSON:
+        return 0;
+    default:
+        return rmx_connect_take(&request->connect, option);
     }
-    if (option < 0) {
-        return status;
-    }
-    if (argc - optind != 1) {
-        return rmx_args_miscount(argv, "one input");
-    }
-    request->input = argv[optind];
-    return -1;
 }
+
+static const struct rmx_args args = { ":h", options, help, take, 1, "one input" };
 
 /* The description with "filename" as the first member of "format". */
 static int print_description(const char *json, size_t bytes, const char *name)
@@ -172,11 +151,12 @@ int rmx_probe_main(int argc, char **argv)
         .job = RMX_JOB_INIT };
     struct rmx_client *client = NULL;
     struct rmx_result result;
-    int status = parse(&request, argc, argv);
+    int status = rmx_args_read(argc, argv, &args, &request);
 
     if (status >= 0) {
         return status;
     }
+    request.input = argv[optind];
     request.job.kind = RMX_PROBE;
     int err = rmx_signal_watch();
     if (err < 0) {

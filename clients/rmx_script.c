@@ -79,6 +79,17 @@ static int cut(struct rmx_script *script, const char **line, size_t *bytes)
     return 1;
 }
 
+/* Some editors mark a file as UTF-8 in front. */
+static void skip_mark(const char **line, size_t *bytes)
+{
+    static const char mark[] = { '\xef', '\xbb', '\xbf' };
+
+    if (*bytes >= sizeof(mark) && memcmp(*line, mark, sizeof(mark)) == 0) {
+        *line += sizeof(mark);
+        *bytes -= sizeof(mark);
+    }
+}
+
 static bool is_blank(const char *line, size_t bytes)
 {
     while (bytes > 0 && strchr(" \t\r", line[bytes - 1]) != NULL && line[bytes - 1] != '\0') {
@@ -114,6 +125,9 @@ int rmx_script_next(struct rmx_script *script, const char **line, size_t *bytes)
             return got;
         }
         script->line++;
+        if (script->line == 1) {
+            skip_mark(line, bytes);
+        }
         if (!is_blank(*line, *bytes)) {
             return 1;
         }

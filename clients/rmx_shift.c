@@ -50,7 +50,7 @@ static void report(
 
     rmx_tally_add(&shift->tally, result);
     shift->has_failed |= result->status != RMX_OK && !shift->how->keep_going;
-    if (shift->how->json) {
+    if (shift->how->manner->json) {
         rmx_report_json(stdout, names, result);
     }
     if (result->status != RMX_OK && !is_ours) {
@@ -70,7 +70,7 @@ static void finish(struct rmx_shift *shift, struct rmx_seat *seat, struct rmx_re
         }
     }
     close_files(seat);
-    report(shift, &seat->task.names, result);
+    report(shift, &seat->task.request.names, result);
     rmx_task_fini(&seat->task);
     seat->state = RMX_SEAT_FREE;
     shift->taken--;
@@ -96,7 +96,7 @@ static bool is_again(const struct rmx_shift *shift, struct rmx_seat *seat,
     const struct rmx_result *result, uint64_t *again_ns)
 {
     uint64_t hint_ns = result->retry_after_ns != 0 ? result->retry_after_ns : RMX_RUN_RETRY_NS;
-    uint64_t deadline_ns = seat->task.job.deadline_ns;
+    uint64_t deadline_ns = seat->task.request.job.deadline_ns;
     bool is_refused = result->status == RMX_BUSY || result->status == RMX_DRAINING;
     bool is_lost = result->status == RMX_DAEMON_LOST || result->status == RMX_WORKER_LOST;
 
@@ -118,7 +118,7 @@ static void take_result(struct rmx_shift *shift, struct rmx_result *result)
     shift->sent--;
     if (!is_again(shift, seat, result, &again_ns)) {
         if (result->status == RMX_BUSY) {
-            rmx_run_refused(result, seat->task.job.deadline_ns, true);
+            rmx_run_refused(result, seat->task.request.job.deadline_ns, true);
         }
         finish(shift, seat, result);
         return;
@@ -142,7 +142,7 @@ static void collect(struct rmx_shift *shift)
             take_result(shift, &results[i]);
         }
     }
-    if (shift->how->json) {
+    if (shift->how->manner->json) {
         fflush(stdout);
     }
 }
@@ -165,7 +165,7 @@ static bool is_for_later(const struct rmx_shift *shift, int err)
 /* Returns 0; -EAGAIN: there are no descriptors left, but there will be; or -errno with *result. */
 static int open_files(struct rmx_shift *shift, struct rmx_seat *seat, struct rmx_result *result)
 {
-    const struct rmx_report *names = &seat->task.names;
+    const struct rmx_report *names = &seat->task.request.names;
 
     if (is_fifo(names->input) || is_fifo(names->output)) {
         rmx_run_failed(result, is_fifo(names->input) ? RMX_INPUT_IO : RMX_OUTPUT_IO, 0,
@@ -174,7 +174,7 @@ static int open_files(struct rmx_shift *shift, struct rmx_seat *seat, struct rmx
     }
     int err = rmx_input_open(&seat->input, names->input, result);
     if (err == 0) {
-        err = rmx_output_open(&seat->output, names->output, !shift->how->no_clobber);
+        err = rmx_output_open(&seat->output, names->output, !shift->how->manner->no_clobber);
         if (err < 0) {
             rmx_run_unwritten(result, err);
         }
@@ -192,14 +192,14 @@ static int open_group(struct rmx_shift *shift)
     options.flags = RMX_COLLECT_ALL;
     options.jobs_max = shift->how->jobs;
     options.deadline_ns = shift->how->deadline_ns;
-    options.name = shift->how->group;
+    options.name = shift->how->manner->group;
     return rmx_group_open(shift->client, &options, &shift->group);
 }
 
 /* Returns 1, or as rmx_submit(). */
 static int submit(struct rmx_shift *shift, struct rmx_seat *seat)
 {
-    struct rmx_job *job = &seat->task.job;
+    struct rmx_job *job = &seat->task.request.job;
     int err = shift->group == 0 ? open_group(shift) : 0;
 
     if (err < 0) {
@@ -311,12 +311,12 @@ struct rmx_seat *rmx_shift_seat(struct rmx_shift *shift)
 
 void rmx_shift_take(struct rmx_shift *shift, struct rmx_seat *seat)
 {
-    struct rmx_task *task = &seat->task;
+    struct rmx_request *request = &seat->task.request;
     uint64_t deadline_ns = shift->how->deadline_ns;
 
     rmx_assert(seat->state == RMX_SEAT_FREE);
-    task->job.deadline_ns =
-        task->has_budget ? rmx_deadline_within(deadline_ns, task->budget_ns) : deadline_ns;
+    request->job.deadline_ns =
+        request->has_budget ? rmx_deadline_within(deadline_ns, request->budget_ns) : deadline_ns;
     seat->state = RMX_SEAT_DUE;
     seat->again_ns = 0;
     seat->losses = 0;
@@ -395,7 +395,7 @@ static bool is_wedged(const struct rmx_shift *shift)
 
     for (uint32_t i = 0; shift->sent > 0 && i < RMX_SHIFT_SEATS; i++) {
         const struct rmx_seat *seat = &shift->seats[i];
-        uint64_t deadline_ns = seat->task.job.deadline_ns;
+        uint64_t deadline_ns = seat->task.request.job.deadline_ns;
 
         if (seat->state == RMX_SEAT_SENT && deadline_ns != 0 && now > deadline_ns + CANCEL_NS) {
             return true;
@@ -450,7 +450,7 @@ uint64_t rmx_shift_wakes_ns(const struct rmx_shift *shift)
     }
     for (uint32_t i = 0; i < RMX_SHIFT_SEATS; i++) {
         const struct rmx_seat *seat = &shift->seats[i];
-        uint64_t deadline_ns = seat->task.job.deadline_ns;
+        uint64_t deadline_ns = seat->task.request.job.deadline_ns;
         uint64_t then_ns = RMX_CLOCK_NEVER;
 
         if (seat->state == RMX_SEAT_SENT && deadline_ns != 0) {

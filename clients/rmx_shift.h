@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "clients/ringmux.h"
+#include "clients/rmx_manner.h"
 #include "clients/rmx_output.h"
 #include "clients/rmx_progress.h"
 #include "clients/rmx_tally.h"
@@ -31,11 +32,8 @@
 struct rmx_shift_how {
     uint32_t jobs;        /* at once; at most RMX_SHIFT_SEATS */
     uint64_t deadline_ns; /* of all, CLOCK_MONOTONIC; 0 = none */
-    const char *group;    /* its name, or NULL */
     bool keep_going;      /* when one fails */
-    bool no_clobber;
-    bool json; /* each result to standard output */
-    bool quiet;
+    const struct rmx_manner *manner;
 };
 
 enum rmx_seat_state { RMX_SEAT_FREE, RMX_SEAT_DUE, RMX_SEAT_OPEN, RMX_SEAT_SENT };

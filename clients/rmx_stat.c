@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * `rmx stat`, the daemon's counters, and `rmx formats`, what can be written. Runs in the process
- * rmx.
+ * `rmx stat`: the daemon's counters. Runs in the process rmx.
  */
 #include "clients/rmx.h"
 
@@ -18,57 +17,44 @@
 
 #define COUNTERS_MAX 256
 
+struct request {
+    struct rmx_connect connect;
+    bool json;
+};
+
 static const char help[] = "usage: rmx stat [OPTION...]\n"
                            "\n"
                            "Shows if the daemon takes jobs, and its counters.\n"
                            "\n"
-                           "  --json               as one JSON object, name to value\n"
-                           "  --socket P           use the daemon that listens there\n"
-                           "  --private            use a daemon of this command's own\n"
-                           "\n"
+                           "  --json               as one JSON object, name to "
+                           "value\n" RMX_CONNECT_TEXT "\n"
                            "examples:\n"
                            "  rmx stat\n"
                            "  watch rmx stat\n"
                            "  rmx stat --json | jq .jobs_submitted\n";
 
-enum { OPT_JSON = 256, OPT_SOCKET, OPT_PRIVATE };
+enum { OPT_JSON = RMX_ARGS_OWN };
 
 static const struct option options[] = {
     { "json", no_argument, NULL, OPT_JSON },
-    { "socket", required_argument, NULL, OPT_SOCKET },
-    { "private", no_argument, NULL, OPT_PRIVATE },
+    RMX_CONNECT_ROWS,
     { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
 };
 
-static const struct rmx_args args = { ":h", options, help };
-
-/* Returns -1 when there is work to do, else what to exit with. */
-static int parse(struct rmx_connect *connect, bool *json, int argc, char **argv)
+static int take(void *to, int option, char why[RMX_ARGS_WHY_BYTES])
 {
-    int option;
-    int status;
+    struct request *request = to;
 
-    while ((option = rmx_args_next(argc, argv, &args, &status)) > 0) {
-        switch (option) {
-        case OPT_JSON:
-            *json = true;
-            break;
-        case OPT_SOCKET:
-            connect->socket = optarg;
-            break;
-        case OPT_PRIVATE:
-            connect->is_private = true;
-            break;
-        default:
-            break;
-        }
+    (void)why; /* there is nothing to get wrong */
+    if (option == OPT_JSON) {
+        request->json = true;
+        return 0;
     }
-    if (option < 0) {
-        return status;
-    }
-    return argc == optind ? -1 : rmx_args_miscount(argv, "no arguments");
+    return rmx_connect_take(&request->connect, option);
 }
+
+static const struct rmx_args args = { ":h", options, help, take, 0, "no arguments" };
 
 static void print_json(const struct rmx_counter *counters, int count)
 {
@@ -136,17 +122,16 @@ static void show(struct rmx_client *client, bool json, struct rmx_result *result
 int rmx_stat_main(int argc, char **argv)
 {
     static const struct rmx_report nameless;
-    struct rmx_connect connect = { .may_operate = true };
+    struct request request = { .connect = { .may_operate = true } };
     struct rmx_client *client = NULL;
     struct rmx_result result = { .status = RMX_OK };
-    bool json = false;
-    int status = parse(&connect, &json, argc, argv);
+    int status = rmx_args_read(argc, argv, &args, &request);
 
     if (status >= 0) {
         return status;
     }
-    if (rmx_connect_open(&connect, &client, &result) == 0) {
-        show(client, json, &result);
+    if (rmx_connect_open(&request.connect, &client, &result) == 0) {
+        show(client, request.json, &result);
     }
     rmx_close(&client);
     rmx_report_failure(&nameless, &result);

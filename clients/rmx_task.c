@@ -8,12 +8,11 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "clients/rmx_args.h"
-#include "clients/rmx_choice.h"
-#include "ipc/quantity.h"
 
 struct reading {
     struct rmx_task *task;
@@ -26,51 +25,72 @@ __attribute__((format(printf, 2, 3))) static int refuse(
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(reading->why, RMX_TASK_WHY_BYTES, format, arguments);
+    vsnprintf(reading->why, RMX_ARGS_WHY_BYTES, format, arguments);
     va_end(arguments);
     return -EBADMSG;
 }
 
+static const struct {
+    const char *key;
+    enum rmx_request_kind kind;
+    const char *example;
+} words[RMX_REQUEST_WORDS] = {
+#define RMX_REQUEST(name, option, key, kind, example, help) { key, RMX_REQUEST_##kind, example },
+#include "clients/rmx_request.def"
+#undef RMX_REQUEST
+};
+
 /* --- one value each ------------------------------------------------------------------------ */
 
-static int take_text(
-    const struct reading *reading, const char *key, const json_t *value, const char **text)
+static int take(const struct reading *reading, uint32_t word, const char *value)
 {
-    const char *words = json_string_value(value);
+    char why[RMX_ARGS_WHY_BYTES];
+    int err = rmx_request_take(&reading->task->request, word, value, why);
 
-    if (words == NULL || *words == '\0') {
-        return refuse(reading, "\"%s\" is no text: give a string", key);
-    }
-    *text = words;
-    return 0;
+    return err < 0 ? refuse(reading, "\"%s\": %.600s", words[word].key, why) : 0;
 }
 
-static int take_flag(
-    const struct reading *reading, const char *key, const json_t *value, uint32_t flag)
+/* The value is not of its kind. */
+static int refuse_kind(const struct reading *reading, uint32_t word, const char *wanted)
+{
+    return refuse(reading, "\"%s\": give %s, as %s", words[word].key, wanted, words[word].example);
+}
+
+/* Returns NULL if it is none, or has nothing in it. */
+static const char *text_of(const json_t *value)
+{
+    const char *text = json_string_value(value);
+
+    return text != NULL && *text != '\0' ? text : NULL;
+}
+
+static int take_flag(const struct reading *reading, uint32_t word, const json_t *value)
 {
     if (!json_is_boolean(value)) {
-        return refuse(reading, "\"%s\" is neither true nor false", key);
+        return refuse(reading, "\"%s\" is neither true nor false", words[word].key);
     }
-    reading->task->job.flags |= json_is_true(value) ? flag : 0;
-    return 0;
+    return json_is_true(value) ? take(reading, word, NULL) : 0;
 }
 
-static int take_maps(const struct reading *reading, const json_t *value)
+static int take_text(const struct reading *reading, uint32_t word, const json_t *value)
+{
+    const char *text = text_of(value);
+
+    return text != NULL ? take(reading, word, text) : refuse_kind(reading, word, "a string");
+}
+
+static int take_list(const struct reading *reading, uint32_t word, const json_t *value)
 {
     size_t count = json_array_size(value);
+    int err = json_is_array(value) ? 0 : refuse_kind(reading, word, "a list of strings");
 
-    if (!json_is_array(value) || count > RMX_TASK_LIST_MAX) {
-        return refuse(reading, "\"map\" is no list of at most %d streams, as [\"v\", \"a:0\"]",
-            RMX_TASK_LIST_MAX);
-    }
-    for (size_t i = 0; i < count; i++) {
-        int err = take_text(reading, "map", json_array_get(value, i), &reading->task->maps[i]);
+    for (size_t i = 0; err == 0 && i < count; i++) {
+        const char *text = text_of(json_array_get(value, i));
 
-        if (err < 0) {
-            return err;
-        }
+        err = text != NULL ? take(reading, word, text)
+                           : refuse_kind(reading, word, "a list of strings");
     }
-    return 0;
+    return err;
 }
 
 /* "key=value" of a member, owned by the caller; NULL: it is neither a string nor a whole number. */
@@ -85,76 +105,43 @@ static json_t *pair_of(const char *key, const json_t *value)
     return NULL;
 }
 
-static int take_options(const struct reading *reading, json_t *value)
+static int take_pairs(const struct reading *reading, uint32_t word, json_t *value)
 {
-    struct rmx_task *task = reading->task;
     const char *key;
     json_t *member;
-    size_t count = 0;
 
-    if (!json_is_object(value) || json_object_size(value) > RMX_TASK_LIST_MAX) {
-        return refuse(reading, "\"options\" is no object of at most %d, as {\"muxrate\": 400000}",
-            RMX_TASK_LIST_MAX);
+    if (!json_is_object(value)) {
+        return refuse_kind(reading, word, "an object");
     }
     json_object_foreach(value, key, member)
     {
         json_t *pair = pair_of(key, member);
 
-        if (pair == NULL || json_array_append_new(task->pairs, pair) < 0) {
-            return refuse(
-                reading, "\"options\": \"%s\" is neither a string nor a whole number", key);
+        if (pair == NULL || json_array_append_new(reading->task->pairs, pair) < 0) {
+            return refuse(reading, "\"%s\": \"%.100s\" is neither a string nor a whole number",
+                words[word].key, key);
         }
-        task->options[count++] = json_string_value(pair);
-    }
-    return 0;
-}
-
-static int take_deadline(const struct reading *reading, const json_t *value)
-{
-    const char *text = json_string_value(value);
-
-    if (text == NULL || !rmx_quantity_duration(text, &reading->task->budget_ns)) {
-        return refuse(reading, "\"deadline\" is no duration: give \"500ms\", \"2s\" or the like");
-    }
-    reading->task->has_budget = true;
-    return 0;
-}
-
-static int take_class(const struct reading *reading, const json_t *value)
-{
-    const char *text = json_string_value(value);
-
-    if (text == NULL || rmx_choice_class(&reading->task->job, text) < 0) {
-        return refuse(
-            reading, "\"class\" is none: give \"critical\", \"normal\" or \"background\"");
+        int err = take(reading, word, json_string_value(pair));
+        if (err < 0) {
+            return err;
+        }
     }
     return 0;
 }
 
 /* --- the object ---------------------------------------------------------------------------- */
 
-enum key {
-    KEY_INPUT,
-    KEY_OUTPUT,
-    KEY_FORMAT,
-    KEY_INPUT_FORMAT,
-    KEY_OPTIONS,
-    KEY_MAP,
-    KEY_ALL_STREAMS,
-    KEY_BITEXACT,
-    KEY_ALLOW_TRUNCATED,
-    KEY_SPOOL,
-    KEY_DEADLINE,
-    KEY_CLASS,
-    KEYS
-};
-
-static const char *const keys[KEYS + 1] = { "input", "output", "format", "input_format", "options",
-    "map", "all_streams", "bitexact", "allow_truncated", "spool", "deadline", "class", NULL };
-
 static int refuse_key(const struct reading *reading, const char *name)
 {
-    const char *near = rmx_args_nearest(name, keys);
+    static const char *const known[] = {
+        "input",
+        "output",
+#define RMX_REQUEST(name, option, key, kind, example, help) key,
+#include "clients/rmx_request.def"
+#undef RMX_REQUEST
+        NULL,
+    };
+    const char *near = rmx_args_nearest(name, known);
 
     if (near != NULL) {
         return refuse(reading, "no key \"%.100s\": did you mean \"%s\"?", name, near);
@@ -164,68 +151,52 @@ static int refuse_key(const struct reading *reading, const char *name)
 
 static int take_member(const struct reading *reading, const char *name, json_t *value)
 {
-    struct rmx_task *task = reading->task;
-    uint32_t key = 0;
+    uint32_t word = 0;
 
-    while (key < KEYS && strcmp(keys[key], name) != 0) {
-        key++;
+    while (word < RMX_REQUEST_WORDS && strcmp(words[word].key, name) != 0) {
+        word++;
     }
-    switch ((enum key)key) {
-    case KEY_INPUT:
-        return take_text(reading, name, value, &task->names.input);
-    case KEY_OUTPUT:
-        return take_text(reading, name, value, &task->names.output);
-    case KEY_FORMAT:
-        return take_text(reading, name, value, &task->job.format);
-    case KEY_INPUT_FORMAT:
-        return take_text(reading, name, value, &task->job.input_format);
-    case KEY_OPTIONS:
-        return take_options(reading, value);
-    case KEY_MAP:
-        return take_maps(reading, value);
-    case KEY_ALL_STREAMS:
-        return take_flag(reading, name, value, RMX_ALL_STREAMS);
-    case KEY_BITEXACT:
-        return take_flag(reading, name, value, RMX_BITEXACT);
-    case KEY_ALLOW_TRUNCATED:
-        return take_flag(reading, name, value, RMX_ALLOW_TRUNCATED);
-    case KEY_SPOOL:
-        return take_flag(reading, name, value, RMX_SPOOL);
-    case KEY_DEADLINE:
-        return take_deadline(reading, value);
-    case KEY_CLASS:
-        return take_class(reading, value);
-    case KEYS:
+    if (word == RMX_REQUEST_WORDS) {
+        return refuse_key(reading, name);
+    }
+    switch (words[word].kind) {
+    case RMX_REQUEST_FLAG:
+        return take_flag(reading, word, value);
+    case RMX_REQUEST_TEXT:
+        return take_text(reading, word, value);
+    case RMX_REQUEST_LIST:
+        return take_list(reading, word, value);
+    case RMX_REQUEST_PAIRS:
         break;
     }
-    return refuse_key(reading, name);
+    return take_pairs(reading, word, value);
+}
+
+static int take_name(
+    const struct reading *reading, const char *key, const json_t *value, const char **name)
+{
+    *name = text_of(value);
+    return *name != NULL ? 0 : refuse(reading, "\"%s\": give a string, a file's name", key);
 }
 
 /* What no single member says: that all are there, and fit. */
-static int complete(const struct reading *reading)
+static int complete(const struct reading *reading, const char *input, const char *output)
 {
-    struct rmx_task *task = reading->task;
-    struct rmx_report *names = &task->names;
+    struct rmx_request *request = &reading->task->request;
+    char why_not[RMX_ARGS_WHY_BYTES];
     const char *why;
 
-    if (names->input == NULL || names->output == NULL) {
+    if (input == NULL || output == NULL) {
         return refuse(reading, "no \"%s\": each job has an \"input\" and an \"output\"",
-            names->input == NULL ? keys[KEY_INPUT] : keys[KEY_OUTPUT]);
+            input == NULL ? "input" : "output");
     }
-    if (strcmp(names->input, "-") == 0 || strcmp(names->output, "-") == 0) {
+    if (strcmp(input, "-") == 0 || strcmp(output, "-") == 0) {
         return refuse(reading, "\"-\": the jobs of a batch go from file to file");
     }
-    const char *map = rmx_choice_map(names->output);
-    if (map != NULL && task->job.format == NULL && task->maps[0] == NULL &&
-        (task->job.flags & RMX_ALL_STREAMS) == 0) {
-        task->maps[0] = map;
+    if (rmx_request_complete(request, input, output, why_not) != RMX_OK) {
+        return refuse(reading, "%s", why_not);
     }
-    if (rmx_choice_format(&task->job, names->output, reading->why) != RMX_OK) {
-        return -EBADMSG;
-    }
-    names->allows_truncated = (task->job.flags & RMX_ALLOW_TRUNCATED) != 0;
-    names->may_spool = (task->job.flags & RMX_SPOOL) == 0;
-    struct rmx_job form = task->job;
+    struct rmx_job form = request->job;
     form.input = 0; /* any will do: it is the form that is checked */
     form.output = 0;
     return rmx_check(&form, &why) == 0 ? 0 : refuse(reading, "%s", why);
@@ -233,45 +204,51 @@ static int complete(const struct reading *reading)
 
 static int read_members(const struct reading *reading)
 {
+    const char *input = NULL;
+    const char *output = NULL;
     const char *name;
     json_t *value;
+    int err = 0;
 
     if (!json_is_object(reading->task->words)) {
         return refuse(reading, "it is no JSON object, as {\"input\": ..., \"output\": ...}");
     }
     json_object_foreach(reading->task->words, name, value)
     {
-        int err = take_member(reading, name, value);
-
+        err = strcmp(name, "input") == 0    ? take_name(reading, name, value, &input)
+              : strcmp(name, "output") == 0 ? take_name(reading, name, value, &output)
+                                            : take_member(reading, name, value);
         if (err < 0) {
             return err;
         }
     }
-    return complete(reading);
+    return complete(reading, input, output);
 }
 
 int rmx_task_read(struct rmx_task *task, const char *line, size_t bytes, uint64_t number,
-    char why[RMX_TASK_WHY_BYTES])
+    char why[RMX_ARGS_WHY_BYTES])
 {
     const struct reading reading = { .task = task, .why = why };
     json_error_t error;
 
-    _Static_assert(RMX_TASK_WHY_BYTES >= RMX_CHOICE_BYTES, "why is theirs, too");
     why[0] = '\0';
-    *task = (struct rmx_task){ .job = RMX_JOB_INIT, .names = { .line = number } };
-    task->job.options = task->options;
-    task->job.maps = task->maps;
+    rmx_request_init(&task->request);
+    task->request.names.line = number;
     task->pairs = json_array();
     task->words = json_loadb(line, bytes, JSON_REJECT_DUPLICATES, &error);
-    int err = task->pairs == NULL ? -ENOMEM : task->words == NULL ? -EBADMSG : 0;
-    if (err < 0) {
-        refuse(&reading, "%s", task->pairs == NULL ? "no memory is left" : error.text);
+    int err;
+    if (task->pairs == NULL) {
+        refuse(&reading, "no memory is left");
+        err = -ENOMEM;
+    } else if (task->words == NULL) {
+        bool is_text = json_error_code(&error) != json_error_invalid_utf8;
+
+        err = refuse(&reading, "%s%s", is_text ? "" : "it is no UTF-8: ", error.text);
     } else {
         err = read_members(&reading);
     }
     if (err < 0) {
         rmx_task_fini(task);
-        task->names.line = number;
     }
     return err;
 }
@@ -280,5 +257,6 @@ void rmx_task_fini(struct rmx_task *task)
 {
     json_decref(task->words);
     json_decref(task->pairs);
-    *task = (struct rmx_task){ .words = NULL };
+    task->words = NULL;
+    task->pairs = NULL;
 }

@@ -6,6 +6,7 @@
 """
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -104,6 +105,32 @@ class Batch(BatchCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(sorted(json.loads(row)["line"] for row in result.stdout.splitlines()),
                          [3, 5])
+
+    def test_a_mark_of_utf_8_in_front_is_no_text(self):
+        for line, code in (json.dumps(self.job("a.ts")), 0), ("", 0), ("\ufeff{}", 2):
+            with self.subTest(line=line[:9]), open(self.at("jobs"), "wb") as file:
+                file.write(("\ufeff" + line + "\n").encode())
+                file.flush()
+                self.assertEqual(self.rmx("batch", "jobs").returncode, code)
+        with open(self.at("jobs"), "wb") as file:
+            file.write(json.dumps(self.job("a.ts")).encode("utf-16"))
+        result = self.rmx("batch", "jobs")
+        self.assertEqual(result.returncode, 2)
+        self.assert_one_line(result, "jobs: line 1: ", "UTF-8")
+
+    def test_every_key_is_an_option_and_in_the_help(self):
+        keys = re.findall(r'^  "(\w+)": (.*)$', self.rmx("help", "batch").stdout.decode(), re.M)
+        options = self.rmx("help", "remux").stdout.decode()
+        for key, value in keys:
+            with self.subTest(key=key):
+                if key not in ("input", "output"):
+                    self.assertIn("--" + {"options": "opt"}.get(key, key).replace("_", "-") + " ",
+                                  options)
+                job = self.job("a.mp4", "av.ts")
+                job.update(format="fmp4", live=key in ("live", "interleave", "fragment"))
+                job[key] = json.loads(value)
+                result = self.rmx("batch", self.script(job))
+                self.assertNotEqual(result.returncode, 2, result.stderr)
 
     def test_an_empty_batch_is_none(self):
         self.assert_told(self.rmx("batch", self.script()), 0, "0 jobs: none ended;")
@@ -257,11 +284,14 @@ class Lines(BatchCase):
         ('{"input": "a", "output": "b.m3u8", "format": "hls"}', "ringmux(3)"),
         ('{"spool": 1}', "neither true nor false"),
         ('{"map": "v"}', "list"),
-        ('{"map": ["v", 1]}', "give a string"),
+        ('{"map": ["v", 1]}', "list of strings"),
         ('{"options": []}', "object"),
         ('{"options": {"muxrate": 1.5}}', "whole number"),
         ('{"deadline": 5}', "500ms"),
         ('{"class": "vip"}', "background"),
+        ('{"fragment": "2h"}', "at most 1m"),
+        ('{"input": "a", "output": "b.ts", "interleave": "1s"}', "live"),
+        ('{"input": "a", "output": "b.ts", "live": true, "spool": true}', "spool"),
         ('{"input": "a", "output": "b.ts", "map": ["' + "v" * 99 + '"]}', "maps"),
         ('{"input": "' + "x" * (1 << 16) + '"}', "longer than 64 KiB"),
     )

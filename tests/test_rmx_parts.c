@@ -42,13 +42,14 @@ int __wrap_openat(int folder, const char *path, int flags, ...)
 Test(rmx_args, counts_have_bounds)
 {
     uint32_t count = 7;
+    char why[RMX_ARGS_WHY_BYTES];
 
-    cr_assert_eq(rmx_args_count("10", 10, &count), 0);
+    cr_assert_eq(rmx_args_count("10", 10, &count, why), 0);
     cr_assert_eq(count, 10);
-    cr_assert_eq(rmx_args_count("0", 10, &count), -EINVAL);
-    cr_assert_eq(rmx_args_count("11", 10, &count), -EINVAL);
-    cr_assert_eq(rmx_args_count("1x", 10, &count), -EINVAL);
-    cr_assert_eq(rmx_args_count("-1", 10, &count), -EINVAL);
+    cr_assert_eq(rmx_args_count("0", 10, &count, why), -EINVAL);
+    cr_assert_eq(rmx_args_count("11", 10, &count, why), -EINVAL);
+    cr_assert_eq(rmx_args_count("1x", 10, &count, why), -EINVAL);
+    cr_assert_eq(rmx_args_count("-1", 10, &count, why), -EINVAL);
     cr_assert_eq(count, 10);
 }
 

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A remux as it is asked for (see rmx_request.h). Runs in the process rmx.
+ */
+#include "clients/rmx_request.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clients/rmx_choice.h"
+#include "ipc/job.h"
+#include "ipc/quantity.h"
+
+void rmx_request_init(struct rmx_request *request)
+{
+    *request = (struct rmx_request){ .job = RMX_JOB_INIT };
+    request->job.options = request->options;
+    request->job.maps = request->maps;
+}
+
+static int add(const char *list[RMX_REQUEST_LIST_MAX + 1], size_t *count, const char *value,
+    char why[RMX_ARGS_WHY_BYTES])
+{
+    if (*count == RMX_REQUEST_LIST_MAX) {
+        snprintf(why, RMX_ARGS_WHY_BYTES, "that is one more than %d", RMX_REQUEST_LIST_MAX);
+        return -EINVAL;
+    }
+    list[(*count)++] = value;
+    return 0;
+}
+
+/* A time that a live job may take for something, in microseconds. */
+static int set_pace(uint32_t *us, const char *text, char why[RMX_ARGS_WHY_BYTES])
+{
+    uint64_t ns = 0;
+
+    if (!rmx_quantity_duration(text, &ns) || ns < 1000 || ns / 1000 > RMX_JOB_WAIT_US_MAX) {
+        snprintf(why, RMX_ARGS_WHY_BYTES, "give 200ms, 1s or the like, at most 1m");
+        return -EINVAL;
+    }
+    *us = (uint32_t)(ns / 1000);
+    return 0;
+}
+
+static int set_fragment(struct rmx_job *job, const char *text, char why[RMX_ARGS_WHY_BYTES])
+{
+    if (strcmp(text, "keyframe") == 0) {
+        job->fragment_us = 0;
+        return 0;
+    }
+    if (strcmp(text, "packet") == 0) {
+        job->fragment_us = RMX_FRAGMENT_PACKET;
+        return 0;
+    }
+    return set_pace(&job->fragment_us, text, why);
+}
+
+static int set_deadline(struct rmx_request *request, const char *text, char why[RMX_ARGS_WHY_BYTES])
+{
+    request->has_budget = true;
+    return rmx_args_duration(text, &request->budget_ns, why);
+}
+
+static int set_class(struct rmx_job *job, const char *name, char why[RMX_ARGS_WHY_BYTES])
+{
+    int err = rmx_choice_class(job, name);
+
+    if (err < 0) {
+        snprintf(why, RMX_ARGS_WHY_BYTES, "give critical, normal or background");
+    }
+    return err;
+}
+
+int rmx_request_take(struct rmx_request *request, enum rmx_request_word word, const char *value,
+    char why[RMX_ARGS_WHY_BYTES])
+{
+    struct rmx_job *job = &request->job;
+
+    switch (word) {
+    case RMX_REQUEST_FORMAT:
+        job->format = value;
+        return 0;
+    case RMX_REQUEST_INPUT_FORMAT:
+        job->input_format = value;
+        return 0;
+    case RMX_REQUEST_OPTIONS:
+        return add(request->options, &request->option_count, value, why);
+    case RMX_REQUEST_MAP:
+        return add(request->maps, &request->map_count, value, why);
+    case RMX_REQUEST_ALL_STREAMS:
+        job->flags |= RMX_ALL_STREAMS;
+        return 0;
+    case RMX_REQUEST_BITEXACT:
+        job->flags |= RMX_BITEXACT;
+        return 0;
+    case RMX_REQUEST_ALLOW_TRUNCATED:
+        job->flags |= RMX_ALLOW_TRUNCATED;
+        return 0;
+    case RMX_REQUEST_SPOOL:
+        job->flags |= RMX_SPOOL;
+        return 0;
+    case RMX_REQUEST_LIVE:
+        job->flags |= RMX_LIVE;
+        return 0;
+    case RMX_REQUEST_INTERLEAVE:
+        return set_pace(&job->interleave_us, value, why);
+    case RMX_REQUEST_FRAGMENT:
+        return set_fragment(job, value, why);
+    case RMX_REQUEST_DEADLINE:
+        return set_deadline(request, value, why);
+    case RMX_REQUEST_CLASS:
+        return set_class(job, value, why);
+    case RMX_REQUEST_WORDS:
+        break;
+    }
+    return -EINVAL;
+}
+
+static uint32_t check_pace(const struct rmx_job *job, char why[RMX_ARGS_WHY_BYTES])
+{
+    bool is_live = (job->flags & RMX_LIVE) != 0;
+
+    if (!is_live && (job->interleave_us != 0 || job->fragment_us != 0)) {
+        snprintf(why, RMX_ARGS_WHY_BYTES, "%s is for a job that is live",
+            job->interleave_us != 0 ? "interleave" : "fragment");
+        return RMX_BAD_JOB;
+    }
+    if (is_live && (job->flags & RMX_SPOOL) != 0) {
+        snprintf(why, RMX_ARGS_WHY_BYTES, "what is spooled cannot be live: give spool or live");
+        return RMX_BAD_JOB;
+    }
+    return RMX_OK;
+}
+
+uint32_t rmx_request_complete(struct rmx_request *request, const char *input, const char *output,
+    char why[RMX_ARGS_WHY_BYTES])
+{
+    struct rmx_job *job = &request->job;
+    const char *map = rmx_choice_map(output);
+
+    request->names.input = input;
+    request->names.output = output;
+    request->names.allows_truncated = (job->flags & RMX_ALLOW_TRUNCATED) != 0;
+    request->names.may_spool = (job->flags & (RMX_SPOOL | RMX_LIVE)) == 0;
+    if (map != NULL && job->format == NULL && request->map_count == 0 &&
+        (job->flags & RMX_ALL_STREAMS) == 0) {
+        request->maps[request->map_count++] = map;
+    }
+    uint32_t status = check_pace(job, why);
+    return status == RMX_OK ? rmx_choice_format(job, output, why) : status;
+}
