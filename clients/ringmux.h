@@ -656,7 +656,8 @@ enum rmx_end {
     RMX_PEER_CORRUPT = 18,
     RMX_DAEMON_LOST = 19,
     RMX_DRAINING = 20,
-    RMX_INTERNAL = 21
+    RMX_INTERNAL = 21,
+    RMX_POISON = 22
 };
 
 /* All take any number; one that this library does not know is "UNKNOWN", at fault "ENGINE". */

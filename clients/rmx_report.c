@@ -39,6 +39,8 @@ static const char *remedy(const struct rmx_report *report, uint32_t status)
         return is_command ? " (--deadline)" : " (\"deadline\", --deadline)";
     case RMX_WORKER_LOST:
         return " (run the command again; if this comes again, report it with the file)";
+    case RMX_POISON:
+        return " (please report it with the file)";
     case RMX_DAEMON_LOST:
         return " (run the command again)";
     default:

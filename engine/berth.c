@@ -143,7 +143,6 @@ void rmx_berth_reset(struct rmx_berth *berth)
 {
     int error = rmx_mail_init(&berth->arena, to_worker_at, RMX_WORKER_MAIL_SLOTS, 0);
 
-    rmx_assert(berth->used == 0);
     error |= rmx_mail_init(&berth->arena, to_lane_at, RMX_WORKER_MAIL_SLOTS, 0);
     error |= rmx_mail_attach(&berth->to_worker, &berth->arena, to_worker_at, RMX_WORKER_MAIL_SLOTS);
     error |= rmx_mail_attach(&berth->to_lane, &berth->arena, to_lane_at, RMX_WORKER_MAIL_SLOTS);
@@ -157,6 +156,8 @@ void rmx_berth_reset(struct rmx_berth *berth)
     berth->busy_ns = 0;
     berth->open = false;
     berth->vacant = false;
+    berth->spent = false;
+    berth->retired = false;
     berth->condemned = NULL;
 }
 
@@ -173,6 +174,7 @@ struct rmx_pair *rmx_berth_take(
     berth->free_counts[size]--;
     berth->held[party].pairs[size]++;
     berth->used++;
+    berth->spent = berth->trial;
     pair->owner = owner;
     pair->party = party;
     return pair;

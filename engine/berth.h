@@ -60,6 +60,9 @@ struct rmx_held {
 
 struct rmx_berth {
     uint32_t index;        /* in its lane */
+    bool trial;            /* for one job, that is tried alone; the next gets another worker */
+    bool spent;            /* a trial's: its worker has had its job */
+    bool retired;          /* its worker was ended for that, and for no fault */
     bool open;             /* a worker took the arena and is believed */
     bool vacant;           /* its worker died: it is refilled when no pair is in use */
     const char *condemned; /* why its worker was ended; NULL = it was not */
@@ -99,8 +102,8 @@ int rmx_berth_init(struct rmx_berth *berth, uint32_t index,
     const struct rmx_pair_geometry geometry[RMX_PAIR_SIZES], bool huge_pages);
 void rmx_berth_fini(struct rmx_berth *berth);
 
-/* Empties mailboxes and bells for the next worker process. No pair may be in use and no process may
- * have the arena mapped any more but ours. */
+/* Empties mailboxes and bells for the next worker process. No process may have the arena mapped any
+ * more but ours; pairs may be in use only by jobs that a worker is done with. */
 void rmx_berth_reset(struct rmx_berth *berth);
 
 /* Takes a pair of just this size for a session's job; NULL if there is none. How many of them a

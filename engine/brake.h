@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Slows down a crash loop: after many deaths in a short time the next birth waits, longer each
- * time, until deaths become rare again. A pure calculation; the caller brings the time.
+ * time, until deaths become rare again. A pure calculation; the caller brings the time, and says
+ * which deaths count.
  */
 #ifndef RMX_ENGINE_BRAKE_H
 #define RMX_ENGINE_BRAKE_H

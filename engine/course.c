@@ -134,9 +134,9 @@ void rmx_course_begin(struct rmx_flow *flow)
 {
     struct rmx_spool *spool = spool_of(flow);
 
-    if (spool != NULL) {
+    if (spool != NULL && rmx_spool_is_gone(spool)) {
         rmx_spool_open(spool, &flow->lane->spools);
-    } else {
+    } else { /* it needs none, or has it from a worker that died: it is written from its start */
         start_pass(flow);
     }
 }
@@ -201,11 +201,11 @@ void rmx_course_move_on(struct rmx_flow *flow)
     if (flow->stage == RMX_STAGE_SPOOL) {
         flow->spooled = !rmx_course_skips(flow);
         flow->sum.bytes_in = flow->result.bytes_in;
-        rmx_spool_rewind(&flow->spools[0]);
+        rmx_spool_rewind(&flow->spools[0], flow->drain.end);
     } else {
         flow->result.bytes_in = flow->spooled ? flow->sum.bytes_in : flow->result.bytes_in;
         flow->sum = flow->result;
-        rmx_spool_rewind(&flow->spools[1]);
+        rmx_spool_rewind(&flow->spools[1], flow->drain.end);
     }
     flow->result = (struct rmx_job_result){ .job = flow->spec.job };
     if (flow->stage == RMX_STAGE_JOB ? flow->spooled : !flow->spooled) {
@@ -250,6 +250,16 @@ void rmx_course_sum(struct rmx_flow *flow)
 static void spool_closed(struct rmx_spool *spool)
 {
     rmx_flow_settle(spool->owner);
+}
+
+bool rmx_course_is_quiet(const struct rmx_flow *flow)
+{
+    bool quiet = true;
+
+    for (uint32_t i = 0; i < RMX_FLOW_SPOOLS; i++) {
+        quiet = quiet && !flow->spools[i].op.busy;
+    }
+    return quiet;
 }
 
 bool rmx_course_is_closed(struct rmx_flow *flow)

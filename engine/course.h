@@ -26,7 +26,7 @@ void rmx_course_plan(struct rmx_flow *flow);
 /* Will it need a ring pair, whatever its ports are? */
 bool rmx_course_has_spools(const struct rmx_flow *flow);
 
-/* The job is RUNNING: begins the present pass, once its spool is open. */
+/* The job is RUNNING: begins the present pass, or begins it again, once its spool is open. */
 void rmx_course_begin(struct rmx_flow *flow);
 
 /* What the present pass reads and writes; NULL: a ring of the client's, or nothing. */
@@ -47,6 +47,9 @@ uint32_t rmx_course_status(struct rmx_flow *flow, int error, const char **why);
 
 /* Adds to the last pass's result what those before it came to. */
 void rmx_course_sum(struct rmx_flow *flow);
+
+/* No spool of it is being opened or closed; the job settles again when that changes. */
+bool rmx_course_is_quiet(const struct rmx_flow *flow);
 
 /* Closes its spools; the job settles again when they are. True: there are none left. */
 bool rmx_course_is_closed(struct rmx_flow *flow);

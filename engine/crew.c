@@ -6,16 +6,17 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
 #include "engine/clock.h"
+#include "engine/demise.h"
 #include "engine/flow.h"
 #include "engine/lane.h"
 #include "engine/log.h"
 #include "engine/pass.h"
 #include "engine/share.h"
+#include "engine/trial.h"
 
 /* Notes taken from one worker before the others get their turn. */
 #define NOTES_MAX 256
@@ -29,7 +30,7 @@ struct rmx_berth *rmx_crew_berth_for(struct rmx_crew *crew, const struct rmx_wis
     struct rmx_berth *best = NULL;
     bool fits = false;
 
-    for (uint32_t i = 0; i < crew->count; i++) {
+    for (uint32_t i = 0; i < crew->workers; i++) {
         struct rmx_berth *berth = &crew->berths[i];
         enum rmx_pair_size size = berth->open ? rmx_portion_pair(berth, wish) : RMX_PAIR_NONE;
 
@@ -42,14 +43,40 @@ struct rmx_berth *rmx_crew_berth_for(struct rmx_crew *crew, const struct rmx_wis
     return best;
 }
 
+/* Jobs whose answer came before the worker died have still to be written: that takes as long as
+ * their readers like, and needs no worker. */
+static bool is_deserted(const struct rmx_berth *berth)
+{
+    uint32_t needed = berth->used;
+
+    for (uint32_t i = 0; i < berth->pairs_count && needed > 0; i++) {
+        const struct rmx_flow *flow = berth->pairs[i].owner;
+
+        if (flow != NULL && !flow->lost && flow->answered) {
+            needed--;
+        }
+    }
+    return needed == 0;
+}
+
+/* A worker that has had a job to itself is no good for another's. */
+static void retire(struct rmx_crew *crew, struct rmx_berth *berth)
+{
+    berth->retired = true;
+    berth->open = false;
+    rmx_warden_kill(&crew->warden, berth->index);
+}
+
 void rmx_crew_refill(struct rmx_crew *crew)
 {
     for (uint32_t i = 0; i < crew->count; i++) {
         struct rmx_berth *berth = &crew->berths[i];
 
-        if (berth->vacant && berth->used == 0) {
+        if (berth->vacant && is_deserted(berth)) {
             rmx_berth_reset(berth);
             rmx_warden_refill(&crew->warden, i);
+        } else if (berth->open && berth->spent && berth->used == 0) {
+            retire(crew, berth);
         }
     }
 }
@@ -97,16 +124,20 @@ void rmx_crew_tend(struct rmx_crew *crew)
     }
 }
 
-static uint32_t cpu_of(const struct rmx_lane *lane, uint32_t index)
+/* One that is tried goes where there is room. */
+static uint32_t cpu_of(const struct rmx_crew *crew, uint32_t index)
 {
-    return lane->plan->worker[lane->place->worker_first + index].cpu;
+    const struct rmx_lane *lane = crew->lane;
+
+    return index < crew->workers ? lane->plan->worker[lane->place->worker_first + index].cpu
+                                 : RMX_PLAN_NONE;
 }
 
 static void worker_ready(void *owner, uint32_t index, pid_t pid)
 {
     struct rmx_crew *crew = owner;
     struct rmx_lane *lane = crew->lane;
-    uint32_t cpu = cpu_of(lane, index);
+    uint32_t cpu = cpu_of(crew, index);
     int error = cpu == RMX_PLAN_NONE ? 0 : rmx_topology_bind_process(lane->topology, pid, cpu);
     bool all = true;
 
@@ -115,13 +146,13 @@ static void worker_ready(void *owner, uint32_t index, pid_t pid)
             RMX_LOG_U64("cpu", cpu), RMX_LOG_ERRNO("why", error));
     }
     rmx_stats_add(&lane->stats, RMX_STATS_WORKER_STARTS, 1);
-    rmx_log(RMX_LOG_INFO, "worker_ready", RMX_LOG_U64("lane", lane->index),
-        RMX_LOG_U64("worker", index), RMX_LOG_I64("pid", pid),
+    rmx_log(RMX_LOG_INFO, index < crew->workers ? "worker_ready" : "trial_ready",
+        RMX_LOG_U64("lane", lane->index), RMX_LOG_U64("worker", index), RMX_LOG_I64("pid", pid),
         RMX_LOG_I64("cpu", cpu == RMX_PLAN_NONE ? -1 : (int64_t)cpu));
     crew->berths[index].open = true;
     crew->berths[index].pid = pid;
     crew->berths[index].watchdog = (struct rmx_watchdog){ 0 };
-    for (uint32_t i = 0; i < crew->count; i++) {
+    for (uint32_t i = 0; i < crew->workers; i++) {
         all = all && crew->berths[i].open;
     }
     if (all) {
@@ -130,48 +161,13 @@ static void worker_ready(void *owner, uint32_t index, pid_t pid)
     rmx_lane_dispatch(lane);
 }
 
-/* Jobs that are tied to it and have not started have nowhere to start any more. */
-static void lose_channels(struct rmx_crew *crew, struct rmx_berth *berth)
-{
-    struct rmx_lane *lane = crew->lane;
-
-    for (uint32_t i = 0; i < lane->config->jobs_max && berth->shares_used > 0; i++) {
-        struct rmx_flow *flow = &lane->flows[i];
-
-        if (flow->state == RMX_FLOW_ADMITTED && flow->share != NULL &&
-            flow->share->berth == berth) {
-            rmx_flow_stop(flow, RMX_STATUS_WORKER_LOST, 0,
-                "the worker process that had the job's channel died");
-        }
-    }
-    for (uint32_t place = 0; place < RMX_WORKER_CHANNELS_MAX; place++) {
-        rmx_share_lose(&berth->shares[place]);
-    }
-}
-
 static void worker_died(void *owner, uint32_t index, pid_t pid, const struct rmx_last_words *words)
 {
     struct rmx_crew *crew = owner;
     struct rmx_berth *berth = &crew->berths[index];
-    char text[RMX_JOB_TEXT_BYTES];
 
-    if (berth->condemned != NULL) {
-        (void)snprintf(text, sizeof(text), "the worker was ended: %s", berth->condemned);
-    } else {
-        (void)snprintf(text, sizeof(text), "the worker process died under the job%s%.128s",
-            words->text[0] != 0 ? ": " : "", words->text);
-    }
-    rmx_stats_add(&crew->lane->stats, RMX_STATS_WORKER_DEATHS, 1);
-    rmx_log(RMX_LOG_ERROR, "worker_died", RMX_LOG_U64("lane", crew->lane->index),
-        RMX_LOG_U64("worker", index), RMX_LOG_I64("pid", pid), RMX_LOG_U64("signal", words->signal),
-        RMX_LOG_U64("jobs_lost", berth->used), RMX_LOG_STR("last_words", words->text));
     berth->open = false;
-    for (uint32_t i = 0; i < berth->pairs_count; i++) {
-        if (berth->pairs[i].owner != NULL) {
-            rmx_flow_lose(berth->pairs[i].owner, text);
-        }
-    }
-    lose_channels(crew, berth);
+    rmx_demise_tell(crew, berth, pid, words);
     berth->vacant = true; /* only now: a job that ends would let the next worker in */
     rmx_lane_dispatch(crew->lane);
 }
@@ -257,6 +253,7 @@ void rmx_crew_watch(struct rmx_crew *crew)
             watch(crew, &crew->berths[i]);
         }
     }
+    rmx_trial_watch(crew->lane, now);
 }
 
 bool rmx_crew_may_sleep(struct rmx_crew *crew)
@@ -366,7 +363,10 @@ static int make_berth(
         return error;
     }
     crew->count++;
-    give_claims(crew, berth);
+    berth->trial = index == crew->workers;
+    if (!berth->trial) {
+        give_claims(crew, berth);
+    }
     error = rmx_region_prefault(&berth->arena);
     if (error == 0) {
         place(lane, berth);
@@ -393,20 +393,21 @@ static int make_berths(struct rmx_crew *crew)
         },
         [RMX_PAIR_BARE] = { .count = config->flows_ring },
     };
-    uint32_t workers = crew->lane->place->workers;
+    struct rmx_pair_geometry trial[RMX_PAIR_SIZES];
     int error = 0;
 
-    crew->berths = calloc(workers, sizeof(*crew->berths));
+    crew->berths = calloc(crew->workers + 1, sizeof(*crew->berths));
     crew->claims =
-        calloc(rmx_share_claims(config->channel_bytes) * RMX_WORKER_CHANNELS_MAX * workers,
+        calloc(rmx_share_claims(config->channel_bytes) * RMX_WORKER_CHANNELS_MAX * crew->workers,
             sizeof(*crew->claims));
     if (crew->berths == NULL || crew->claims == NULL) {
         return -ENOMEM;
     }
-    for (uint32_t i = 0; i < workers && error == 0; i++) {
+    for (uint32_t i = 0; i < crew->workers && error == 0; i++) {
         error = make_berth(crew, i, geometry);
     }
-    return error;
+    rmx_trial_geometry(trial, geometry);
+    return error < 0 ? error : make_berth(crew, crew->workers, trial);
 }
 
 /* A worker's descriptors are limited as ours are. */
@@ -436,7 +437,11 @@ int rmx_crew_start(struct rmx_crew *crew, struct rmx_lane *lane, const char **wh
     };
     int error;
 
-    *crew = (struct rmx_crew){ .lane = lane, .channels_max = channels_max() };
+    *crew = (struct rmx_crew){
+        .lane = lane,
+        .workers = lane->place->workers,
+        .channels_max = channels_max(),
+    };
     error = make_berths(crew);
     if (error < 0) {
         *why = "no memory for the workers' arenas: lower flows_small, flows_bulk, flows_ring or "

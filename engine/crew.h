@@ -2,6 +2,10 @@
  *
  * A lane's workers: their berths, the notes they write, what happens when one dies. Runs on the
  * lane's thread. Must never let a worker's word touch a job that is not that worker's.
+ *
+ * Beside the berths that all jobs share there is the trial berth, of few pairs: a job that may have
+ * ended its worker runs there once more, with nobody beside it, and the next one gets a worker that
+ * has seen no other.
  */
 #ifndef RMX_ENGINE_CREW_H
 #define RMX_ENGINE_CREW_H
@@ -18,13 +22,14 @@ struct rmx_lane;
 struct rmx_crew {
     struct rmx_lane *lane;
     struct rmx_warden warden;
-    struct rmx_berth *berths; /* one for each worker */
+    struct rmx_berth *berths; /* one for each worker: the shared ones, then the trial berth */
     uint64_t *claims;         /* of all their shares; owned */
-    uint32_t count;
-    uint32_t channels_max;   /* of one worker */
-    uint64_t watch_ns;       /* when to look next */
-    uint32_t shares_refused; /* by workers, and not in the log yet */
-    uint64_t shares_warn_ns; /* when they may be */
+    uint32_t workers;         /* that are shared */
+    uint32_t count;           /* of all berths */
+    uint32_t channels_max;    /* of one worker */
+    uint64_t watch_ns;        /* when to look next */
+    uint32_t shares_refused;  /* by workers, and not in the log yet */
+    uint64_t shares_warn_ns;  /* when they may be */
 };
 
 /* Makes the berths on the lane's node and starts the workers, which follow as the loop turns.
@@ -35,6 +40,12 @@ void rmx_crew_fini(struct rmx_crew *crew);
 /* The berth for a job of any worker's; NULL: it can have a pair in none now. */
 struct rmx_berth *rmx_crew_berth_for(struct rmx_crew *crew, const struct rmx_wish *wish);
 
+/* The one for a job that is tried alone. */
+static inline struct rmx_berth *rmx_crew_trial(const struct rmx_crew *crew)
+{
+    return &crew->berths[crew->workers];
+}
+
 /* Sends the berth's worker a message and a note that it is there. Returns 0, -EAGAIN: its socket is
  * full, or no descriptors can be sent now; or another -errno: its process is being ended. */
 int rmx_crew_tell(struct rmx_crew *crew, struct rmx_berth *berth,
@@ -43,17 +54,19 @@ int rmx_crew_tell(struct rmx_crew *crew, struct rmx_berth *berth,
 /* Does what could not be done when it was due. */
 void rmx_crew_tend(struct rmx_crew *crew);
 
-/* Gives berths whose worker died a new one, once the last job has left them. */
+/* Gives berths whose worker died a new one, once nobody needs what it left there; and ends the one
+ * that a job was tried in. */
 void rmx_crew_refill(struct rmx_crew *crew);
 
-/* The worker in this berth broke a rule: it is believed no more, its process is ended, and all it
- * had will be lost. */
+/* The worker in this berth broke a rule: it is believed no more, and its process is ended. What
+ * becomes of its jobs is engine/replay.h's. */
 void rmx_crew_condemn(struct rmx_crew *crew, struct rmx_berth *berth, const char *why);
 
 /* Acts on what the workers wrote. Returns whether there was anything. */
 bool rmx_crew_take_notes(struct rmx_crew *crew);
 
-/* Looks for jobs that only compute, at most once a second, and stops them. */
+/* Looks for jobs that only compute, and for one that is tried alone for so long that others wait
+ * for it, at most once a second, and stops them. */
 void rmx_crew_watch(struct rmx_crew *crew);
 
 /* Says to every worker that we are about to sleep. False: one has written meanwhile. */

@@ -108,6 +108,7 @@ static void submit(struct rmx_drain *drain)
 static bool advance(struct rmx_drain *drain, uint32_t written)
 {
     drain->offset += written;
+    drain->end = drain->offset > drain->end ? drain->offset : drain->end;
     drain->position += written;
     drain->bytes += written;
     if (!drain->file->spool) {
@@ -146,6 +147,9 @@ static void write_done(struct rmx_op *op, int result)
 {
     struct rmx_drain *drain = op->owner;
 
+    if (drain->stopped && result > 0) { /* it was too late to cancel it */
+        (void)advance(drain, (uint32_t)result);
+    }
     if (!drain->stopped && result == -EAGAIN) { /* O_NONBLOCK */
         op->done = write_ready;
         rmx_loop_poll(drain->loop, op, drain->file->fd, POLLOUT);

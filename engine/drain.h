@@ -42,6 +42,7 @@ struct rmx_drain {
     uint64_t offset;   /* where the write in flight goes */
     uint64_t position; /* a stream's: bytes written so far */
     uint64_t bytes;    /* written */
+    uint64_t end;      /* the furthest that anything was written to, also after a stop */
     bool end_taken;    /* the write in flight carries the last chunk */
     bool ended;        /* the last chunk is written: nothing comes after it */
     bool stopped;

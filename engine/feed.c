@@ -185,6 +185,7 @@ static void read_done(struct rmx_op *op, int result)
     struct rmx_feed *feed = op->owner;
     struct rmx_read *read = (struct rmx_read *)op;
 
+    feed->took = feed->took || (result != -EAGAIN && result != -EINTR && result != -ECANCELED);
     if (result == -EAGAIN && !read->stale && !feed->stopped) { /* O_NONBLOCK */
         op->done = read_ready;
         rmx_loop_poll(feed->loop, op, feed->file->fd, POLLIN);

@@ -49,6 +49,8 @@ struct rmx_feed {
     uint32_t first; /* the oldest of the reads in flight */
     uint32_t count; /* reads in flight, in stream order from `first` */
     uint32_t taken; /* slots reserved for them */
+    bool took;      /* a read has come back with bytes, an end or an error: of a stream, that can
+                       be had no more, though it was not published */
     bool ended;     /* END or ERROR is published for this generation */
     bool stopped;
     bool more;        /* pump again soon: what could be done at once was too much for one turn */

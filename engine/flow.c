@@ -18,6 +18,7 @@
 #include "engine/outcome.h"
 #include "engine/pass.h"
 #include "engine/phase.h"
+#include "engine/rerun.h"
 
 /* So many times stop_grace, by the clock, may a worker take that does not compute. */
 #define GRACES_MAX 50u
@@ -30,21 +31,27 @@ static uint32_t descriptors(const struct rmx_flow *flow)
     return (flow->input.fd >= 0 ? 1u : 0u) + (flow->output.fd >= 0 ? 1u : 0u);
 }
 
-static void end(struct rmx_flow *flow)
+static void give_pair(struct rmx_flow *flow)
 {
-    struct rmx_lane *lane = flow->lane;
-    bool member = flow->group != NULL;
-
-    rmx_outcome_conclude(flow);
-    rmx_outcome_log(flow);
-    lane->descriptors -= descriptors(flow);
-    rmx_file_fini(&flow->input);
-    rmx_file_fini(&flow->output);
     if (flow->pair != NULL) {
         rmx_berth_give(flow->berth, flow->pair);
         flow->pair = NULL;
         flow->berth = NULL;
     }
+}
+
+static void end(struct rmx_flow *flow)
+{
+    struct rmx_lane *lane = flow->lane;
+    bool member = flow->group != NULL;
+
+    rmx_rerun_trim(flow);
+    rmx_outcome_conclude(flow);
+    rmx_outcome_log(flow);
+    lane->descriptors -= descriptors(flow);
+    rmx_file_fini(&flow->input);
+    rmx_file_fini(&flow->output);
+    give_pair(flow);
     if (flow->share != NULL) {
         rmx_share_quit(flow->share, &flow->spec, &lane->crew);
         flow->share = NULL;
@@ -89,21 +96,41 @@ static bool is_closed(struct rmx_flow *flow)
     return spools && !flow->close_ops[0].busy && !flow->close_ops[1].busy;
 }
 
+/* One that waits and was told to end: does so once it holds no spool. */
+static void settle_waiting(struct rmx_flow *flow)
+{
+    if (flow->stop != 0 && !flow->wait_op.busy && !flow->wait_cancel_op.busy &&
+        rmx_course_is_closed(flow)) {
+        end(flow);
+    }
+}
+
+/* Its worker died, and it is none the worse for that: it waits for another. */
+static void start_over(struct rmx_flow *flow)
+{
+    give_pair(flow);
+    rmx_phase_enter(flow, RMX_FLOW_ADMITTED);
+    rmx_lane_enqueue(flow->lane, flow);
+}
+
 void rmx_flow_settle(struct rmx_flow *flow)
 {
     if (flow->state == RMX_FLOW_RUNNING && (flow->answered || flow->lost || flow->stop != 0)) {
         rmx_phase_enter(flow, RMX_FLOW_DRAINING);
     }
-    if (flow->state != RMX_FLOW_DRAINING) {
+    if (flow->state == RMX_FLOW_ADMITTED) {
+        settle_waiting(flow);
         return;
     }
-    if (!rmx_pass_is_over(flow)) {
+    if (flow->state != RMX_FLOW_DRAINING || !rmx_pass_is_over(flow)) {
         return;
     }
     if (rmx_course_goes_on(flow)) {
         rmx_phase_enter(flow, RMX_FLOW_RUNNING);
         rmx_course_move_on(flow);
-    } else if (is_closed(flow)) {
+    } else if (rmx_rerun_is_due(flow)) {
+        start_over(flow);
+    } else if (rmx_course_is_quiet(flow) && is_closed(flow)) {
         end(flow);
     }
 }
@@ -318,7 +345,8 @@ bool rmx_flow_has_pair(const struct rmx_flow *flow)
     return flow->state == RMX_FLOW_RUNNING || flow->state == RMX_FLOW_DRAINING;
 }
 
-/* An ADMITTED job ends at once, unless the kernel has to give its input back first. */
+/* An ADMITTED job ends at once, unless the kernel has to give its input back first, or take its
+ * spools. */
 static void stop_waiting(struct rmx_flow *flow)
 {
     if (flow->wait_op.busy) {
@@ -332,7 +360,7 @@ static void stop_waiting(struct rmx_flow *flow)
         rmx_queue_remove(&flow->lane->queue, flow);
         flow->place = RMX_FLOW_NOWHERE;
     }
-    end(flow);
+    settle_waiting(flow);
 }
 
 /* Of one that is to stop. */
@@ -344,8 +372,7 @@ static uint64_t next_look(const struct rmx_flow *flow, uint64_t now)
 void rmx_flow_stop(struct rmx_flow *flow, enum rmx_status status, int cause, const char *why)
 {
     rmx_assert(status != RMX_STATUS_OK);
-    if (flow->stop != 0 || flow->lost || flow->state == RMX_FLOW_FREE ||
-        flow->state == RMX_FLOW_ENDED) {
+    if (flow->stop != 0 || flow->state == RMX_FLOW_FREE || flow->state == RMX_FLOW_ENDED) {
         return;
     }
     flow->stop = status;
@@ -393,13 +420,16 @@ uint64_t rmx_flow_check_time(struct rmx_flow *flow, uint64_t now)
     return next_look(flow, now);
 }
 
-void rmx_flow_lose(struct rmx_flow *flow, const char *last_words)
+void rmx_flow_lose(
+    struct rmx_flow *flow, enum rmx_replay_death death, bool on_core, const char *last_words)
 {
     rmx_assert(rmx_flow_has_pair(flow));
     if (flow->answered && !flow->drain.corrupt && !rmx_course_goes_on(flow)) {
         return; /* it was done: all that is left to do is ours */
     }
     flow->lost = true;
+    flow->death = death;
+    flow->on_core = on_core;
     if (flow->stop == 0) {
         rmx_outcome_text(flow->text, last_words);
     }

@@ -5,12 +5,15 @@
  * made at start. Which passes it makes is engine/course.c's, and how its bytes move in one
  * engine/pass.c's. Runs on the lane's thread.
  *
+ *              _____________________
+ *             v                     \
  *     FREE -> ADMITTED -> RUNNING <-> DRAINING -> ENDED -> FREE
  *                  \          \______________________/^
  *                   \________________________________/     any job may end early
  *
  * ADMITTED  waits for the first word of a stream, then for its group, then for a ring pair; holds
- *           its descriptors only
+ *           its descriptors only. One whose worker died may come here again (engine/rerun.h), with
+ *           the spools of its earlier passes, and before all of its session that came later
  * RUNNING   has a pair: bytes move; the worker is told once the first chunk is there, or at once if
  *           the input is the client's ring
  * DRAINING  the worker is done, or the job is to stop: what is in flight comes to an end. A job
@@ -28,6 +31,7 @@
 #include "engine/feed.h"
 #include "engine/file.h"
 #include "engine/limits.h"
+#include "engine/replay.h"
 #include "engine/share.h"
 #include "engine/spool.h"
 #include "ipc/status.h"
@@ -71,6 +75,7 @@ struct rmx_flow {
     struct rmx_lane *lane;
     struct rmx_client *client; /* NULL: it went away, nobody wants the result */
     uint32_t party;            /* the session whose job it is, though it has gone */
+    bool critical;             /* it counts as one of the user's critical jobs */
     struct rmx_group *group;   /* the client's; NULL: it is in none, or has ended */
     bool works;                /* its group has let it */
     struct rmx_flow *next;     /* in the one list its state puts it in */
@@ -99,10 +104,18 @@ struct rmx_flow {
     bool broken;               /* the worker lied, and is being ended for it */
     bool again;                /* in the lane's list of those to be called again */
     struct rmx_flow *next_again;
-    bool lost;              /* the worker died */
+    bool lost; /* the worker died: */
+    enum rmx_replay_death death;
+    bool on_core;           /* with the job on its core, so it said */
+    bool judged;            /* what becomes of the job now is decided */
+    bool alone;             /* it runs in the trial berth, or is to */
+    uint32_t losses;        /* workers that died under it so far */
+    uint64_t reach;         /* where they had written its output to, at most */
     uint32_t stop;          /* enum rmx_status to end with; 0 = let it run */
     int cause;              /* -errno behind `stop` */
     uint32_t progress_slot; /* in the client's arena */
+    uint64_t shown_in;      /* there: so many bytes, and never fewer */
+    uint64_t shown_out;
     struct rmx_flow_times times;
     uint64_t stopped_ns; /* the worker was told to stop: it loses its process some time after */
     char text[RMX_JOB_TEXT_BYTES]; /* of `stop`; "" = the status's own */
@@ -139,8 +152,9 @@ void rmx_flow_stop(struct rmx_flow *flow, enum rmx_status status, int cause, con
  * Returns when to look again, UINT64_MAX: never. */
 uint64_t rmx_flow_check_time(struct rmx_flow *flow, uint64_t now);
 
-/* The worker that had it died. */
-void rmx_flow_lose(struct rmx_flow *flow, const char *last_words);
+/* The worker that had it died, on_core: with this job on its core, so it said. */
+void rmx_flow_lose(
+    struct rmx_flow *flow, enum rmx_replay_death death, bool on_core, const char *last_words);
 
 /* Its client went away: nobody is told how it ends. */
 void rmx_flow_orphan(struct rmx_flow *flow);

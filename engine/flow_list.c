@@ -21,6 +21,24 @@ void rmx_flow_list_push(struct rmx_flow_list *list, struct rmx_flow *flow)
     list->count++;
 }
 
+void rmx_flow_list_insert(struct rmx_flow_list *list, struct rmx_flow *flow)
+{
+    struct rmx_flow *next = list->first;
+
+    while (next != NULL && next->order < flow->order) { /* few: most of these came back as well */
+        next = next->next;
+    }
+    if (next == NULL) {
+        rmx_flow_list_push(list, flow);
+        return;
+    }
+    flow->next = next;
+    flow->before = next->before;
+    *(next->before != NULL ? &next->before->next : &list->first) = flow;
+    next->before = flow;
+    list->count++;
+}
+
 struct rmx_flow *rmx_flow_list_pop(struct rmx_flow_list *list)
 {
     struct rmx_flow *flow = list->first;

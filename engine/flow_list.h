@@ -17,6 +17,10 @@ struct rmx_flow_list {
 };
 
 void rmx_flow_list_push(struct rmx_flow_list *list, struct rmx_flow *flow);
+
+/* Puts one back that was in it before: in front of the first that has a higher `order`. */
+void rmx_flow_list_insert(struct rmx_flow_list *list, struct rmx_flow *flow);
+
 struct rmx_flow *rmx_flow_list_pop(struct rmx_flow_list *list); /* NULL when empty */
 void rmx_flow_list_remove(struct rmx_flow_list *list, struct rmx_flow *flow);
 

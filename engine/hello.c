@@ -76,7 +76,7 @@ static void welcome(struct rmx_client *client, const struct rmx_msg_hello *hello
         .arena_bytes = client->arena.size,
         .progress_slots = client->credits_most,
         .daemon_pid = (uint32_t)getpid(),
-        .workers = lane->crew.count,
+        .workers = lane->crew.workers,
         .channel_bytes = lane->config->channel_bytes,
     };
 

@@ -16,7 +16,7 @@ static struct rmx_load_limits limits_of(const struct rmx_lane *lane)
         .rings = lane->config->overload_rings,
     };
 
-    for (uint32_t i = 0; i < lane->crew.count; i++) {
+    for (uint32_t i = 0; i < lane->crew.workers; i++) {
         limits.workers += lane->crew.berths[i].open ? 1 : 0;
     }
     return limits;
@@ -37,7 +37,7 @@ static uint32_t rings_used(const struct rmx_lane *lane)
     uint32_t ringed;
     uint32_t bare;
 
-    for (uint32_t i = 0; i < lane->crew.count; i++) {
+    for (uint32_t i = 0; i < lane->crew.workers; i++) {
         const struct rmx_berth *berth = &lane->crew.berths[i];
 
         for (int size = 0; size < RMX_PAIR_SIZES && berth->open; size++) {
@@ -55,7 +55,7 @@ static uint32_t pairs_used(const struct rmx_lane *lane)
 {
     uint32_t used = 0;
 
-    for (uint32_t i = 0; i < lane->crew.count; i++) {
+    for (uint32_t i = 0; i < lane->crew.workers; i++) {
         used += lane->crew.berths[i].used;
     }
     return used;
@@ -92,7 +92,7 @@ static uint32_t count_idle(const struct rmx_lane *lane)
 {
     uint32_t idle = pairs_used(lane);
 
-    for (uint32_t i = 0; i < lane->crew.count; i++) {
+    for (uint32_t i = 0; i < lane->crew.workers; i++) {
         const struct rmx_berth *berth = &lane->crew.berths[i];
 
         for (uint32_t n = 0; n < berth->pairs_count && berth->used > 0; n++) {
@@ -107,7 +107,7 @@ static struct rmx_load_work work_done(struct rmx_lane *lane, uint64_t since_ns)
     struct rmx_load_work work = { .starts = lane->queue.started - lane->meter.started };
 
     lane->meter.started = lane->queue.started;
-    for (uint32_t i = 0; i < lane->crew.count; i++) {
+    for (uint32_t i = 0; i < lane->crew.workers; i++) {
         if (lane->crew.berths[i].open) {
             work.busy_ns += rmx_berth_busy_ns(&lane->crew.berths[i], since_ns);
         }

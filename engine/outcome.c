@@ -136,9 +136,6 @@ void rmx_outcome_conclude(struct rmx_flow *flow)
         result->status = flow->stop;
         result->cause = flow->cause;
         rmx_outcome_text(result->text, flow->text);
-    } else if (flow->lost) {
-        result->status = RMX_STATUS_WORKER_LOST;
-        rmx_outcome_text(result->text, flow->text);
     }
     if (!flow->answered) {
         result->bytes_in = flow->feed.bytes;
@@ -193,7 +190,8 @@ static bool can_be(const struct rmx_flow *flow)
     uint64_t deadline_ns = flow->spec.deadline_ns;
     bool late = deadline_ns != 0 && flow->times.answered_ns >= deadline_ns;
 
-    return rmx_status_known(status) && (status != RMX_STATUS_DEADLINE || late);
+    return rmx_status_known(status) && status != RMX_STATUS_POISON &&
+           (status != RMX_STATUS_DEADLINE || late);
 }
 
 void rmx_outcome_take(struct rmx_flow *flow)

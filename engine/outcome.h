@@ -17,8 +17,8 @@ enum rmx_status rmx_outcome_of_write(int error);
 /* Takes the worker's result over into private memory, once, and believes only what can be. */
 void rmx_outcome_take(struct rmx_flow *flow);
 
-/* Fills the result. Whose word decides: what the lane stopped the job for, the worker's death, the
- * worker's own answer. */
+/* Fills the result. Whose word decides: what the lane stopped the job for, or else the worker's own
+ * answer. */
 void rmx_outcome_conclude(struct rmx_flow *flow);
 
 /* One line for each job at level debug; one that ringmux itself failed is a warning. */

@@ -23,17 +23,28 @@ static void post(struct rmx_flow *flow, enum rmx_note_kind kind)
     }
 }
 
+/* A job that runs again has shown as much before. */
+static void show_more(_Atomic uint64_t *to, uint64_t *shown, uint64_t bytes)
+{
+    if (bytes > *shown) {
+        *shown = bytes;
+        /* Relaxed: a number for a person, true on its own. */
+        atomic_store_explicit(to, bytes, memory_order_relaxed);
+    }
+}
+
 static void show_progress(struct rmx_flow *flow)
 {
     struct rmx_progress_shm *shown = rmx_client_progress(flow);
 
-    if (shown != NULL) { /* relaxed: numbers for a person, each true on its own */
-        if (flow->feed.file == &flow->input) { /* and no spool, nor a ring of the client's */
-            atomic_store_explicit(&shown->bytes_in, flow->feed.bytes, memory_order_relaxed);
-        }
-        if (flow->drain.file == &flow->output) {
-            atomic_store_explicit(&shown->bytes_out, flow->drain.bytes, memory_order_relaxed);
-        }
+    if (shown == NULL) {
+        return;
+    }
+    if (flow->feed.file == &flow->input) { /* and no spool, nor a ring of the client's */
+        show_more(&shown->bytes_in, &flow->shown_in, flow->feed.bytes);
+    }
+    if (flow->drain.file == &flow->output) {
+        show_more(&shown->bytes_out, &flow->shown_out, flow->drain.bytes);
     }
 }
 

@@ -59,6 +59,9 @@ enum rmx_pair_size rmx_portion_pair(const struct rmx_berth *berth, const struct 
 {
     enum rmx_pair_size other = wish->size == RMX_PAIR_SMALL ? RMX_PAIR_BULK : RMX_PAIR_SMALL;
 
+    if (berth->spent) {
+        return RMX_PAIR_NONE;
+    }
     if (may_take(berth, wish->size, wish)) {
         return wish->size;
     }
@@ -116,10 +119,10 @@ bool rmx_portion_is_full(const struct rmx_client *client, uint64_t more_bytes)
     const struct rmx_crew *crew = &client->lane->crew;
     uint32_t i = 0;
 
-    while (i < crew->count && !may_have(client, &crew->berths[i], more_bytes)) {
+    while (i < crew->workers && !may_have(client, &crew->berths[i], more_bytes)) {
         i++;
     }
-    return i == crew->count;
+    return i == crew->workers;
 }
 
 bool rmx_portion_asks_too_often(struct rmx_client *client)
@@ -155,7 +158,7 @@ struct rmx_berth *rmx_portion_berth_for(const struct rmx_client *client, uint64_
     uint64_t budget = client->lane->config->channels_bytes;
     struct rmx_berth *best = NULL;
 
-    for (uint32_t i = 0; i < crew->count; i++) {
+    for (uint32_t i = 0; i < crew->workers; i++) {
         struct rmx_berth *berth = &crew->berths[i];
 
         if (berth->open && berth->shares_used < crew->channels_max &&

@@ -9,6 +9,7 @@
 
 #include "engine/crew.h"
 #include "engine/flow.h"
+#include "engine/lane.h"
 #include "engine/portion.h"
 #include "engine/share.h"
 
@@ -22,11 +23,13 @@
 static uint32_t place_of(const struct rmx_flow *flow)
 {
     bool bare = rmx_flow_wants(flow) == RMX_PAIR_BARE;
+    const struct rmx_berth *berth;
 
-    if (flow->share == NULL) {
+    if (flow->share == NULL && !flow->alone) {
         return ANYWHERE;
     }
-    return 1 + flow->share->berth->index * PLACES_OF_BERTH + (bare ? 1 : 0);
+    berth = flow->alone ? rmx_crew_trial(&flow->lane->crew) : flow->share->berth;
+    return 1 + berth->index * PLACES_OF_BERTH + (bare ? 1 : 0);
 }
 
 /* --- in and out ------------------------------------------------------------------------------- */
@@ -91,8 +94,12 @@ void rmx_queue_push(struct rmx_queue *queue, struct rmx_flow *flow)
     uint32_t place = place_of(flow);
 
     rmx_assert(flow->party < queue->parties && place < queue->places);
-    flow->order = ++queue->pushed;
-    rmx_flow_list_push(&line->places[place], flow);
+    if (flow->order == 0) {
+        flow->order = ++queue->pushed;
+        rmx_flow_list_push(&line->places[place], flow);
+    } else { /* it was here before, and its worker died */
+        rmx_flow_list_insert(&line->places[place], flow);
+    }
     if (line->count == 0) {
         line_up(of, line);
     }

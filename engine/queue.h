@@ -5,12 +5,12 @@
  *
  *   classes   a higher one goes first, but a lower one that waits has every sixteenth start
  *   sessions  of one class take turns, one start each, however many jobs each has
- *   jobs      of one session and class start in the order they came
+ *   jobs      of one session and class start in the order they came, also those whose worker died
  *
  * Most jobs may go to any worker of the lane; one with a ring in a channel must go to that
- * channel's, and waits there: it holds up nobody who could start elsewhere, and is overtaken by
- * none of its session that wants the same. A session that has its portion of the pairs
- * (engine/portion.h) keeps its turn until it may have another.
+ * channel's, one that is to be tried alone to the trial berth, and waits there: it holds up nobody
+ * who could start elsewhere, and is overtaken by none of its session that wants the same. A session
+ * that has its portion of the pairs (engine/portion.h) keeps its turn until it may have another.
  */
 #ifndef RMX_ENGINE_QUEUE_H
 #define RMX_ENGINE_QUEUE_H
@@ -57,6 +57,7 @@ struct rmx_queue {
 int rmx_queue_init(struct rmx_queue *queue, uint32_t parties, uint32_t berths);
 void rmx_queue_fini(struct rmx_queue *queue);
 
+/* One that was in it before, and has kept its `order`, comes back to where it would be now. */
 void rmx_queue_push(struct rmx_queue *queue, struct rmx_flow *flow);
 
 /* Takes one out that does not wait any more. */

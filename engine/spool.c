@@ -130,9 +130,10 @@ int rmx_spool_grow(struct rmx_spool *spool, uint64_t end, uint64_t others)
     return 0;
 }
 
-void rmx_spool_rewind(struct rmx_spool *spool)
+void rmx_spool_rewind(struct rmx_spool *spool, uint64_t bytes)
 {
-    spool->file.size = spool->bytes;
+    rmx_assert(bytes <= spool->bytes);
+    spool->file.size = bytes;
 }
 
 static void closed(struct rmx_op *op, int result)

@@ -29,7 +29,7 @@ struct rmx_spool_dir {
 struct rmx_spool {
     struct rmx_file file; /* for reading and writing; fd -1 = not open */
     struct rmx_spool_dir *dir;
-    uint64_t bytes; /* where it ends */
+    uint64_t bytes; /* where it ended at most */
     struct rmx_op op;
     void *owner; /* the caller's */
 
@@ -50,8 +50,9 @@ void rmx_spool_open(struct rmx_spool *spool, struct rmx_spool_dir *dir);
  *   -EOVERFLOW  all spools together may not */
 int rmx_spool_grow(struct rmx_spool *spool, uint64_t end, uint64_t others);
 
-/* All of it is written: it can be read as a file of that size. */
-void rmx_spool_rewind(struct rmx_spool *spool);
+/* All of it is written: it can be read as a file of so many bytes. It may have had more, of a
+ * worker that died: those are nothing. */
+void rmx_spool_rewind(struct rmx_spool *spool, uint64_t bytes);
 
 /* Gives its bytes back; closed() follows, from the loop. Nothing may use its file any more. */
 void rmx_spool_close(struct rmx_spool *spool);

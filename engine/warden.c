@@ -99,7 +99,7 @@ static void let_go(struct rmx_process *process)
     if (warden->stopping) {
         return;
     }
-    if (!process->ended) {
+    if (!process->ended && !(worked && warden->plan.berths[process->berth].used > 0)) {
         count_death(warden);
     }
     if (worked) {
@@ -171,7 +171,7 @@ static void give_birth(struct rmx_warden *warden, struct rmx_process *process)
     process->ticket = ++warden->tickets;
     if (error == 0) {
         error = rmx_order_fork(&warden->nursery, process->ticket, pair[1], &warden->plan.berths[0],
-            &warden->plan.limits); /* all berths have one geometry */
+            &warden->plan.limits); /* no berth is larger than the first */
         rmx_base_close(&pair[1]);
         if (error < 0) {
             rmx_base_close(&pair[0]);

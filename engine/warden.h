@@ -11,6 +11,9 @@
  *
  * A berth's worker dies: on_death is called. The caller ends what ran there, empties the berth
  * (rmx_berth_reset) and calls rmx_warden_refill(); the spare moves in and on_ready is called.
+ *
+ * Births wait if processes die outside any job: then something is wrong with the program, or the
+ * machine. What jobs do is no reason to let everybody wait: it is put on their clients' bill.
  */
 #ifndef RMX_ENGINE_WARDEN_H
 #define RMX_ENGINE_WARDEN_H
@@ -60,7 +63,7 @@ struct rmx_process {
     enum rmx_process_state state;
     uint32_t ticket;
     uint32_t berth; /* WORKING: where */
-    bool ended;     /* WORKING: by rmx_warden_kill(): no sign of a crash loop, so no brake */
+    bool ended;     /* WORKING: by rmx_warden_kill() */
     pid_t pid;
     int ctl_fd;
     int pidfd;

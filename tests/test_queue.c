@@ -30,7 +30,8 @@ static void set_up(void)
 
     config.ring_small_bytes = 8192;
     lane.config = &config;
-    lane.crew = (struct rmx_crew){ .lane = &lane, .berths = berths, .count = WORKERS };
+    lane.crew =
+        (struct rmx_crew){ .lane = &lane, .berths = berths, .workers = WORKERS, .count = WORKERS };
     for (uint32_t i = 0; i < WORKERS; i++) {
         cr_assert_eq(rmx_berth_init(&berths[i], i, geometry, false), 0);
         berths[i].open = true;

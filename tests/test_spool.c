@@ -87,7 +87,9 @@ static void expect_a_nameless_file(struct rmx_spool *spool)
     cr_assert_neq(fcntl(spool->file.fd, F_GETFD) & FD_CLOEXEC, 0);
     cr_assert_eq(rmx_spool_grow(spool, 5, 0), 0);
     cr_assert_eq(pwrite(spool->file.fd, "spool", 5, 0), 5);
-    rmx_spool_rewind(spool);
+    rmx_spool_rewind(spool, 3);
+    cr_assert_eq(spool->file.size, 3);
+    rmx_spool_rewind(spool, 5);
     cr_assert_eq(spool->file.size, 5);
     cr_assert_neq(spool->file.kind, RMX_FILE_STREAM, "it is read by offset");
 }

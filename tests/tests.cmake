@@ -203,6 +203,7 @@ rmx_criterion(test_peer tests/test_peer.c rmx_engine)
 rmx_criterion(test_portion tests/test_portion.c rmx_engine)
 rmx_criterion(test_queue tests/test_queue.c rmx_engine)
 rmx_criterion(test_load tests/test_load.c rmx_engine)
+rmx_criterion(test_replay tests/test_replay.c rmx_engine)
 
 # A daemon that writes down which ways its jobs go.
 add_executable(edge_daemon EXCLUDE_FROM_ALL

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A job whose worker died. See rerun.h.
+ */
+#include "engine/rerun.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/client.h"
+#include "engine/clock.h"
+#include "engine/course.h"
+#include "engine/lane.h"
+#include "engine/log.h"
+#include "engine/outcome.h"
+
+/* --- the facts ------------------------------------------------------------------------------- */
+
+/* Is all of the present pass's input still to be had? */
+static bool has_input(struct rmx_flow *flow)
+{
+    const struct rmx_file *file = rmx_course_input(flow);
+
+    return file == NULL || file->kind != RMX_FILE_STREAM ||
+           !(flow->feed.file == file && flow->feed.took);
+}
+
+/* Can what was written be written over, and cut off without waiting for anybody? */
+static bool has_output(struct rmx_flow *flow)
+{
+    const struct rmx_file *file = rmx_course_output(flow);
+
+    return file == NULL || (file->kind != RMX_FILE_STREAM && !file->slow) || file->spool ||
+           !(flow->drain.file == file && flow->drain.end > 0);
+}
+
+/* A channel died with its worker. */
+static bool is_repeatable(struct rmx_flow *flow)
+{
+    return flow->share == NULL && has_input(flow) && has_output(flow);
+}
+
+/* --- the verdict ----------------------------------------------------------------------------- */
+
+static int64_t client_of(const struct rmx_flow *flow)
+{
+    return flow->client != NULL ? (int64_t)flow->client->index : -1;
+}
+
+static void note(
+    const struct rmx_flow *flow, enum rmx_stat counter, enum rmx_log_level level, const char *event)
+{
+    rmx_stats_add(&flow->lane->stats, counter, 1);
+    if (rmx_log_enabled(level)) {
+        rmx_log(level, event, RMX_LOG_U64("job", flow->spec.job),
+            RMX_LOG_I64("client", client_of(flow)), RMX_LOG_U64("workers_lost", flow->losses),
+            RMX_LOG_STR("why", flow->text));
+    }
+}
+
+/* As if no worker had had it, but for what is written. */
+static void begin_anew(struct rmx_flow *flow)
+{
+    if (flow->drain.file == &flow->output && flow->drain.end > flow->reach) {
+        flow->reach = flow->drain.end;
+    }
+    flow->result = (struct rmx_job_result){ .job = flow->spec.job };
+    flow->text[0] = 0;
+    flow->begun = false;
+    flow->told = false;
+    flow->answered = false;
+    flow->lost = false;
+    flow->judged = false;
+    flow->times = (struct rmx_flow_times){
+        .submitted_ns = flow->times.submitted_ns,
+        .ready_ns = flow->times.ready_ns,
+    };
+}
+
+/* Its worker's words are added to the status's own. */
+static void say_poison(struct rmx_flow *flow)
+{
+    char words[RMX_JOB_TEXT_BYTES];
+
+    memcpy(words, flow->text, sizeof(words));
+    (void)snprintf(flow->text, sizeof(flow->text), "%s: %.*s", rmx_status_text(RMX_STATUS_POISON),
+        RMX_JOB_TEXT_BYTES / 2, words);
+}
+
+bool rmx_rerun_is_due(struct rmx_flow *flow)
+{
+    struct rmx_replay_case facts = {
+        .death = flow->death,
+        .stops = flow->stop != 0,
+        .on_core = flow->on_core,
+        .alone = flow->alone,
+    };
+
+    if (!flow->lost || flow->judged || !rmx_course_is_quiet(flow)) {
+        return false;
+    }
+    flow->judged = true;
+    facts.repeatable = is_repeatable(flow);
+    facts.losses = ++flow->losses;
+    switch (rmx_replay_judge(&facts)) {
+    case RMX_REPLAY_AGAIN:
+        note(flow, RMX_STATS_JOBS_REPLAYED, RMX_LOG_DEBUG, "job_replayed");
+        begin_anew(flow);
+        return true;
+    case RMX_REPLAY_ALONE:
+        note(flow, RMX_STATS_JOBS_TRIED_ALONE, RMX_LOG_INFO, "job_tried_alone");
+        flow->alone = true;
+        begin_anew(flow);
+        return true;
+    case RMX_REPLAY_POISON:
+        note(flow, RMX_STATS_JOBS_POISONED, RMX_LOG_WARN, "job_poisoned");
+        say_poison(flow);
+        flow->stop = RMX_STATUS_POISON;
+        return false;
+    case RMX_REPLAY_LOST:
+        flow->stop = RMX_STATUS_WORKER_LOST;
+        return false;
+    default:
+        return false;
+    }
+}
+
+/* --- the end --------------------------------------------------------------------------------- */
+
+void rmx_rerun_trim(struct rmx_flow *flow)
+{
+    const struct rmx_file *file = &flow->output;
+    uint64_t keep = flow->drain.end > file->size ? flow->drain.end : file->size;
+
+    if (flow->reach <= keep || flow->stop != 0 || flow->result.status != RMX_STATUS_OK) {
+        return;
+    }
+    rmx_assert(flow->drain.file == file && file->kind != RMX_FILE_STREAM);
+    if (ftruncate(file->fd, (off_t)(file->base + keep)) < 0) {
+        flow->cause = -errno;
+        flow->stop = rmx_outcome_of_write(flow->cause);
+    }
+}
