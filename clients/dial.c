@@ -80,14 +80,14 @@ int rmx_dial_find(const char *path, bool operates, char (*found)[RMX_DIAL_PATH_B
     return fd;
 }
 
-int rmx_dial_greet(struct rmx_line **line, int *fd, uint64_t features, uint64_t until_ns)
+int rmx_dial_greet(struct rmx_line **line, int *fd, uint64_t features)
 {
     struct rmx_line *made = rmx_line_new(fd);
 
     if (made == NULL) {
         return -ENOMEM;
     }
-    int err = rmx_line_greet(made, features, until_ns);
+    int err = rmx_line_greet(made, features);
     if (err < 0) {
         rmx_line_free(&made);
         return err;
@@ -96,28 +96,49 @@ int rmx_dial_greet(struct rmx_line **line, int *fd, uint64_t features, uint64_t 
     return 0;
 }
 
+/* Connects and greets, unless that is done, and hears the answer if there is one by then. */
 static int dial(struct rmx_line **line, const char *path, uint64_t features, uint64_t until_ns)
 {
-    rmx_autofd int fd = rmx_sock_connect(path);
+    int err = 0;
 
-    return fd < 0 ? fd : rmx_dial_greet(line, &fd, features, until_ns);
+    if (*line == NULL) {
+        rmx_autofd int fd = rmx_sock_connect_now(path);
+
+        err = fd < 0 ? fd : rmx_dial_greet(line, &fd, features);
+    }
+    return err < 0 ? err : rmx_line_await(*line, until_ns);
 }
 
 /* Is it worth another try? Nobody listens yet, who does has no room or no time, or goes away. */
 static bool may_pass(int err)
 {
     return err == -ENOENT || err == -ECONNREFUSED || err == -EBUSY || err == -ESHUTDOWN ||
-           err == -ECONNRESET || err == -ETIMEDOUT;
+           err == -ECONNRESET || err == -ETIMEDOUT || err == -EAGAIN;
 }
 
-int rmx_dial_again(
-    struct rmx_line **line, const char *path, uint64_t features, uint64_t until_ns, bool once)
+int rmx_dial_once(struct rmx_line **line, const char *path, uint64_t features)
+{
+    int err = dial(line, path, features, 0);
+
+    if (err == -EAGAIN || (err == -ETIMEDOUT && rmx_clock_ns() < (*line)->patient_ns)) {
+        return -EINPROGRESS;
+    }
+    if (err < 0) {
+        rmx_line_free(line);
+    }
+    return err;
+}
+
+int rmx_dial_again(struct rmx_line **line, const char *path, uint64_t features, uint64_t until_ns)
 {
     for (;;) {
-        int err = dial(line, path, features, once ? RMX_CLOCK_NEVER : until_ns);
+        int err = dial(line, path, features, until_ns);
 
-        if (!may_pass(err) || once || rmx_clock_ns() >= until_ns) {
-            return err;
+        if (err < 0) {
+            rmx_line_free(line);
+        }
+        if (!may_pass(err) || rmx_clock_ns() >= until_ns) {
+            return err == -EAGAIN ? -ETIMEDOUT : err;
         }
         uint64_t pause_ns = rmx_clock_in(PAUSE_NS);
         if (rmx_clock_readable(-1, pause_ns < until_ns ? pause_ns : until_ns) < 0) {

@@ -68,6 +68,7 @@ void rmx_handle_fini(struct rmx_client *client)
     for (uint32_t i = 0; i < RMX_INFLIGHT_LINES; i++) {
         rmx_line_free(&client->lines[i]);
     }
+    rmx_line_free(&client->coming);
     free(client->streams);
     client->streams = NULL;
     rmx_base_close(&client->poll_fd);

@@ -50,7 +50,8 @@ struct rmx_client {
     bool news;                 /* news_fd is readable */
     struct rmx_line *line;     /* that new jobs go to */
     struct rmx_line *lines[RMX_INFLIGHT_LINES]; /* owned, by number: that one among them */
-    bool moving;                                /* a thread connects to another daemon */
+    bool moving;             /* a thread connects to another daemon: it alone has this: */
+    struct rmx_line *coming; /* owned: greeted, not welcomed yet; else NULL */
     struct rmx_inflight inflight;
     struct rmx_cohorts cohorts;
     struct rmx_marks untold;  /* jobs with something for rmx_events() */

@@ -63,9 +63,16 @@ static int lose_saying(struct rmx_line *line, int err, uint32_t status, const ch
 
 static int lose(struct rmx_line *line, int err)
 {
-    return err == -EPROTO
-               ? lose_saying(line, err, RMX_PEER_CORRUPT, "the daemon broke the protocol")
-               : lose_saying(line, err, RMX_DAEMON_LOST, "the connection to the daemon ended");
+    switch (err) {
+    case -EPROTO:
+        return lose_saying(line, err, RMX_PEER_CORRUPT, "the daemon broke the protocol");
+    case -EMFILE:
+        return lose_saying(line, err, RMX_DAEMON_LOST,
+            "this process has no descriptor left for what the daemon sent: raise its limit "
+            "('ulimit -n')");
+    default:
+        return lose_saying(line, err, RMX_DAEMON_LOST, "the connection to the daemon ended");
+    }
 }
 
 static int refuse_lie(struct rmx_line *line)
@@ -383,12 +390,34 @@ static bool is_open(const struct rmx_line *line)
     return (line->session.state & (RMX_SESSION_OPEN | RMX_SESSION_DRAINING)) != 0;
 }
 
-/* Hears until the session is open. */
-static int await_welcome(struct rmx_line *line, uint64_t until_ns)
+/* Our program's name for the daemon's log, as far as it is printable. */
+static void set_name(char (*field)[sizeof(((struct rmx_msg_hello *)0)->name)])
 {
-    uint64_t patience_ns = rmx_clock_in(RMX_LINE_ANSWER_NS);
+    const char *name = program_invocation_short_name;
 
-    until_ns = patience_ns < until_ns ? patience_ns : until_ns;
+    for (size_t i = 0; i + 1 < sizeof(*field) && name[i] > 0x20 && name[i] < 0x7f; i++) {
+        (*field)[i] = name[i];
+    }
+}
+
+int rmx_line_greet(struct rmx_line *line, uint64_t features)
+{
+    struct rmx_msg_hello hello = {
+        .head = { .type = RMX_MSG_HELLO, .bytes = sizeof(hello) },
+        .version_min = RMX_WIRE_VERSION,
+        .version_max = RMX_WIRE_VERSION,
+        .features = features,
+    };
+
+    set_name(&hello.name);
+    line->features = features;
+    line->patient_ns = rmx_clock_in(RMX_LINE_ANSWER_NS);
+    return rmx_line_say(line, &hello, sizeof(hello));
+}
+
+int rmx_line_await(struct rmx_line *line, uint64_t until_ns)
+{
+    until_ns = line->patient_ns < until_ns ? line->patient_ns : until_ns;
     while (!is_open(line)) {
         int err = rmx_line_hear(line);
 
@@ -402,34 +431,7 @@ static int await_welcome(struct rmx_line *line, uint64_t until_ns)
             return err;
         }
     }
-    return 0;
-}
-
-/* Our program's name for the daemon's log, as far as it is printable. */
-static void set_name(char (*field)[sizeof(((struct rmx_msg_hello *)0)->name)])
-{
-    const char *name = program_invocation_short_name;
-
-    for (size_t i = 0; i + 1 < sizeof(*field) && name[i] > 0x20 && name[i] < 0x7f; i++) {
-        (*field)[i] = name[i];
-    }
-}
-
-int rmx_line_greet(struct rmx_line *line, uint64_t features, uint64_t until_ns)
-{
-    struct rmx_msg_hello hello = {
-        .head = { .type = RMX_MSG_HELLO, .bytes = sizeof(hello) },
-        .version_min = RMX_WIRE_VERSION,
-        .version_max = RMX_WIRE_VERSION,
-        .features = features,
-    };
-
-    set_name(&hello.name);
-    int err = rmx_line_say(line, &hello, sizeof(hello));
-    if (err == 0) {
-        err = await_welcome(line, until_ns);
-    }
-    return err == 0 && line->session.features != features ? -EPERM : err;
+    return line->session.features == line->features ? 0 : -EPERM;
 }
 
 int rmx_line_takes_jobs(const struct rmx_line *line)

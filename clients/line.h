@@ -2,7 +2,7 @@
  *
  * A line to a daemon: the socket, the conversation on it, and what was heard. Runs in the client
  * process; once it has joined a client, under that one's lock. Never blocks but in
- * rmx_line_greet(); believes the daemon no more than ipc/session.c and the tables here can check.
+ * rmx_line_await(); believes the daemon no more than ipc/session.c and the tables here can check.
  *
  * A full socket or an empty window is -EAGAIN and needs no second thing to poll: each message ever
  * sent is answered, so the socket is readable again before long.
@@ -44,9 +44,11 @@ struct rmx_line_inquiry {
 };
 
 struct rmx_line {
-    int fd;        /* owned; -1 = none, or it was lost and nobody polls it any more */
-    int lost;      /* 0, or the -errno that every call returns from now on */
-    uint32_t pins; /* threads that wait for an answer on it */
+    int fd;              /* owned; -1 = none, or it was lost and nobody polls it any more */
+    int lost;            /* 0, or the -errno that every call returns from now on */
+    uint32_t pins;       /* threads that wait for an answer on it */
+    uint64_t features;   /* RMX_FEATURE_*: asked for */
+    uint64_t patient_ns; /* HELLO is said: the WELCOME may take until then */
 
     /* Set when it joins a client; NULL before: nothing is in flight. */
     uint32_t number; /* among its lines */
@@ -77,9 +79,12 @@ struct rmx_line *rmx_line_new(int *fd);
 /* Closes everything; accepts NULL inside. */
 void rmx_line_free(struct rmx_line **line);
 
-/* Says HELLO with these features and waits for the WELCOME, at most RMX_LINE_ANSWER_NS. Returns 0,
- * -ETIMEDOUT, -EINTR, -EPERM (a feature is not for us), or what the line was lost to. */
-int rmx_line_greet(struct rmx_line *line, uint64_t features, uint64_t until_ns);
+/* Says HELLO with these features. Returns 0 or what the line was lost to. */
+int rmx_line_greet(struct rmx_line *line, uint64_t features);
+
+/* Waits for the WELCOME, until then at most. Returns 0, -ETIMEDOUT, -EINTR, -EPERM (a feature is
+ * not for us), or what the line was lost to. */
+int rmx_line_await(struct rmx_line *line, uint64_t until_ns);
 
 /* May jobs be sent on it? Returns 0, -ESHUTDOWN (it drains), -EPERM (it is an operator's), or what
  * it was lost to. */

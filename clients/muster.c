@@ -91,15 +91,16 @@ static int await_other(struct rmx_client *client, uint64_t until_ns)
 /* Connects without the lock, and joins what comes of it. */
 static int connect_anew(struct rmx_client *client, uint64_t until_ns, bool once)
 {
-    struct rmx_line *line = NULL;
+    struct rmx_line **coming = &client->coming;
 
     pthread_mutex_unlock(&client->lock);
-    int err = rmx_dial_again(&line, client->path, client->features, until_ns, once);
+    int err = once ? rmx_dial_once(coming, client->path, client->features)
+                   : rmx_dial_again(coming, client->path, client->features, until_ns);
     pthread_mutex_lock(&client->lock);
     if (err == 0) {
-        err = rmx_muster_join(client, &line);
+        err = rmx_muster_join(client, coming);
+        rmx_line_free(coming); /* unless it joined */
     }
-    rmx_line_free(&line); /* unless it joined */
     return err;
 }
 
@@ -107,6 +108,9 @@ int rmx_muster_move(struct rmx_client *client, uint64_t until_ns, bool once)
 {
     if (client->private.pid != 0) {
         return -EOPNOTSUPP;
+    }
+    if (once && client->moving) {
+        return -EINPROGRESS;
     }
     int waited = await_other(client, until_ns);
     if (waited < 0) {

@@ -25,7 +25,8 @@ void rmx_muster_dismiss(struct rmx_client *client);
  * it was closed), -EAGAIN, or why no jobs go there. */
 int rmx_muster_enroll(struct rmx_client *client, uint32_t group);
 
-/* rmx_state() and rmx_reconnect() for who has entered; tried until then, unless `once`. */
+/* rmx_state() and rmx_reconnect() for who has entered; tried until then, or `once` and not waited.
+ */
 int rmx_muster_state(struct rmx_client *client);
 int rmx_muster_move(struct rmx_client *client, uint64_t until_ns, bool once);
 

@@ -51,7 +51,10 @@ static int finish_open(struct rmx_client **client, struct rmx_client *made, int 
     struct rmx_line *line = NULL;
 
     if (err >= 0) {
-        err = rmx_dial_greet(&line, fd, made->features, RMX_CLOCK_NEVER);
+        err = rmx_dial_greet(&line, fd, made->features);
+    }
+    if (err >= 0) {
+        err = rmx_line_await(line, RMX_CLOCK_NEVER);
     }
     if (err >= 0) {
         err = rmx_handle_init(made);

@@ -24,7 +24,7 @@
  * may return, besides what is listed with it,
  *   -ECONNRESET  the daemon is gone: rmx_reconnect(), or rmx_close()
  *   -EPROTO      the daemon does not keep to the protocol: the same remedy
- *   -EMFILE      it sent a descriptor, and this process may have no more: likewise
+ *   -EMFILE      it sent a descriptor, and this process may have no more: likewise, when it may
  *
  * Threads.  All calls on a client may be made from several threads at once, but for two things:
  * each end of a job's stream (what writes its input; what reads its output) belongs to one thread
@@ -113,10 +113,14 @@ int rmx_state(struct rmx_client *client);
  * are the ones of which nobody knows how far they came.
  *
  * While nobody listens, or who does has no room or drains too, it is tried again until timeout_ms
- * have passed (-1 = for ever, 0 = once). A daemon that listens has 10 s to answer, or what is left
- * of timeout_ms; other calls on the client go on meanwhile, but sources and sinks are served by
+ * have passed (-1 = for ever). A daemon that listens has 10 s to answer, or what is left of
+ * timeout_ms; other calls on the client go on meanwhile, but sources and sinks are served by
  * rmx_wait() and its kin alone. May be called in parallel with all other calls, itself too: one
- * connects, and the others wait for it. Returns 0, or
+ * connects, and the others wait for it.
+ *   0 does not wait at all: it tries once, or looks if the answer to the last try has come. As the
+ * daemon needs a moment for it, the first such call returns -EINPROGRESS more often than 0.
+ * Returns 0, or
+ *   -EINPROGRESS timeout_ms is 0, and a daemon that listens has yet to answer: call again
  *   -EISCONN     there is nothing to do: the daemon is READY
  *   -EOPNOTSUPP  a private daemon has no successor: open another client
  *   -EAGAIN      jobs are in flight at three daemons that drain: first collect some
@@ -242,6 +246,7 @@ int rmx_check(const struct rmx_job *job, const char **why);
  *   -E2BIG      the daemon does not allow as much as rmx_memory() asks for
  *   -ENOBUFS    this job's rings are larger than a channel: rmx_memory()
  *   -EOPNOTSUPP the daemon does not take this system's shared memory
+ *   -EMFILE, -ENFILE  this process, or the system, has no descriptor left for another channel
  *   -ETIMEDOUT, -EINTR  as for rmx_open() */
 int rmx_submit(struct rmx_client *client, const struct rmx_job *jobs, size_t count, uint64_t *ids);
 
@@ -466,7 +471,8 @@ void rmx_buffer_free(struct rmx_buffer *buffer);
  *   Moves on by itself when the daemon drains or is gone, as rmx_reconnect() with at most 10 s: a
  * job that the daemon never had, or refused as DRAINING with none of its bytes moved (or those of a
  * source that can seek back), is sent to the next one. One that was in flight when its daemon died
- * ends DAEMON_LOST: it may have written.
+ * ends DAEMON_LOST: it may have written. Where this process had no descriptor for what the daemon
+ * sent (-EMFILE), the next call connects anew.
  *   Returns 0 with *result filled, or as rmx_submit(), rmx_wait() and rmx_reconnect(), or -EAGAIN:
  * timeout_ms passed. Whatever the error, the job is cancelled and its source and sink are free. */
 int rmx_run(struct rmx_client *client, const struct rmx_job *job, struct rmx_result *result,

@@ -227,19 +227,23 @@ static int see_through(struct rmx_client *client, const struct rmx_job *job, uin
 static int run(struct rmx_client *client, const struct rmx_job *job, struct rmx_result *result,
     uint64_t until_ns)
 {
-    for (;;) {
+    /* Once: were there too few descriptors again, there were no end to it. */
+    int err = client->line->lost == -EMFILE ? move_on(client, -EMFILE, until_ns) : 0;
+
+    while (err == 0) {
         uint64_t id = 0;
         bool repeat = false;
-        int err = submit_in_time(client, job, &id, until_ns);
 
+        err = submit_in_time(client, job, &id, until_ns);
         if (err == 0) {
             rmx_inflight_claim(&client->inflight, id);
             err = see_through(client, job, id, result, &repeat, until_ns);
         }
-        if (err < 0 || !repeat || move_on(client, 0, until_ns) < 0) {
-            return err;
+        if (err == 0 && (!repeat || move_on(client, 0, until_ns) < 0)) {
+            return 0;
         }
     }
+    return err;
 }
 
 int rmx_run(

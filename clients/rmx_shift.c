@@ -352,7 +352,8 @@ static void fail_all(struct rmx_shift *shift, int err)
 static bool may_pass(int err)
 {
     return err == -ENOENT || err == -ECONNREFUSED || err == -EBUSY || err == -ESHUTDOWN ||
-           err == -ECONNRESET || err == -ETIMEDOUT || err == -EINTR;
+           err == -ECONNRESET || err == -EINPROGRESS || err == -ETIMEDOUT || err == -EINTR ||
+           err == -EMFILE || err == -ENFILE;
 }
 
 static void move_on(struct rmx_shift *shift)

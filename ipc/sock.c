@@ -203,6 +203,25 @@ int rmx_sock_connect(const char *path)
     return rmx_take_fd(&fd);
 }
 
+int rmx_sock_connect_now(const char *path)
+{
+    struct name name;
+    int error = set_name(&name, path);
+
+    if (error) {
+        return error;
+    }
+    rmx_autofd int fd = new_socket(SOCK_NONBLOCK);
+    if (fd < 0) {
+        return fd;
+    }
+    error = connect_to(fd, &name);
+    if (error == 0 && fcntl(fd, F_SETFL, 0) < 0) {
+        error = -errno;
+    }
+    return error ? error : rmx_take_fd(&fd);
+}
+
 int rmx_sock_pair(int pair[2])
 {
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ? -errno : 0;

@@ -59,6 +59,9 @@ int rmx_sock_listen_as(const char *path, mode_t mode, gid_t group);
  * RMX_SOCK_CONNECT_S, and others wait already), -EINTR, -ENAMETOOLONG, -EINVAL (empty). */
 int rmx_sock_connect(const char *path);
 
+/* The same, but does not wait to be accepted: -EAGAIN, not -ETIMEDOUT. */
+int rmx_sock_connect_now(const char *path);
+
 /* Two connected sockets. Returns 0 or -errno. */
 int rmx_sock_pair(int pair[2]);
 

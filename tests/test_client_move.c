@@ -7,7 +7,10 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "clients/ringmux.h"
 #include "ring/base.h"
@@ -285,6 +288,53 @@ Test(client_move, run_does_not_repeat_what_may_have_been_done)
     cr_assert_eq(rmx_run(client, &job, &result, PATIENCE_MS), 0, "the next one moves on");
     cr_assert_eq(result.status, RMX_OK);
     close_two();
+}
+
+/* Opens a channel, for which the client has no descriptors left. */
+static void opens_for_nobody(struct fake_daemon *daemon)
+{
+    struct rmx_msg_channel_opened opened = {
+        .head = { .type = RMX_MSG_CHANNEL_OPENED, .bytes = sizeof(opened) },
+        .channel = 1,
+    };
+    struct iovec part = { .iov_base = &opened, .iov_len = sizeof(opened) };
+    struct rlimit limit;
+
+    fake_daemon_welcome(daemon, 1);
+    fake_daemon_hear(daemon, RMX_MSG_CHANNEL);
+    int bells[2] = { eventfd(0, EFD_CLOEXEC), eventfd(0, EFD_CLOEXEC) };
+    rmx_assert(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    limit.rlim_cur = 3; /* poll(2) does with no fewer */
+    rmx_assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    rmx_assert(rmx_sock_send(daemon->fd, &part, 1, bells, 2, 0) == 0);
+    fake_daemon_hear_end(daemon);
+    close(bells[0]);
+    close(bells[1]);
+}
+
+Test(client_move, run_that_had_no_descriptors_connects_anew_once_there_are_some)
+{
+    struct rmx_block block = { .bytes = "", .size = 0 };
+    struct rmx_buffer buffer = { 0 };
+    struct rmx_source source;
+    struct rmx_sink sink;
+    struct rmx_job job = with_rings();
+    struct rmx_job none = noop();
+    struct rlimit usual;
+
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    rmx_block_source(&block, &source);
+    rmx_buffer_sink(&buffer, &sink);
+    job.source = &source;
+    job.sink = &sink;
+    open_two(opens_for_nobody, ends_one);
+    cr_assert_eq(rmx_run(client, &job, &result, PATIENCE_MS), -EMFILE);
+    cr_assert_eq(rmx_run(client, &none, &result, -1), -EMFILE, "there are none yet");
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    cr_assert_eq(rmx_run(client, &none, &result, PATIENCE_MS), 0);
+    cr_assert_eq(result.status, RMX_OK);
+    close_two();
+    rmx_buffer_free(&buffer);
 }
 
 Test(client_move, run_gives_a_refusal_when_there_is_no_other)

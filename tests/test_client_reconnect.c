@@ -105,7 +105,7 @@ Test(client_reconnect, what_is_in_flight_stays_what_is_new_moves)
     await_state(RMX_STATE_DRAINING);
     cr_assert_eq(try_submit(0, &none), -ESHUTDOWN);
     fake_daemon_succeed(&new, &old, ends_all, NULL);
-    cr_assert_eq(rmx_reconnect(client, 0), 0);
+    cr_assert_eq(rmx_reconnect(client, PATIENCE_MS), 0);
     cr_assert_eq(rmx_state(client), RMX_STATE_READY);
     cr_assert_eq(rmx_reconnect(client, 0), -EISCONN);
     uint64_t second = submit();
@@ -145,7 +145,7 @@ Test(client_reconnect, a_cancel_goes_to_the_daemon_of_its_job)
 
     await_state(RMX_STATE_DRAINING);
     fake_daemon_succeed(&new, &old, ends_all, NULL);
-    cr_assert_eq(rmx_reconnect(client, 0), 0);
+    cr_assert_eq(rmx_reconnect(client, PATIENCE_MS), 0);
     cr_assert_eq(rmx_cancel(client, id), 0);
     cr_assert_eq(rmx_wait(client, results, 8, -1), 1);
     cr_assert_eq(results[0].id, id);
@@ -163,7 +163,7 @@ Test(client_reconnect, from_three_that_drain_it_moves_on_no_further)
         submit();
         await_state(RMX_STATE_DRAINING);
         fake_daemon_succeed(&daemons[i], &daemons[i - 1], drains_with_a_job, NULL);
-        cr_assert_eq(rmx_reconnect(client, 0), 0);
+        cr_assert_eq(rmx_reconnect(client, PATIENCE_MS), 0);
     }
     submit();
     await_state(RMX_STATE_DRAINING);
@@ -173,7 +173,7 @@ Test(client_reconnect, from_three_that_drain_it_moves_on_no_further)
         cr_assert_eq(rmx_wait(client, results, 1, -1), 1);
     }
     fake_daemon_succeed(&new, &daemons[OLD_ONES - 1], ends_all, NULL);
-    cr_assert_eq(rmx_reconnect(client, 0), 0);
+    cr_assert_eq(rmx_reconnect(client, PATIENCE_MS), 0);
     submit();
     cr_assert_eq(rmx_wait(client, results, 1, -1), 1);
     rmx_close(&client);
@@ -222,7 +222,7 @@ Test(client_reconnect, results_of_the_old_one_outlive_the_new_one)
 
     await_state(RMX_STATE_DRAINING);
     fake_daemon_succeed(&new, &old, dies_with_a_job, NULL);
-    cr_assert_eq(rmx_reconnect(client, 0), 0);
+    cr_assert_eq(rmx_reconnect(client, PATIENCE_MS), 0);
     submit();
     await_state(RMX_STATE_LOST);
     cr_assert_eq(rmx_wait(client, results, 8, -1), 1);
@@ -276,6 +276,18 @@ static void stays(uint64_t id)
     fake_daemon_stop(&old);
 }
 
+/* Asks again until there is an answer. */
+static int reconnect(int timeout_ms)
+{
+    int err = -EINPROGRESS;
+
+    for (int i = 0; i < PATIENCE_MS && err == -EINPROGRESS; i++) {
+        (void)poll(NULL, 0, 1);
+        err = rmx_reconnect(client, timeout_ms);
+    }
+    return err;
+}
+
 static void finds(void (*script)(struct fake_daemon *daemon), int timeout_ms, int error)
 {
     open_with(drains_with_a_job);
@@ -283,7 +295,7 @@ static void finds(void (*script)(struct fake_daemon *daemon), int timeout_ms, in
 
     await_state(RMX_STATE_DRAINING);
     fake_daemon_succeed(&new, &old, script, NULL);
-    cr_assert_eq(rmx_reconnect(client, timeout_ms), error);
+    cr_assert_eq(reconnect(timeout_ms), error);
     fake_daemon_go_on(&new); /* if it pauses */
     fake_daemon_stop(&new);
     stays(id);
@@ -307,6 +319,41 @@ Test(client_reconnect, nor_one_without_room)
 Test(client_reconnect, nor_one_that_does_not_answer_in_time)
 {
     finds(says_nothing, 50, -ETIMEDOUT);
+}
+
+static void answers_in_a_while(struct fake_daemon *daemon)
+{
+    fake_daemon_pause(daemon);
+    ends_all(daemon);
+}
+
+Test(client_reconnect, of_0_waits_for_no_answer_and_hears_it_later)
+{
+    open_with(dies_with_a_job);
+    submit();
+    await_state(RMX_STATE_LOST);
+    cr_assert_eq(rmx_wait(client, results, 8, -1), 1);
+    fake_daemon_succeed(&new, &old, answers_in_a_while, NULL);
+    cr_assert_eq(rmx_reconnect(client, 0), -EINPROGRESS);
+    cr_assert_eq(rmx_reconnect(client, 0), -EINPROGRESS);
+    cr_assert_eq(rmx_state(client), RMX_STATE_LOST);
+    fake_daemon_go_on(&new);
+    cr_assert_eq(reconnect(0), 0);
+    submit();
+    cr_assert_eq(rmx_wait(client, results, 8, -1), 1);
+    close_all();
+}
+
+Test(client_reconnect, of_0_is_gone_on_with_by_one_that_waits)
+{
+    open_with(dies_with_a_job);
+    submit();
+    cr_assert_eq(rmx_wait(client, results, 8, -1), 1);
+    fake_daemon_succeed(&new, &old, answers_in_a_while, NULL);
+    cr_assert_eq(rmx_reconnect(client, 0), -EINPROGRESS);
+    fake_daemon_go_on(&new); /* it has one session: what waits must not open another */
+    cr_assert_eq(rmx_reconnect(client, PATIENCE_MS), 0);
+    close_all();
 }
 
 Test(client_reconnect, where_nobody_listens_it_waits_for_somebody)
@@ -433,7 +480,7 @@ Test(client_reconnect, a_group_goes_on_at_both)
     cr_assert_eq(try_submit(group, &id), 1);
     await_state(RMX_STATE_DRAINING);
     fake_daemon_succeed(&new, &old, fails_a_member, NULL);
-    cr_assert_eq(rmx_reconnect(client, 0), 0);
+    cr_assert_eq(rmx_reconnect(client, PATIENCE_MS), 0);
     cr_assert_eq(try_submit(group, &id), 1);
     cr_assert_eq(rmx_wait(client, results, 2, -1), 1);
     cr_assert_eq(results[0].status, RMX_BAD_MEDIA);

@@ -135,8 +135,11 @@ Test(sock, a_listener_that_accepts_nobody_is_not_waited_for_without_end, .timeou
     int late;
 
     cr_assert_eq(listen(listener, 0), 0); /* one may wait */
-    waiting = rmx_sock_connect(path);
+    waiting = rmx_sock_connect_now(path);
     cr_assert_geq(waiting, 0);
+    cr_assert_eq(fcntl(waiting, F_GETFL) & O_NONBLOCK, 0);
+    late = rmx_sock_connect_now(path);
+    cr_assert_eq(late, -EAGAIN, "%d", late);
     late = rmx_sock_connect(path);
     cr_assert_eq(late, -ETIMEDOUT, "%d", late);
     close(waiting);
