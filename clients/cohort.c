@@ -151,7 +151,7 @@ int rmx_cohort_done(
     bool follows = cohort->failed.job != 0 && cohort->failed_line != line;
     if (done->status != RMX_STATUS_OK && cohort->status == RMX_STATUS_OK && !follows) {
         cohort->status = done->status;
-        cohort->first = done->first;
+        cohort->by_a_job = done->first.job != 0;
     }
     end_part(cohorts, cohort, bit);
     return 0;

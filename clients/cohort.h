@@ -33,7 +33,7 @@ struct rmx_cohort {
                                      that drains */
     uint32_t status;              /* what a daemon said first that is not OK, unless it is but what
                                      follows from a failure at another */
-    struct rmx_job_result first;  /* likewise; job 0 = none */
+    bool by_a_job;                /* of that: it named a job, since that one failed first */
     struct rmx_job_result failed; /* the first job that did not end OK, as the caller saw it end;
                                      job 0 = none */
     void *failed_user;

@@ -57,7 +57,7 @@ struct rmx_client;
  * on $RINGMUX_SOCKET; if that is not set, on $XDG_RUNTIME_DIR/ringmux.sock, or else on
  * RMX_SOCKET_DEFAULT. Returns 0 and sets *client, or
  *   -ENOENT, -ECONNREFUSED  no daemon listens there: start ringmuxd, or use rmx_open_private()
- *   -EACCES                 its socket is not for you
+ *   -EACCES                 it is not for you
  *   -EBUSY                  it has no room for another client: try again later
  *   -ESHUTDOWN              it is shutting down and takes no new clients
  *   -EPROTONOSUPPORT        it speaks no version of the protocol that this library knows
@@ -536,7 +536,7 @@ struct rmx_group_result {
     uint32_t status;         /* enum rmx_end: of the first job that did not end OK, or OK. One that
                                 was cancelled or late before that: CANCELLED, DEADLINE */
     void *user;              /* the options' */
-    struct rmx_result first; /* of that job; id 0 = there is none */
+    struct rmx_result first; /* of that job, its user included; id 0 = there is none */
     uint64_t ended[RMX_END_KINDS]; /* by status: how many of its jobs ended so, or were refused */
     uint64_t reserved[4];
 };
@@ -663,7 +663,8 @@ enum rmx_end {
     RMX_DAEMON_LOST = 19,
     RMX_DRAINING = 20,
     RMX_INTERNAL = 21,
-    RMX_POISON = 22
+    RMX_POISON = 22,
+    RMX_DENIED = 23 /* rmx_open() says -EACCES */
 };
 
 /* All take any number; one that this library does not know is "UNKNOWN", at fault "ENGINE". */

@@ -106,19 +106,15 @@ int rmx_group_cancel(struct rmx_client *client, uint32_t group)
     return change(client, group, rmx_cohort_cancel);
 }
 
-/* Which end is the group's: what its daemons said, but of one job what the caller saw of it; and
- * what was seen where a daemon could not say any more. */
+/* Which end is the group's: that of the first job that failed, as the caller saw it fail; unless a
+ * daemon says that the group was cancelled or late before that. */
 static void fill_first(struct rmx_group_result *result, const struct rmx_cohort *cohort)
 {
-    const struct rmx_job_result *first = &cohort->first;
-
-    if (cohort->status == RMX_OK || first->job == cohort->failed.job) {
-        first = &cohort->failed;
-    }
-    result->status = first->job != 0 ? first->status : cohort->status;
-    rmx_result_fill(&result->first, first, NULL);
-    if (first->job == cohort->failed.job) {
-        result->first.user = cohort->failed_user;
+    if (cohort->failed.job != 0 && (cohort->status == RMX_OK || cohort->by_a_job)) {
+        result->status = cohort->failed.status;
+        rmx_result_fill(&result->first, &cohort->failed, cohort->failed_user);
+    } else {
+        result->status = cohort->status;
     }
 }
 

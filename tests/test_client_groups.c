@@ -110,6 +110,69 @@ Test(client_groups, a_group_has_one_end)
     close_all();
 }
 
+/* Says that another one was first than it was heard to be. */
+static void names_another(struct fake_daemon *daemon)
+{
+    uint64_t jobs[2];
+
+    fake_daemon_welcome(daemon, 4);
+    uint32_t group = fake_daemon_hear_group(daemon).group;
+    for (int i = 0; i < 2; i++) {
+        fake_daemon_hear(daemon, RMX_MSG_SUBMIT);
+        jobs[i] = fake_daemon_spec(daemon, 0).job;
+    }
+    fake_daemon_done(daemon, jobs[1], RMX_TRUNCATED, 1);
+    fake_daemon_done(daemon, jobs[0], RMX_BAD_MEDIA, 1);
+    cr_assert_eq(fake_daemon_hear_name(daemon, RMX_MSG_GROUP_CLOSE), group);
+    fake_daemon_group_done(daemon, group, RMX_BAD_MEDIA, jobs[0]);
+    fake_daemon_hear_end(daemon);
+}
+
+Test(client_groups, the_first_job_is_one_that_the_caller_knows)
+{
+    struct rmx_group_options options = RMX_GROUP_OPTIONS_INIT;
+    uint32_t group = 0;
+    int users[2];
+
+    open_with(names_another);
+    options.flags = RMX_COLLECT_ALL;
+    cr_assert_eq(rmx_group_open(client, &options, &group), 0);
+    submit_to(group, &users[0]);
+    uint64_t first = submit_to(group, &users[1]);
+    cr_assert_eq(rmx_group_wait(client, group, &ended, -1), 1);
+    cr_assert_eq(ended.status, RMX_TRUNCATED);
+    cr_assert_eq(ended.first.id, first);
+    cr_assert_eq(ended.first.status, RMX_TRUNCATED);
+    cr_assert_eq(ended.first.user, &users[1]);
+    close_all();
+}
+
+/* Says that a job failed, and none did. */
+static void accuses_one(struct fake_daemon *daemon)
+{
+    fake_daemon_welcome(daemon, 4);
+    uint32_t group = fake_daemon_hear_group(daemon).group;
+    fake_daemon_hear(daemon, RMX_MSG_SUBMIT);
+    uint64_t job = fake_daemon_spec(daemon, 0).job;
+    fake_daemon_done(daemon, job, RMX_OK, 1);
+    cr_assert_eq(fake_daemon_hear_name(daemon, RMX_MSG_GROUP_CLOSE), group);
+    fake_daemon_group_done(daemon, group, RMX_BAD_MEDIA, job);
+    fake_daemon_hear_end(daemon);
+}
+
+Test(client_groups, no_job_is_the_first_that_did_not_fail)
+{
+    int user;
+
+    open_with(accuses_one);
+    uint32_t group = open_group(0);
+    submit_to(group, &user);
+    cr_assert_eq(rmx_group_wait(client, group, &ended, -1), 1);
+    cr_assert_eq(ended.status, RMX_BAD_MEDIA);
+    cr_assert_eq(ended.first.id, 0);
+    close_all();
+}
+
 static void ends_it_empty(struct fake_daemon *daemon)
 {
     fake_daemon_welcome(daemon, 4);
