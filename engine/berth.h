@@ -88,6 +88,7 @@ struct rmx_berth {
     pid_t pid;               /* the worker's, while open */
     uint64_t notes;          /* taken from all its workers so far */
     uint64_t busy_ns;        /* of its worker's, what rmx_berth_busy_ns() has told */
+    uint32_t unknown_calls;  /* of its worker's, what rmx_cage_count() has counted */
     struct rmx_watchdog watchdog;
     struct rmx_grace grace;
 };

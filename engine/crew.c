@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "engine/cage.h"
 #include "engine/clock.h"
 #include "engine/demise.h"
 #include "engine/flow.h"
@@ -141,6 +142,9 @@ static void worker_ready(void *owner, uint32_t index, pid_t pid)
     int error = cpu == RMX_PLAN_NONE ? 0 : rmx_topology_bind_process(lane->topology, pid, cpu);
     bool all = true;
 
+    if (!rmx_cage_accept(lane, crew->warden.nursery.lacks, crew->warden.nursery.lacks_error)) {
+        return;
+    }
     if (error < 0) {
         rmx_log(RMX_LOG_WARN, "worker_not_pinned", RMX_LOG_U64("worker", index),
             RMX_LOG_U64("cpu", cpu), RMX_LOG_ERRNO("why", error));
@@ -166,6 +170,7 @@ static void worker_died(void *owner, uint32_t index, pid_t pid, const struct rmx
     struct rmx_crew *crew = owner;
     struct rmx_berth *berth = &crew->berths[index];
 
+    rmx_cage_count(crew->lane, berth);
     berth->open = false;
     rmx_demise_tell(crew, berth, pid, words);
     berth->vacant = true; /* only now: a job that ends would let the next worker in */
@@ -251,6 +256,9 @@ void rmx_crew_watch(struct rmx_crew *crew)
     for (uint32_t i = 0; i < crew->count; i++) {
         if (crew->berths[i].open && crew->berths[i].used > 0) {
             watch(crew, &crew->berths[i]);
+        }
+        if (crew->berths[i].open) {
+            rmx_cage_count(crew->lane, &crew->berths[i]);
         }
     }
     rmx_trial_watch(crew->lane, now);

@@ -81,7 +81,9 @@ struct rmx_lane {
     int failed;             /* -errno to end with; 0 = none */
     bool serving;           /* it takes clients, or did */
     bool draining;
-    bool aborting; /* a client that does not read its answers goes without */
+    bool caged;          /* a zygote has said what its workers' sandbox lacks */
+    uint32_t cage_lacks; /* the last said so: bits of enum rmx_lane_wall */
+    bool aborting;       /* a client that does not read its answers goes without */
 };
 
 /* Where a lane lives is decided by the caller; it is started by rmx_lane_start() and, after the

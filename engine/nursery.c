@@ -35,6 +35,8 @@ static int take_forked(
     }
     if (born) {
         pidfd = rmx_sock_fds_take(fds, 0);
+        nursery->lacks = forked->lacks;
+        nursery->lacks_error = forked->lacks_error;
     }
     nursery->on_forked(nursery->owner, forked->ticket, forked->pid, forked->error, &pidfd);
     return 1;

@@ -19,7 +19,9 @@ struct rmx_nursery {
     int fd; /* our end of the zygote's control socket; -1 = there is no zygote */
     int pidfd;
     pid_t pid;
-    bool stopping; /* it was asked to end */
+    bool stopping;   /* it was asked to end */
+    uint32_t lacks;  /* bits of enum rmx_lane_wall: what the last worker's sandbox is without */
+    int lacks_error; /* -errno of the first of them */
     struct rmx_op messages_op;
     struct rmx_op death_op;
     void *owner; /* the caller's, for the callbacks */

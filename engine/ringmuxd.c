@@ -27,6 +27,7 @@
 #include "engine/log.h"
 #include "engine/notify.h"
 #include "engine/plan.h"
+#include "engine/privilege.h"
 #include "engine/reload.h"
 #include "engine/topology.h"
 
@@ -48,6 +49,7 @@ struct supervisor {
     struct rmx_lane *lanes[RMX_LANES_MAX];
     uint32_t lanes_count;
     struct rmx_listener listener;
+    struct rmx_privilege privilege;
     int signal_fd;
     int report_fd;
     enum rmx_lane_order order;
@@ -378,6 +380,21 @@ static int join_lanes(struct supervisor *sup)
     return result;
 }
 
+/* As the user we will be, so that its file is ours to remove; root's way where that user may not.
+ */
+static int open_listener(struct supervisor *sup)
+{
+    int error;
+
+    rmx_privilege_lend(&sup->privilege);
+    error = rmx_listener_open(&sup->listener, &sup->config);
+    rmx_privilege_take_back(&sup->privilege);
+    if (sup->privilege.drops && (error == -EACCES || error == -EPERM)) {
+        error = rmx_listener_open(&sup->listener, &sup->config);
+    }
+    return error;
+}
+
 /* The socket, or that there will be one. */
 static int find_listener(struct supervisor *sup)
 {
@@ -387,6 +404,7 @@ static int find_listener(struct supervisor *sup)
         return 0;
     }
     rmx_notify_init();
+    rmx_privilege_give_directory(&sup->privilege, sup->config.socket);
     error = rmx_listener_inherit(&sup->listener);
     if (error > 0 && sup->config.replace) {
         return complain("--replace has nothing to do where the socket is inherited (LISTEN_FDS): "
@@ -396,15 +414,35 @@ static int find_listener(struct supervisor *sup)
     if (error == 0 && sup->config.replace) {
         sup->order = RMX_LANE_WAIT;
     } else if (error == 0) {
-        error = rmx_listener_open(&sup->listener, &sup->config);
+        error = open_listener(sup);
     }
     return error < 0 ? complain(sup->listener.why, 0) : 0;
 }
 
+/* Who we are to be is known before anything is made. */
+static int find_privilege(struct supervisor *sup)
+{
+    char why[160] = "user: the system does not say who we are";
+
+    if (rmx_privilege_find(sup->config.user, &sup->privilege, why, sizeof(why)) < 0) {
+        (void)complain(why, 0);
+        return EXIT_USAGE;
+    }
+    return 0;
+}
+
+static int drop_privilege(const struct supervisor *sup)
+{
+    int error = rmx_privilege_drop(&sup->privilege);
+
+    return error < 0 ? complain("cannot become the user that `user` names", error) : 0;
+}
+
 static int serve(struct supervisor *sup)
 {
-    int result = plan(sup);
+    int result = find_privilege(sup);
 
+    result = result != 0 ? result : plan(sup);
     if (result != 0) {
         return result;
     }
@@ -414,6 +452,7 @@ static int serve(struct supervisor *sup)
         return complain("no descriptor left for signals: raise ulimit -n", -EMFILE);
     }
     result = find_listener(sup);
+    result = result != 0 ? result : drop_privilege(sup);
     if (result != 0) {
         return result;
     }

@@ -23,7 +23,7 @@
 #include "ipc/job.h"
 #include "ring/layout.h"
 
-#define RMX_LANE_WIRE_VERSION   3u
+#define RMX_LANE_WIRE_VERSION   4u
 #define RMX_WORKER_FLOWS_MAX    2048u /* jobs one worker may hold at once */
 #define RMX_WORKER_CHANNELS_MAX 256u  /* channels of clients one worker may hold at once */
 #define RMX_WORKER_PARTIES      2048u /* clients who share a worker's core evenly */
@@ -43,21 +43,40 @@ enum rmx_lane_msg_type {
     RMX_LANE_UNSHARE = 7, /* daemon -> worker: the channel is over; answered by NOTE_UNSHARED */
 };
 
+/* What stands around the workers of a zygote besides seccomp, where the machine permits. */
+#define RMX_LANE_WALLS(X)                                                                          \
+    X(USER, 0, "user namespace")                                                                   \
+    X(NETWORK, 1, "network namespace")                                                             \
+    X(MOUNT, 2, "mount namespace with an empty root")                                              \
+    X(IPC, 3, "ipc namespace")                                                                     \
+    X(UTS, 4, "uts namespace")                                                                     \
+    X(PID, 5, "pid namespace")                                                                     \
+    X(IDENTITY, 6, "a user other than root")                                                       \
+    X(LANDLOCK, 7, "landlock")
+
+enum rmx_lane_wall {
+#define RMX_LANE_WALL_BIT(name, bit, text) RMX_LANE_WALL_##name = 1u << (bit),
+    RMX_LANE_WALLS(RMX_LANE_WALL_BIT)
+#undef RMX_LANE_WALL_BIT
+};
+
 struct rmx_lane_msg {
     uint32_t type;        /* enum rmx_lane_msg_type */
     uint32_t version;     /* RMX_LANE_WIRE_VERSION */
     uint32_t ticket;      /* FORK, FORKED, EXITED: the daemon's name for this worker process;
                              SHARE, UNSHARE: the channel's place, below RMX_WORKER_CHANNELS_MAX */
     int32_t error;        /* FORKED: -errno of a fork that failed; else 0 */
-    int32_t pid;          /* FORKED, EXITED, READY */
+    int32_t pid;          /* FORKED, EXITED: as the daemon calls it */
     int32_t wait_status;  /* EXITED: as waitpid(2) gives it */
     uint64_t arena_bytes; /* FORK: of all arenas it may get, to allow for; ADOPT, SHARE: of this */
     uint32_t flows;       /* FORK, ADOPT: entries of that arena's flow table */
-    uint32_t zero;
+    uint32_t lacks;       /* FORKED: what this machine did not permit, bits of enum rmx_lane_wall */
     uint64_t memory_max_bytes; /* FORK: RLIMIT_AS beyond arena and fibers; 0 = none */
     uint64_t spin_ns;          /* ADOPT: how long to poll before sleeping */
+    int32_t lacks_error;       /* FORKED: -errno of the first of them; else 0 */
+    uint32_t zero;
 };
-_Static_assert(sizeof(struct rmx_lane_msg) == 56, "wire format");
+_Static_assert(sizeof(struct rmx_lane_msg) == 64, "wire format");
 
 /* Notes in a worker's two mailboxes (ring/mail.h). `flow` is an index into the flow table. A ring's
  * ask word is taken before its note is sent, so each flow has at most 2 wake notes under way in
@@ -136,6 +155,8 @@ struct rmx_last_words_shm {
     _Atomic uint32_t signal; /* set by the handler of a fatal signal or a failed assert */
     _Atomic uint32_t moves;  /* times a job gave chunks back or offered some, modulo 2^32: those of
                                 a job whose rings are its client's send the lane no note */
+    _Atomic uint32_t unknown_calls;  /* system calls the sandbox answered with ENOSYS */
+    _Atomic uint32_t unknown_call;   /* the last one's number */
     char text[RMX_LAST_WORDS_BYTES]; /* NUL-terminated by the reader, not by trust */
 };
 

@@ -12,16 +12,18 @@
 #include <unistd.h>
 
 #include "engine/obituary.h"
+#include "engine/worker/bounds.h"
 #include "engine/worker/lastwords.h"
 #include "engine/worker/sanitizer.h"
 #include "engine/worker/selftest.h"
+#include "engine/worker/trap.h"
 #include "ring/base.h"
 
 TestSuite(sandbox, .timeout = 60);
 
 Test(sandbox, refuses_all_it_must_and_nothing_it_must_not)
 {
-    cr_assert_eq(rmx_selftest_run(), 0);
+    cr_assert_eq(rmx_selftest_run(true), 0);
 }
 
 /* Runs `die` in a locked-down child and returns its wait status and last words. */
@@ -36,10 +38,14 @@ static int run_child(void (*die)(void), struct rmx_last_words *words)
     pid = fork();
     cr_assert_geq(pid, 0);
     if (pid == 0) {
-        const struct rmx_sandbox_room room = { .own_bytes = 64u << 20, .shared_bytes = 2u << 30 };
+        const struct rmx_bounds_room room = { .own_bytes = 64u << 20, .shared_bytes = 2u << 30 };
+
+        struct rmx_bounds_use use;
 
         rmx_lastwords_init();
-        if (rmx_sandbox_limit(STDERR_FILENO, &room) < 0 || rmx_sandbox_enter() < 0) {
+        rmx_trap_init();
+        if (rmx_bounds_measure(&use) < 0 || rmx_bounds_set(STDERR_FILENO, &use, &room) < 0 ||
+            rmx_sandbox_enter() < 0) {
             _exit(99);
         }
         rmx_lastwords_adopt(shm);

@@ -10,13 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "engine/obituary.h"
 #include "engine/worker/sanitizer.h"
 #include "ipc/status.h"
 #include "tests/tiny_lane.h"
+#include "tests/worker_limit.h"
 
 static struct tiny_lane lane;
 
@@ -196,15 +196,6 @@ Test(worker, input_that_must_go_back_is_refused_with_what_to_do)
     media_free(&input);
 }
 
-static void limit_address_space(rlim_t bytes)
-{
-    struct rlimit limit;
-
-    cr_assert_eq(prlimit(lane.worker, RLIMIT_AS, NULL, &limit), 0);
-    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
-    cr_assert_eq(prlimit(lane.worker, RLIMIT_AS, &limit, NULL), 0);
-}
-
 Test(worker, job_that_finds_no_address_space_is_BUSY_and_no_other)
 {
     struct rmx_job_spec spec = job_of("mpegts");
@@ -219,10 +210,10 @@ Test(worker, job_that_finds_no_address_space_is_BUSY_and_no_other)
     first = tiny_lane_begin(&lane, &spec, &input, &outputs[0], RMX_PORT_SEEKABLE_IN);
     first->starve = true;
     tiny_lane_serve(&lane, 50);
-    limit_address_space(1);
+    worker_limit_set(lane.worker, RLIMIT_AS, 1);
     second = tiny_lane_begin(&lane, &spec, &input, &outputs[1], RMX_PORT_SEEKABLE_IN);
     result = tiny_lane_finish(&lane, second);
-    limit_address_space(RLIM_INFINITY);
+    worker_limit_set(lane.worker, RLIMIT_AS, RLIM_INFINITY);
 
     cr_assert_eq(result.status, RMX_STATUS_BUSY, "%s", rmx_status_name(result.status));
     cr_assert_eq(result.job, spec.job);

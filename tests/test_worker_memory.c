@@ -4,11 +4,11 @@
  */
 #include <criterion/criterion.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "engine/worker/sanitizer.h"
 #include "ipc/status.h"
 #include "tests/tiny_lane.h"
+#include "tests/worker_limit.h"
 
 #define LARGE_BYTES (8u << 20)
 
@@ -17,15 +17,6 @@ static struct media small;
 static struct media large;
 
 TestSuite(worker_memory, .timeout = 60, .disabled = RMX_WITH_SANITIZER); /* without our heap */
-
-static void set_data_limit(rlim_t bytes)
-{
-    struct rlimit limit;
-
-    cr_assert_eq(prlimit(lane.worker, RLIMIT_DATA, NULL, &limit), 0);
-    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
-    cr_assert_eq(prlimit(lane.worker, RLIMIT_DATA, &limit, NULL), 0);
-}
 
 static struct tiny_job *begin(struct media *input, struct media *output, uint32_t flags)
 {
@@ -79,10 +70,10 @@ Test(worker_memory, job_that_finds_what_others_left_too_little_is_BUSY_and_good_
     }
     result = run(&small); /* what it needed is there for the next */
     expect(&result, RMX_STATUS_OK, "");
-    set_data_limit(1);
+    worker_limit_set(lane.worker, RLIMIT_DATA, 1);
     result = run(&large);
     expect(&result, RMX_STATUS_BUSY, "try again");
-    set_data_limit(RLIM_INFINITY);
+    worker_limit_set(lane.worker, RLIMIT_DATA, RLIM_INFINITY);
     result = run(&large);
     expect(&result, RMX_STATUS_OK, "");
     for (int i = 0; i < 2; i++) {
@@ -101,10 +92,10 @@ Test(worker_memory, job_that_needs_more_than_there_is_without_others_is_OVER_LIM
     start();
     result = run(&small);
     expect(&result, RMX_STATUS_OK, "");
-    set_data_limit(1);
+    worker_limit_set(lane.worker, RLIMIT_DATA, 1);
     result = run(&large);
     expect(&result, RMX_STATUS_OVER_LIMIT, "more memory");
-    set_data_limit(RLIM_INFINITY);
+    worker_limit_set(lane.worker, RLIMIT_DATA, RLIM_INFINITY);
     result = run(&large);
     expect(&result, RMX_STATUS_OK, "");
     stop();

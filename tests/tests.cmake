@@ -166,7 +166,7 @@ rmx_criterion(test_sandbox tests/test_sandbox.c rmx_worker rmx_engine)
 
 # The real zygote and worker, without a daemon.
 add_library(rmx_tiny_lane STATIC
-    tests/tiny_lane.c tests/tiny_channel.c tests/channel_jobs.c)
+    tests/tiny_lane.c tests/tiny_channel.c tests/channel_jobs.c tests/worker_limit.c)
 target_link_libraries(rmx_tiny_lane PUBLIC rmx_engine rmx_media PkgConfig::CRITERION)
 target_compile_definitions(
     rmx_tiny_lane PRIVATE WORKER_PROGRAM="$<TARGET_FILE:ringmux-worker>")

@@ -104,7 +104,6 @@ void tiny_lane_fork(struct tiny_lane *lane)
     lane->worker_pidfd = rmx_sock_fds_take(&fds, 0);
     lane->worker_ctl = pair[0];
     hear(pair[0], &message, RMX_LANE_READY, &fds);
-    cr_assert_eq(message.pid, lane->worker);
 }
 
 void tiny_lane_adopt(struct tiny_lane *lane)

@@ -126,6 +126,32 @@ void rmx_lastwords_on_core(uint32_t flow)
     atomic_store_explicit(&words->stage, stage, memory_order_relaxed);
 }
 
+void rmx_lastwords_say_refused(const char *name, uint32_t call)
+{
+    size_t at = 0;
+
+    atomic_store_explicit(&words->signal, SIGSYS, memory_order_relaxed);
+    if (said) {
+        return;
+    }
+    said = true;
+    add_text(&at, "seccomp: ");
+    if (name != NULL) {
+        add_text(&at, name);
+    } else {
+        add_text(&at, "system call ");
+        add_number(&at, call, 10);
+    }
+}
+
+void rmx_lastwords_count_unknown(uint32_t call)
+{
+    uint32_t calls = atomic_load_explicit(&words->unknown_calls, memory_order_relaxed);
+
+    atomic_store_explicit(&words->unknown_call, call, memory_order_relaxed);
+    atomic_store_explicit(&words->unknown_calls, calls + 1, memory_order_relaxed);
+}
+
 void rmx_lastwords_count_move(void)
 {
     uint32_t moves = atomic_load_explicit(&words->moves, memory_order_relaxed);

@@ -34,6 +34,13 @@ void rmx_lastwords_count_job(void);
 /* A job took chunks, or offered some: it does not merely compute. */
 void rmx_lastwords_count_move(void);
 
+/* A system call was refused and failed with ENOSYS: by its number. Safe in a signal handler. */
+void rmx_lastwords_count_unknown(uint32_t call);
+
+/* A dangerous one was: by its name, or NULL and its number. The process is about to end. Likewise
+ * safe. */
+void rmx_lastwords_say_refused(const char *name, uint32_t call);
+
 /* Why the process is about to end, unless it has said so before. */
 void rmx_lastwords_say(const char *text);
 

@@ -38,7 +38,7 @@ int main(int argc, char **argv)
         return rmx_zygote_run(bytes_of(argv[2]));
     }
     if (argc == 2 && strcmp(argv[1], "--selftest") == 0) {
-        return rmx_selftest_run();
+        return rmx_selftest_show();
     }
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         (void)fputs(help, stdout);

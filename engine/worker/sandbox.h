@@ -1,26 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What a worker may still do once it reads foreign bytes: compute, and talk on the descriptors it
+ * What a worker may still call once it reads foreign bytes: compute, and talk on the descriptors it
  * has. Worker process, once, before the first media byte. The only file that knows seccomp.
  */
 #ifndef RMX_ENGINE_WORKER_SANDBOX_H
 #define RMX_ENGINE_WORKER_SANDBOX_H
 
-#include <stdint.h>
-
-/* What the process may have beyond what it has now. */
-struct rmx_sandbox_room {
-    uint64_t own_bytes;    /* of memory of its own: heap and stacks; 0 = no limit on any */
-    uint64_t shared_bytes; /* of arenas */
-};
-
-/* Closes every descriptor above `last_fd`, takes away dumps, new privileges, further processes and
- * files, memory beyond `room`, and descriptors beyond those of all channels it may get. Returns 0
- * or -errno. */
-int rmx_sandbox_limit(int last_fd, const struct rmx_sandbox_room *room);
-
-/* From here on: dangerous system calls kill the process, calls it has no use for fail with ENOSYS.
- * Cannot be undone. Returns 0 or -errno. */
+/* From here on a system call without a rule is not done, and sends SIGSYS; who has no handler for
+ * it, or blocks it, dies. Nobody can install another handler. Needs PR_SET_NO_NEW_PRIVS. Cannot be
+ * undone. Returns 0 or -errno. */
 int rmx_sandbox_enter(void);
+
+/* Of a call that was refused, once entered: its name if it is one that nobody has an honest use
+ * for, else NULL. Safe in a signal handler. */
+const char *rmx_sandbox_danger(int number);
 
 #endif

@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -20,20 +22,34 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/worker/bounds.h"
 #include "engine/worker/sandbox.h"
 #include "engine/worker/sanitizer.h"
+#include "engine/worker/seclusion.h"
+#include "engine/worker/trap.h"
+#include "ipc/lane_wire.h"
+#include "ring/base.h"
 
-#define CHILD_LOCKED 0 /* the attempt failed with an error */
-#define CHILD_OPEN   1 /* it worked */
-#define CHILD_BROKEN 2 /* the sandbox could not be set up */
+#define CHILD_BROKEN 2 /* exit code: the child could not lock itself down */
 
 enum verdict { REFUSED, ALLOWED };
 
-/* Each returns a system call's result: -1 = refused. */
+/* What one attempt came to. */
+struct outcome {
+    long result;  /* of the system call */
+    int refused;  /* the call that the sandbox refused; -1 = none */
+    bool danger;  /* and a worker would have died of it */
+    bool reached; /* it was tried at all */
+};
 
 static long try_open(void)
 {
     return RMX_WITH_SANITIZER ? -1 : syscall(SYS_openat, AT_FDCWD, "/etc/passwd", O_RDONLY);
+}
+
+static long try_name(void)
+{
+    return RMX_WITH_SANITIZER ? -1 : syscall(SYS_open, "/etc/passwd", O_RDONLY);
 }
 
 static long try_socket(void)
@@ -76,6 +92,23 @@ static long try_kill(void)
     return syscall(SYS_kill, getpid(), 0);
 }
 
+static long try_thread_kill(void)
+{
+    return syscall(SYS_tgkill, getpid() + 1, getpid() + 1, 0);
+}
+
+static long try_other_handler(void)
+{
+    struct sigaction action = { .sa_handler = SIG_IGN };
+
+    return RMX_WITH_SANITIZER ? -1 : sigaction(SIGSYS, &action, NULL);
+}
+
+static long try_leave(void)
+{
+    return syscall(SYS_unshare, CLONE_FILES);
+}
+
 static long try_io_uring(void)
 {
     struct io_uring_params params;
@@ -106,9 +139,7 @@ static long try_executable_memory(void)
 
 static long try_unknown(void)
 {
-    long result = syscall(SYS_getpriority, 0, 0);
-
-    return result == -1 && errno == ENOSYS ? -1 : 0;
+    return syscall(SYS_getpriority, 0, 0);
 }
 
 static long try_epoll(void)
@@ -137,12 +168,16 @@ static const struct probe {
     enum verdict wanted;
 } probes[] = {
     { "open a file", try_open, REFUSED },
+    { "open a file the old way", try_name, REFUSED },
     { "make a socket", try_socket, REFUSED },
     { "connect a socket", try_connect, REFUSED },
     { "run a program", try_execve, REFUSED },
     { "make a process", try_fork, REFUSED },
     { "trace a process", try_ptrace, REFUSED },
     { "send a signal", try_kill, REFUSED },
+    { "send a thread a signal", try_thread_kill, REFUSED },
+    { "handle refusals itself", try_other_handler, REFUSED },
+    { "leave a namespace", try_leave, REFUSED },
     { "set up io_uring", try_io_uring, REFUSED },
     { "make a memory file", try_memfd, REFUSED },
     { "make an epoll descriptor", try_epoll, REFUSED },
@@ -153,53 +188,155 @@ static const struct probe {
     { "ask for the time", try_time, ALLOWED },
 };
 
-static _Noreturn void be_child(const struct probe *probe)
-{
-    const struct rmx_sandbox_room room = { .own_bytes = 64u << 20 };
+#define PROBES (sizeof(probes) / sizeof(probes[0]))
 
-    if (rmx_sandbox_limit(STDERR_FILENO, &room) < 0 || rmx_sandbox_enter() < 0) {
+/* --- the child that tries ----------------------------------------------------------------------
+ */
+
+static struct outcome *trying;
+
+/* In place of a worker's handler (trap.h): what was refused is noted, and the next may be tried. */
+static void on_refused(int signal_number, siginfo_t *info, void *context)
+{
+    (void)signal_number;
+    trying->refused = info->si_syscall;
+    trying->danger = rmx_sandbox_danger(info->si_syscall) != NULL;
+    if (!rmx_trap_answer(context, -EPERM)) {
         _exit(CHILD_BROKEN);
     }
-    _exit(probe->attempt() == -1 ? CHILD_LOCKED : CHILD_OPEN);
 }
 
-/* Returns whether it went as wanted. */
-static bool run(const struct probe *probe)
+static void lock_down(void)
 {
-    int status = 0;
-    bool killed;
-    bool good;
-    pid_t pid = fork();
+    const struct rmx_bounds_room room = { .own_bytes = 64u << 20 };
+    struct rmx_bounds_use use = { .all_bytes = 1ull << 40, .own_bytes = 1ull << 40 };
 
-    if (pid == 0) {
-        be_child(probe);
+    if (rmx_bounds_set(STDERR_FILENO, &use, &room) < 0 || rmx_seclusion_landlock() < 0 ||
+        rmx_sandbox_enter() < 0) {
+        _exit(CHILD_BROKEN);
     }
-    if (pid < 0 || waitpid(pid, &status, 0) != pid) {
-        perror("ringmux-worker: selftest");
-        return false;
+}
+
+static _Noreturn void try_all(struct outcome *outcomes)
+{
+    struct sigaction action = { .sa_sigaction = on_refused, .sa_flags = SA_SIGINFO };
+
+    rmx_assert(sigaction(SIGSYS, &action, NULL) == 0);
+    lock_down();
+    for (size_t i = 0; i < PROBES; i++) {
+        trying = &outcomes[i];
+        trying->result = probes[i].attempt();
+        trying->reached = true;
     }
-    killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
-    if (probe->wanted == REFUSED) {
-        good = killed || (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_LOCKED);
-    } else {
-        good = WIFEXITED(status) && WEXITSTATUS(status) == CHILD_OPEN;
+    _exit(0);
+}
+
+/* With the handler that workers have. */
+static _Noreturn void die_of_danger(void)
+{
+    rmx_trap_init();
+    lock_down();
+    (void)try_execve();
+    _exit(0);
+}
+
+/* --- the parent that judges ---------------------------------------------------------------------
+ */
+
+static bool judge(const struct probe *probe, const struct outcome *outcome, bool aloud)
+{
+    bool refused = outcome->result == -1;
+    bool good = outcome->reached && refused == (probe->wanted == REFUSED);
+    const char *how = !outcome->reached ? "not tried"
+                      : !refused        ? "allowed"
+                      : outcome->danger ? "refused, ends the process"
+                                        : "refused";
+
+    if (aloud) {
+        (void)printf("%-4s %-28s %s\n", good ? "ok" : "BAD", probe->name, how);
+    } else if (!good) {
+        (void)fprintf(
+            stderr, "ringmux-worker: the sandbox does not hold here: %s: %s\n", probe->name, how);
     }
-    (void)printf("%-4s %-28s %s\n", good ? "ok" : "BAD", probe->name,
-        killed                                ? "killed"
-        : !WIFEXITED(status)                  ? "died otherwise"
-        : WEXITSTATUS(status) == CHILD_BROKEN ? "the sandbox could not be set up"
-        : WEXITSTATUS(status) == CHILD_LOCKED ? "refused"
-                                              : "allowed");
-    (void)fflush(stdout);
     return good;
 }
 
-int rmx_selftest_run(void)
+/* Returns the child's wait status, or -1. */
+static int await(pid_t pid)
 {
-    bool good = true;
+    int status = 0;
 
-    for (size_t i = 0; i < sizeof(probes) / sizeof(probes[0]); i++) {
-        good = run(&probes[i]) && good;
+    return pid > 0 && waitpid(pid, &status, 0) == pid ? status : -1;
+}
+
+static bool ends_who_dares(bool aloud)
+{
+    const struct probe probe = { .name = "die of running a program", .wanted = REFUSED };
+    struct outcome outcome = { .reached = true, .danger = true };
+    pid_t pid = fork();
+    int status;
+
+    if (pid == 0) {
+        die_of_danger();
     }
+    status = await(pid);
+    outcome.result = status != -1 && WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS ? -1 : 0;
+    return RMX_WITH_SANITIZER || judge(&probe, &outcome, aloud);
+}
+
+int rmx_selftest_run(bool aloud)
+{
+    struct outcome *outcomes = mmap(NULL, sizeof(*outcomes) * PROBES, PROT_READ | PROT_WRITE,
+        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    bool good = true;
+    pid_t pid;
+
+    if (outcomes == MAP_FAILED) {
+        perror("ringmux-worker: selftest");
+        return 1;
+    }
+    (void)fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        try_all(outcomes);
+    }
+    good = await(pid) == 0;
+    if (!good) {
+        (void)fprintf(stderr, "ringmux-worker: the sandbox cannot be set up here\n");
+    }
+    for (size_t i = 0; i < PROBES && good; i++) {
+        good = judge(&probes[i], &outcomes[i], aloud) && good;
+    }
+    good = good && ends_who_dares(aloud);
+    (void)munmap(outcomes, sizeof(*outcomes) * PROBES);
     return good ? 0 : 1;
+}
+
+/* --- by hand
+ * -------------------------------------------------------------------------------------- */
+
+int rmx_selftest_show(void)
+{
+    static const struct {
+        uint32_t bit;
+        const char *name;
+    } walls[] = {
+#define WALL(name, bit, text) { 1u << (bit), text },
+        RMX_LANE_WALLS(WALL)
+#undef WALL
+    };
+    struct rmx_seclusion seclusion;
+
+    rmx_seclusion_enter(&seclusion);
+    if (rmx_seclusion_keep(&seclusion) < 0) { /* it ends with us */
+        perror("ringmux-worker: selftest");
+        return 1;
+    }
+    for (size_t i = 0; i < sizeof(walls) / sizeof(walls[0]); i++) {
+        bool lacks = (seclusion.lacks & walls[i].bit) != 0;
+
+        (void)printf("%-4s %-36s %s\n", lacks ? "--" : "ok", walls[i].name,
+            lacks ? "not permitted on this machine" : "in place");
+    }
+    return rmx_selftest_run(true);
 }

@@ -17,6 +17,9 @@
 #include "engine/worker/fiber.h"
 #include "engine/worker/lastwords.h"
 #include "engine/worker/sandbox.h"
+#include "engine/worker/sanitizer.h"
+#include "engine/worker/seclusion.h"
+#include "engine/worker/trap.h"
 #include "ipc/sock.h"
 #include "ring/base.h"
 
@@ -33,14 +36,14 @@ static _Noreturn void leave(enum rmx_worker_exit how, const char *what, int erro
 }
 
 /* The zygote's signal handling and descriptors are not ours. */
-static int become_own_process(int *ctl_fd, pid_t zygote)
+static int become_own_process(int *ctl_fd, pid_t parent)
 {
     sigset_t none;
 
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) {
         return -errno;
     }
-    if (getppid() != zygote) { /* it died before it could take us along */
+    if (getppid() != parent) { /* it died before it could take us along */
         return -ESRCH;
     }
     rmx_assert(sigemptyset(&none) == 0 && pthread_sigmask(SIG_SETMASK, &none, NULL) == 0);
@@ -55,30 +58,35 @@ static int become_own_process(int *ctl_fd, pid_t zygote)
 }
 
 /* What it may have beyond what the zygote had: its fibers, what jobs need, and arenas. */
-static struct rmx_sandbox_room room_for(const struct rmx_lane_msg *fork)
+static struct rmx_bounds_room room_for(const struct rmx_lane_msg *order)
 {
     uint64_t fiber_bytes = RMX_FIBER_STACK_BYTES + RMX_FIBER_GUARD_BYTES;
 
-    if (fork->memory_max_bytes == 0) {
-        return (struct rmx_sandbox_room){ .own_bytes = 0 };
+    if (order->memory_max_bytes == 0) {
+        return (struct rmx_bounds_room){ .own_bytes = 0 };
     }
-    return (struct rmx_sandbox_room){
-        .own_bytes = fork->memory_max_bytes + fork->flows * fiber_bytes,
-        .shared_bytes = fork->arena_bytes,
+    return (struct rmx_bounds_room){
+        .own_bytes = order->memory_max_bytes + order->flows * fiber_bytes,
+        .shared_bytes = order->arena_bytes,
     };
 }
 
-/* The last descriptor it makes by itself: in the sandbox all come from the daemon. */
-static int lock_down(const struct rmx_lane_msg *fork, int *epoll_fd)
+/* The last descriptor it makes by itself: in the sandbox all come from the daemon. What it would
+ * print goes nowhere from here on: a bad one could forge lines of the daemon's log. */
+static int lock_down(const struct rmx_worker_birth *birth, int *epoll_fd)
 {
-    const struct rmx_sandbox_room room = room_for(fork);
-    int error = rmx_sandbox_limit(CTL_FD, &room);
+    const struct rmx_bounds_room room = room_for(birth->order);
+    int error = rmx_bounds_set(CTL_FD, birth->use, &room);
 
+    error = error < 0 ? error : rmx_seclusion_landlock();
     if (error < 0) {
         return error;
     }
     *epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    return *epoll_fd < 0 ? -errno : rmx_sandbox_enter();
+    if (*epoll_fd < 0 || (!RMX_WITH_SANITIZER && dup2(STDOUT_FILENO, STDERR_FILENO) < 0)) {
+        return -errno;
+    }
+    return rmx_sandbox_enter();
 }
 
 static int say_ready(int ctl_fd)
@@ -86,7 +94,6 @@ static int say_ready(int ctl_fd)
     struct rmx_lane_msg ready = {
         .type = RMX_LANE_READY,
         .version = RMX_LANE_WIRE_VERSION,
-        .pid = getpid(),
     };
 
     return rmx_sock_say(ctl_fd, &ready, sizeof(ready), 0);
@@ -131,15 +138,16 @@ static int wait_for_arena(int ctl_fd, struct rmx_region *arena, struct rmx_desk_
     return 1;
 }
 
-void rmx_worker_run(int ctl_fd, pid_t zygote, const struct rmx_lane_msg *fork)
+void rmx_worker_run(int ctl_fd, const struct rmx_worker_birth *birth)
 {
     struct rmx_region arena = RMX_REGION_INIT;
     struct rmx_desk_plan plan;
     int epoll_fd = -1;
-    int error = become_own_process(&ctl_fd, zygote);
+    int error = become_own_process(&ctl_fd, birth->parent);
 
     rmx_lastwords_init();
-    error = error < 0 ? error : lock_down(fork, &epoll_fd);
+    rmx_trap_init();
+    error = error < 0 ? error : lock_down(birth, &epoll_fd);
     if (error == -ESRCH) {
         leave(RMX_WORKER_DONE, "", 0);
     }

@@ -9,6 +9,7 @@
 
 #include <sys/types.h>
 
+#include "engine/worker/bounds.h"
 #include "ipc/lane_wire.h"
 
 /* How a worker ended, for those who look at its exit code. */
@@ -18,8 +19,14 @@ enum rmx_worker_exit {
     RMX_WORKER_PROTOCOL = 4, /* the daemon said something impossible */
 };
 
-/* In the forked child. ctl_fd: its control socket; zygote: its parent; fork: what the daemon asked
- * for. */
-_Noreturn void rmx_worker_run(int ctl_fd, pid_t zygote, const struct rmx_lane_msg *fork);
+/* What the zygote knows of a worker it forks. */
+struct rmx_worker_birth {
+    const struct rmx_lane_msg *order; /* what the daemon asked for */
+    const struct rmx_bounds_use *use; /* of memory, before the fork */
+    pid_t parent;                     /* the zygote, as the worker's getppid(2) names it */
+};
+
+/* In the forked child. ctl_fd: its control socket. */
+_Noreturn void rmx_worker_run(int ctl_fd, const struct rmx_worker_birth *birth);
 
 #endif

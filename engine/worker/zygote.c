@@ -18,7 +18,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/worker/bounds.h"
 #include "engine/worker/remux.h"
+#include "engine/worker/seclusion.h"
+#include "engine/worker/selftest.h"
 #include "engine/worker/worker.h"
 #include "ipc/lane_wire.h"
 #include "ipc/sock.h"
@@ -32,7 +35,10 @@ static struct {
         uint32_t ticket; /* the daemon's name for it */
     } children[CHILDREN_MAX];
     uint32_t count;
-    int signal_fd; /* SIGCHLD */
+    int signal_fd;             /* SIGCHLD */
+    struct rmx_bounds_use use; /* of memory, when all is loaded */
+    struct rmx_seclusion seclusion;
+    pid_t keeper; /* of our workers' pid namespace; 0 = they have ours */
 } zygote;
 
 /* Descriptors 0 and 1 must not be the next thing a worker opens. */
@@ -56,23 +62,51 @@ static void warm_up(size_t alloc_max_bytes)
     rmx_remux_init_process(alloc_max_bytes);
 }
 
-static int prepare(void)
+static int listen_for_deaths(void)
 {
     sigset_t child;
-    int error = open_standard_descriptors();
 
-    if (error < 0) {
-        return error;
-    }
-    /* A daemon that died before this is noticed by its end of the socket. */
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NAME, "ringmux-zygote") < 0) {
-        return -errno;
-    }
-    (void)setpgid(0, 0); /* Ctrl-C in the daemon's terminal is the daemon's business */
     rmx_assert(sigemptyset(&child) == 0 && sigaddset(&child, SIGCHLD) == 0);
     rmx_assert(pthread_sigmask(SIG_SETMASK, &child, NULL) == 0);
     zygote.signal_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
     return zygote.signal_fd < 0 ? -errno : 0;
+}
+
+/* From here on there are no files, and we are nobody. */
+static int seclude(void)
+{
+    int error = rmx_bounds_measure(&zygote.use);
+
+    if (error < 0) {
+        return error;
+    }
+    rmx_seclusion_enter(&zygote.seclusion);
+    zygote.keeper = rmx_seclusion_keep(&zygote.seclusion);
+    if (zygote.keeper < 0) {
+        return zygote.keeper;
+    }
+    /* After the change of identity, which clears it. A daemon that died before this is noticed by
+     * its end of the socket. */
+    return prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ? -errno : 0;
+}
+
+static int prepare(size_t alloc_max_bytes)
+{
+    int error = open_standard_descriptors();
+
+    if (error == 0 && prctl(PR_SET_NAME, "ringmux-zygote") < 0) {
+        error = -errno;
+    }
+    (void)setpgid(0, 0); /* Ctrl-C in the daemon's terminal is the daemon's business */
+    if (error < 0) {
+        return error;
+    }
+    warm_up(alloc_max_bytes);
+    error = seclude();
+    if (error == 0 && rmx_selftest_run(false) != 0) {
+        error = -EPERM; /* and it has said what does not hold */
+    }
+    return error < 0 ? error : listen_for_deaths();
 }
 
 static int say(const struct rmx_lane_msg *message, int fd)
@@ -88,7 +122,11 @@ static int say(const struct rmx_lane_msg *message, int fd)
 /* Returns the child's pid with its pidfd, or -errno. */
 static pid_t fork_worker(const struct rmx_lane_msg *order, int ctl_fd, int *pidfd)
 {
-    pid_t self = getpid();
+    const struct rmx_worker_birth birth = {
+        .order = order,
+        .use = &zygote.use,
+        .parent = zygote.keeper > 0 ? 0 : getpid(), /* in their namespace we have no number */
+    };
     pid_t pid;
 
     if (zygote.count == CHILDREN_MAX) {
@@ -96,7 +134,7 @@ static pid_t fork_worker(const struct rmx_lane_msg *order, int ctl_fd, int *pidf
     }
     pid = fork();
     if (pid == 0) {
-        rmx_worker_run(ctl_fd, self, order);
+        rmx_worker_run(ctl_fd, &birth);
     }
     if (pid < 0) {
         return -errno;
@@ -123,6 +161,8 @@ static int serve_fork(const struct rmx_lane_msg *order, int ctl_fd)
         .ticket = order->ticket,
         .error = pid < 0 ? pid : 0,
         .pid = pid < 0 ? 0 : pid,
+        .lacks = zygote.seclusion.lacks,
+        .lacks_error = zygote.seclusion.error,
     };
 
     return say(&forked, pidfd);
@@ -142,30 +182,39 @@ static uint32_t forget(pid_t pid)
     return ticket;
 }
 
-/* Buries all that died; no zombie stays. Returns 0 or -errno of the socket. */
+static int tell_of_death(pid_t pid, int wait_status)
+{
+    struct rmx_lane_msg exited = {
+        .type = RMX_LANE_EXITED,
+        .version = RMX_LANE_WIRE_VERSION,
+        .ticket = forget(pid),
+        .pid = pid,
+        .wait_status = wait_status,
+    };
+
+    return say(&exited, -1);
+}
+
+/* Buries all that died; no zombie stays. Returns 0 or -errno: of the socket, or -ECHILD when the
+ * pid namespace is gone, and with it whoever was in it. */
 static int serve_deaths(void)
 {
     struct signalfd_siginfo info;
     int wait_status;
     pid_t pid;
+    bool kept = true;
 
     while (read(zygote.signal_fd, &info, sizeof(info)) > 0) {
     }
     while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
-        struct rmx_lane_msg exited = {
-            .type = RMX_LANE_EXITED,
-            .version = RMX_LANE_WIRE_VERSION,
-            .ticket = forget(pid),
-            .pid = pid,
-            .wait_status = wait_status,
-        };
-        int error = say(&exited, -1);
+        int error = pid == zygote.keeper ? 0 : tell_of_death(pid, wait_status);
 
+        kept = kept && pid != zygote.keeper;
         if (error < 0) {
             return error;
         }
     }
-    return 0;
+    return kept ? 0 : -ECHILD;
 }
 
 /* --- the conversation ------------------------------------------------------------------------ */
@@ -218,19 +267,19 @@ static void end_children(void)
     for (uint32_t i = 0; i < zygote.count; i++) {
         (void)kill(zygote.children[i].pid, SIGKILL);
     }
+    if (zygote.keeper > 0) {
+        (void)kill(zygote.keeper, SIGKILL);
+    }
     while (waitpid(-1, NULL, 0) > 0) {
     }
 }
 
 int rmx_zygote_run(size_t alloc_max_bytes)
 {
-    int error = prepare();
+    int error = prepare(alloc_max_bytes);
 
-    if (error == 0) {
-        warm_up(alloc_max_bytes);
-        error = serve();
-        end_children();
-    }
+    error = error < 0 ? error : serve();
+    end_children();
     if (error < 0 && error != -EPIPE) {
         (void)fprintf(stderr, "ringmux-worker: the zygote ends: %s\n", strerrordesc_np(-error));
         return 1;
