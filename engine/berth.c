@@ -236,10 +236,13 @@ void rmx_berth_lay_out(struct rmx_berth *berth, const struct rmx_pair *pair,
     shm->stage = run->stage;
     shm->channel = run->channel;
     shm->party = pair->party;
+    shm->memory_max_bytes = run->memory_max_bytes;
+    shm->cpu_max_ns = run->cpu_max_ns;
     memset(&shm->result, 0, sizeof(shm->result));
     /* Relaxed: the note that follows carries it over. */
     atomic_store_explicit(&shm->stop, 0, memory_order_relaxed);
     atomic_store_explicit(&shm->waits_for, RMX_WAIT_NOTHING, memory_order_relaxed);
+    atomic_store_explicit(&shm->cpu_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&shm->waited_ns[RMX_WAIT_INPUT], 0, memory_order_relaxed);
     atomic_store_explicit(&shm->waited_ns[RMX_WAIT_OUTPUT], 0, memory_order_relaxed);
 }

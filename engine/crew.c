@@ -16,6 +16,7 @@
 #include "engine/lane.h"
 #include "engine/log.h"
 #include "engine/pass.h"
+#include "engine/ration.h"
 #include "engine/share.h"
 #include "engine/trial.h"
 
@@ -256,6 +257,7 @@ void rmx_crew_watch(struct rmx_crew *crew)
     for (uint32_t i = 0; i < crew->count; i++) {
         if (crew->berths[i].open && crew->berths[i].used > 0) {
             watch(crew, &crew->berths[i]);
+            rmx_ration_look(&crew->berths[i], crew->lane->config->job_cpu_ns);
         }
         if (crew->berths[i].open) {
             rmx_cage_count(crew->lane, &crew->berths[i]);

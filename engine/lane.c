@@ -185,22 +185,33 @@ static int turn(struct rmx_lane *lane)
     return result;
 }
 
+/* The most that jobs of any worker had at once. Relaxed: its word on itself. */
+static uint64_t memory_peak(const struct rmx_berth *berth, uint64_t others)
+{
+    uint64_t bytes = atomic_load_explicit(&berth->shm->memory_peak_bytes, memory_order_relaxed);
+
+    return bytes > others ? bytes : others;
+}
+
 void rmx_lane_refresh_stats(struct rmx_lane *lane)
 {
     struct rmx_stats *stats = &lane->stats;
     uint64_t used[RMX_PAIR_SIZES] = { 0 };
     uint64_t running = 0;
     uint64_t shares = 0;
+    uint64_t peak_bytes = 0;
 
     for (uint32_t i = 0; i < lane->crew.count; i++) {
         const struct rmx_berth *berth = &lane->crew.berths[i];
 
         shares += berth->shares_used;
         running += berth->used;
+        peak_bytes = memory_peak(berth, peak_bytes);
         for (int size = 0; size < RMX_PAIR_SIZES; size++) {
             used[size] += berth->geometry[size].count - berth->free_counts[size];
         }
     }
+    rmx_stats_set(stats, RMX_STATS_WORKER_MEMORY_PEAK, peak_bytes);
     rmx_stats_set(stats, RMX_STATS_JOBS_IN_FLIGHT, lane->jobs);
     rmx_stats_set(stats, RMX_STATS_JOBS_QUEUED, lane->queue.count);
     rmx_stats_set(stats, RMX_STATS_GROUPS_OPEN, lane->gate.groups_open);

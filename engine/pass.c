@@ -179,6 +179,8 @@ static void lay_out(struct rmx_flow *flow)
         .port = input_port(flow) | output_port(flow),
         .stage = flow->stage,
         .channel = flow->share != NULL ? flow->share->place : 0,
+        .memory_max_bytes = flow->lane->config->job_memory_bytes,
+        .cpu_max_ns = flow->lane->config->job_cpu_ns,
     };
 
     rmx_berth_lay_out(flow->berth, flow->pair, &flow->spec, &run);

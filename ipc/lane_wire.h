@@ -142,7 +142,10 @@ struct rmx_flow_shm {
     _Atomic uint64_t waits_since_ns; /* CLOCK_MONOTONIC, unless it waits for nothing */
     _Atomic uint64_t waited_ns[3];   /* by what for: before the present wait */
     struct rmx_job_result result;
-    uint8_t zero[4096 - 1800 - 296];
+    uint64_t memory_max_bytes; /* of the worker's heap, for this job; 0 = no limit */
+    uint64_t cpu_max_ns;       /* 0 = no limit, and cpu_ns is not counted */
+    _Atomic uint64_t cpu_ns;   /* used so far: the worker's word */
+    uint8_t zero[4096 - 1800 - 296 - 24];
 };
 _Static_assert(offsetof(struct rmx_flow_shm, result) == 1800, "layout is wire format");
 _Static_assert(sizeof(struct rmx_flow_shm) == 4096, "one page each");
@@ -167,6 +170,7 @@ struct rmx_worker_shm {
     _Alignas(RMX_LINE) struct rmx_bell_shm lane_bell;   /* the lane sleeps on it */
     _Alignas(RMX_LINE) struct rmx_last_words_shm last_words;
     _Alignas(RMX_LINE) _Atomic uint64_t busy_ns; /* time it had jobs on its core: worker writes */
+    _Atomic uint64_t memory_peak_bytes; /* most that its jobs had at once: worker writes */
     _Alignas(4096) unsigned char to_worker[RMX_LINE * 4 + RMX_WORKER_MAIL_SLOTS * 16];
     _Alignas(4096) unsigned char to_lane[RMX_LINE * 4 + RMX_WORKER_MAIL_SLOTS * 16];
     _Alignas(4096) struct rmx_flow_shm flows[];

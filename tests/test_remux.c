@@ -279,7 +279,7 @@ Test(remux, a_playlist_opens_nothing)
     struct rmx_job_result result = remux_to("mpegts");
 
     assert_status(&result, RMX_STATUS_UNSUPPORTED);
-    cr_assert_not_null(strstr(result.text, "hls"));
+    cr_assert_not_null(strstr(result.text, "an HLS or M3U playlist"), "%s", result.text);
 }
 
 Test(remux, a_playlist_opens_nothing_even_when_its_format_is_forced)

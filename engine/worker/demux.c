@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Opens the input. Worker process, a job's fiber. Never lets libavformat open anything: a demuxer
- * that would is not on the list, no protocol has a permitted name, and io_open refuses.
+ * Opens the input, behind the fence (fence.h). Worker process, a job's fiber. Never lets
+ * libavformat open anything.
  */
 #include "engine/worker/demux.h"
 
@@ -12,34 +12,15 @@
 #include <libavutil/channel_layout.h>
 #include <libavutil/dict.h>
 #include <libavutil/intreadwrite.h>
-#include <libavutil/mem.h>
 
+#include "engine/worker/fence.h"
 #include "engine/worker/live.h"
 #include "engine/worker/magic.h"
+#include "engine/worker/purse.h"
 #include "engine/worker/shortcut.h"
 #include "engine/worker/verdict.h"
 #include "ipc/format.h"
 #include "ring/base.h"
-
-/* What one byte stream can hold completely. Left out: playlists and everything else that names
- * other files (hls, dash, concat, sdp, imf, vobsub), devices, picture sequences, raw samples that
- * only a command line could describe, and formats that other libraries parse. */
-static const char demuxers[] =
-    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,asf_o,ass,au,av1,avi,caf,cavsvideo,dirac,dnxhd,dts,dtshd,"
-    "dv,eac3,flac,flv,live_flv,gxf,h261,h263,h264,hevc,ivf,loas,m4v,matroska,webm,mjpeg,mlp,mov,"
-    "mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,oma,rm,srt,sup,tak,"
-    "truehd,tta,vc1,vc1test,voc,w64,wav,webvtt,wtv,wv,xwma";
-
-static int refuse_open(
-    AVFormatContext *context, AVIOContext **io, const char *url, int flags, AVDictionary **options)
-{
-    (void)context;
-    (void)io;
-    (void)url;
-    (void)flags;
-    (void)options;
-    return AVERROR(EACCES);
-}
 
 static AVFormatContext *new_context(AVIOContext *input, bool bitexact, struct rmx_words *words)
 {
@@ -49,13 +30,9 @@ static AVFormatContext *new_context(AVIOContext *input, bool bitexact, struct rm
         return NULL;
     }
     context->pb = input;
-    context->io_open = refuse_open;
-    context->format_whitelist = av_strdup(demuxers);
-    context->protocol_whitelist = av_strdup("none");
-    context->max_streams = RMX_DEMUX_STREAMS_MAX;
     context->flags |= AVFMT_FLAG_NONBLOCK | (bitexact ? AVFMT_FLAG_BITEXACT : 0);
     rmx_words_attach(words, context);
-    if (!context->format_whitelist || !context->protocol_whitelist) {
+    if (rmx_fence_close(context) < 0) {
         avformat_free_context(context);
         return NULL;
     }
@@ -76,6 +53,25 @@ static bool begins_as_mp4(AVIOContext *input)
     }
     return memcmp(head + 4, "ftyp", 4) == 0 && AV_RB32(head) >= 8 && AV_RB32(head) <= 1024 &&
            brand != AV_RB32("jp2 ") && brand != AV_RB32("jpx ") && brand != AV_RB32("jxl ");
+}
+
+/* Asks all demuxers there are: they look, and open nothing. */
+static enum rmx_status probe(
+    const AVInputFormat **format, int *score, AVIOContext *input, struct rmx_words *words)
+{
+    enum rmx_status status = rmx_fence_look(input, words);
+
+    if (status != RMX_STATUS_OK) {
+        return status;
+    }
+    int err = av_probe_input_buffer2(input, format, "", NULL, 0, 0);
+
+    if (err < 0) {
+        rmx_words_say(words, "no container is recognised in the input's first bytes");
+        return rmx_verdict_input(err, input);
+    }
+    *score = err;
+    return rmx_fence_admit(*format, words);
 }
 
 /* Sets *format and *score from the job's word or from the first bytes, and checks the list. */
@@ -100,20 +96,9 @@ static enum rmx_status recognise(const AVInputFormat **format, int *score,
         *format = av_find_input_format(magic);
         *score = AVPROBE_SCORE_MAX;
     } else {
-        int err = av_probe_input_buffer2(input, format, "", NULL, 0, 0);
-
-        if (err < 0) {
-            rmx_words_say(words, "no container is recognised in the input's first bytes");
-            return rmx_verdict_input(err, input);
-        }
-        *score = err;
+        return probe(format, score, input, words);
     }
-    if (av_match_list((*format)->name, demuxers, ',') <= 0) {
-        rmx_words_say(
-            words, "%s is not read: it may name other files, or is not media", (*format)->name);
-        return RMX_STATUS_UNSUPPORTED;
-    }
-    return RMX_STATUS_OK;
+    return rmx_fence_admit(*format, words);
 }
 
 /* A channel count without a layout means the usual layout of that many channels. */
@@ -142,6 +127,7 @@ static enum rmx_status open_context(AVFormatContext **context, const AVInputForm
         avformat_free_context(*context);
         *context = NULL;
     } else {
+        rmx_fence_add_options(&options);
         av_dict_set(&options, "scan_all_pmts", "1", 0); /* programs may come late in the stream */
         err = avformat_open_input(context, "", format, &options);
         av_dict_free(&options);
@@ -177,8 +163,10 @@ static int look(AVFormatContext *context, const struct rmx_demux_way *way,
 static enum rmx_status find_streams(AVFormatContext *context, const struct rmx_demux_way *way,
     const struct rmx_job_spec *spec, unsigned kinds, struct rmx_words *words)
 {
+    rmx_purse_widen(true); /* decoders may look at pictures */
     int err = look(context, way, spec, kinds);
 
+    rmx_purse_widen(false);
     if (way->input->error == AVERROR_EXIT || err == AVERROR(ENOMEM) ||
         (err < 0 && context->nb_streams == 0)) {
         rmx_words_default(words, err);

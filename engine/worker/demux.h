@@ -15,8 +15,6 @@
 #include "ipc/job.h"
 #include "ipc/status.h"
 
-#define RMX_DEMUX_STREAMS_MAX 512
-
 /* What an input is read with and through. */
 struct rmx_demux_way {
     AVIOContext *input;

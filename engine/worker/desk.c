@@ -76,7 +76,6 @@ static void work(void *argument)
     const struct rmx_task_host host = {
         .sleep = rmx_seats_sleep,
         .tell = tell,
-        .lack = rmx_seats_lack,
         .late = rmx_seats_late(),
         .flow = rmx_seats_current(),
     };

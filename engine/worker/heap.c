@@ -3,12 +3,11 @@
  * The worker's heap: small blocks from mimalloc, large ones from the C library. Remuxing a small
  * file is half malloc and free, which mimalloc does faster (small clip: 17 % less time); a muxer
  * that gathers a fragment grows one block to tens of megabytes, which the C library does by moving
- * pages (mremap(2)) where mimalloc copies (fragments of 50 MB: 4 times faster). Runs in zygote and
- * workers, from the first instruction; defines the allocation calls for the whole process. Not in
- * sanitizer builds, which have their own.
+ * pages (mremap(2)) where mimalloc copies (fragments of 50 MB: 4 times faster). Each block is
+ * charged, at its full size, to the purse of the job on the core. Runs in zygote and workers, from
+ * the first instruction; defines the allocation calls for the whole process. Not in sanitizer
+ * builds, which have their own.
  */
-#include "engine/worker/heap.h"
-
 #include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
@@ -16,6 +15,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "engine/worker/purse.h"
 
 /* From here on a block is the C library's. */
 #define LARGE_BYTES 262144u
@@ -28,13 +29,16 @@ static struct {
     void *(*realloc)(void *block, size_t bytes);
     void *(*memalign)(size_t align, size_t bytes);
     void (*free)(void *block);
+    size_t (*usable)(void *block);
 } libc;
 
 __attribute__((constructor)) static void find_libc(void)
 {
     void *handle = dlopen("libc.so.6", RTLD_NOLOAD | RTLD_LAZY);
 
+    rmx_purse_guard();
     if (handle != NULL) {
+        *(void **)&libc.usable = dlsym(handle, "malloc_usable_size");
         *(void **)&libc.free = dlsym(handle, "free");
         *(void **)&libc.calloc = dlsym(handle, "calloc");
         *(void **)&libc.realloc = dlsym(handle, "realloc");
@@ -53,18 +57,39 @@ static bool is_small(const void *block)
     return mi_is_in_heap_region(block);
 }
 
-/* A block of no bytes may be NULL. */
-static void *noted(void *block, size_t bytes)
+static size_t usable(void *block)
 {
-    if (block == NULL && bytes > 0) {
-        *rmx_seats_heap_failed = true;
+    return is_small(block) ? mi_usable_size(block) : libc.usable(block);
+}
+
+/* Is the job on the core to have as much? */
+static bool may_have(size_t bytes)
+{
+    if (!rmx_purse_allows(bytes)) {
+        rmx_purse_refuse(bytes);
+        errno = ENOMEM;
+        return false;
+    }
+    return true;
+}
+
+/* What was asked for and allowed. A block of no bytes may be NULL. */
+static void *charged(void *block, size_t bytes)
+{
+    if (block != NULL) {
+        rmx_purse_charge(usable(block));
+    } else if (bytes > 0) {
+        rmx_purse_lack();
     }
     return block;
 }
 
 void *malloc(size_t bytes)
 {
-    return noted(is_large(bytes) ? libc.malloc(bytes) : mi_malloc(bytes), bytes);
+    if (!may_have(bytes)) {
+        return NULL;
+    }
+    return charged(is_large(bytes) ? libc.malloc(bytes) : mi_malloc(bytes), bytes);
 }
 
 void *calloc(size_t count, size_t bytes)
@@ -75,7 +100,10 @@ void *calloc(size_t count, size_t bytes)
         errno = ENOMEM;
         return NULL;
     }
-    return noted(is_large(total) ? libc.calloc(count, bytes) : mi_calloc(count, bytes), total);
+    if (!may_have(total)) {
+        return NULL;
+    }
+    return charged(is_large(total) ? libc.calloc(count, bytes) : mi_calloc(count, bytes), total);
 }
 
 void free(void *block)
@@ -84,27 +112,26 @@ void free(void *block)
         return;
     }
     if (is_small(block)) {
+        rmx_purse_refund(mi_usable_size(block));
         mi_free(block);
     } else {
+        rmx_purse_refund(libc.usable(block));
         libc.free(block);
     }
 }
 
 /* A block that grows from small to large moves once. One that shrinks stays what it is. */
-void *realloc(void *block, size_t bytes)
+static void *resize(void *block, size_t bytes)
 {
     void *large;
 
-    if (block == NULL) {
-        return malloc(bytes);
-    }
     if (!is_small(block)) {
-        return noted(libc.realloc(block, bytes), bytes);
+        return libc.realloc(block, bytes);
     }
     if (!is_large(bytes)) {
-        return noted(mi_realloc(block, bytes), bytes);
+        return mi_realloc(block, bytes);
     }
-    large = noted(libc.malloc(bytes), bytes);
+    large = libc.malloc(bytes);
     if (large != NULL) {
         memcpy(large, block, mi_usable_size(block));
         mi_free(block);
@@ -112,9 +139,32 @@ void *realloc(void *block, size_t bytes)
     return large;
 }
 
+void *realloc(void *block, size_t bytes)
+{
+    size_t before;
+    void *after;
+
+    if (block == NULL) {
+        return malloc(bytes);
+    }
+    before = usable(block);
+    if (bytes > before && !may_have(bytes - before)) {
+        return NULL;
+    }
+    after = charged(resize(block, bytes), bytes);
+    if (after != NULL || bytes == 0) {
+        rmx_purse_refund(before);
+    }
+    return after;
+}
+
 void *memalign(size_t align, size_t bytes)
 {
-    return noted(is_large(bytes) ? libc.memalign(align, bytes) : mi_memalign(align, bytes), bytes);
+    if (!may_have(bytes)) {
+        return NULL;
+    }
+    return charged(
+        is_large(bytes) ? libc.memalign(align, bytes) : mi_memalign(align, bytes), bytes);
 }
 
 int posix_memalign(void **block, size_t align, size_t bytes)

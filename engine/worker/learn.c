@@ -12,6 +12,7 @@
 
 #include "engine/worker/aac.h"
 #include "engine/worker/avshim.h"
+#include "engine/worker/fence.h"
 #include "engine/worker/foreword.h"
 #include "engine/worker/nal.h"
 #include "engine/worker/shortcut.h"
@@ -192,7 +193,7 @@ static int fill_from_frame(AVCodecParameters *parameters, const AVFrame *frame)
 
 static int open_decoder(struct rmx_learn *learn, const AVCodecParameters *parameters)
 {
-    const AVCodec *codec = avcodec_find_decoder(parameters->codec_id);
+    const AVCodec *codec = rmx_fence_decoder(parameters->codec_id);
 
     if (!codec) {
         return AVERROR_DECODER_NOT_FOUND;

@@ -12,6 +12,7 @@
 #include <libavutil/pixdesc.h>
 
 #include "engine/worker/avshim.h"
+#include "engine/worker/fence.h"
 #include "engine/worker/json.h"
 #include "engine/worker/sidedata.h"
 
@@ -217,7 +218,7 @@ static void put_disposition(struct rmx_json *json, int disposition)
 /* Opened for what it finds in the extradata; it decodes nothing. NULL where there is none. */
 static AVCodecContext *open_decoder(const AVStream *stream)
 {
-    const AVCodec *codec = avcodec_find_decoder(stream->codecpar->codec_id);
+    const AVCodec *codec = rmx_fence_decoder(stream->codecpar->codec_id);
     AVCodecContext *decoder = codec ? avcodec_alloc_context3(codec) : NULL;
 
     if (!decoder) {

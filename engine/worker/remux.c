@@ -6,6 +6,7 @@
 #include "engine/worker/remux.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@
 #include "engine/worker/live.h"
 #include "engine/worker/mux.h"
 #include "engine/worker/probe.h"
+#include "engine/worker/purse.h"
 #include "engine/worker/streams.h"
 #include "engine/worker/timing.h"
 #include "engine/worker/verdict.h"
@@ -61,7 +63,8 @@ void (*rmx_remux_breathe)(void) = breathe_not;
 
 void rmx_remux_init_process(size_t alloc_max_bytes)
 {
-    av_max_alloc(alloc_max_bytes);
+    /* Our heap knows whose piece was too large; libavutil would leave us to guess. */
+    av_max_alloc(rmx_purse_init_process(alloc_max_bytes) ? INT_MAX : alloc_max_bytes);
     rmx_words_init_process();
     rmx_charset_init_process();
     rmx_warm_init_process();

@@ -6,8 +6,7 @@
 
 #include <errno.h>
 
-#include <libavutil/mem.h>
-
+#include "engine/worker/fence.h"
 #include "engine/worker/words.h"
 
 static unsigned count_streams(const AVFormatContext *first, uint32_t id)
@@ -59,13 +58,9 @@ static AVFormatContext *new_context(const AVFormatContext *first)
         return NULL;
     }
     context->pb = first->pb;
-    context->io_open = first->io_open;
     context->opaque = first->opaque;
-    context->max_streams = first->max_streams;
     context->flags = first->flags;
-    context->format_whitelist = av_strdup(first->format_whitelist);
-    context->protocol_whitelist = av_strdup(first->protocol_whitelist);
-    if (!context->format_whitelist || !context->protocol_whitelist) {
+    if (rmx_fence_close(context) < 0) {
         avformat_free_context(context);
         return NULL;
     }

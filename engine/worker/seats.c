@@ -7,9 +7,9 @@
 #include <errno.h>
 
 #include "engine/worker/fiber.h"
-#include "engine/worker/heap.h"
 #include "engine/worker/lastwords.h"
 #include "engine/worker/moment.h"
+#include "engine/worker/purse.h"
 #include "engine/worker/turns.h"
 
 #define NONE  RMX_TURNS_NONE
@@ -34,9 +34,9 @@ struct seat {
     uint64_t deadline_ns; /* or NEVER, also once it has passed */
     enum rmx_flow_wait waits_for;
     uint64_t waits_since_ns;
-    bool late;          /* its deadline has passed */
-    bool lacked_beside; /* an allocation of its failed while there were other jobs */
-    bool lacked_alone;  /* and while there were none */
+    bool late;           /* its deadline has passed */
+    bool cpu_is_limited; /* and thus counted */
+    struct rmx_purse purse;
     enum state state;
 };
 
@@ -52,11 +52,11 @@ static struct {
     uint64_t now_ns;  /* between two turns, which takes no time worth a second look; 0 = not read */
     uint64_t turn_ends_ns;
     uint64_t busy_since_ns; /* of the turn: from then on it is not in the worker's account */
+    uint64_t cpu_since_ns;  /* of the turn: likewise, of a job whose CPU time is limited */
     uint32_t breaths;
+    int64_t memory_bytes; /* of all jobs together */
+    int64_t memory_peak_bytes;
 } desk;
-
-static bool nobody_lacked;
-bool *rmx_seats_heap_failed = &nobody_lacked;
 
 void rmx_seats_init(const struct rmx_seats_plan *plan)
 {
@@ -88,6 +88,40 @@ static void account_busy(uint64_t now)
 {
     account(&desk.plan.shm->busy_ns, now - desk.busy_since_ns);
     desk.busy_since_ns = now;
+}
+
+static uint64_t cpu_ns(void)
+{
+    struct timespec used;
+
+    rmx_assert(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used) == 0);
+    return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+}
+
+/* A system call, so only where it is wanted. */
+static void account_cpu(uint32_t flow)
+{
+    uint64_t now;
+
+    if (desk.seats[flow].cpu_is_limited) {
+        now = cpu_ns();
+        account(&desk.plan.shm->flows[flow].cpu_ns, now - desk.cpu_since_ns);
+        desk.cpu_since_ns = now;
+    }
+}
+
+/* The job's turn is over, which had so much before and at most. */
+static void account_memory(const struct rmx_purse *before, const struct rmx_purse *after)
+{
+    int64_t others = desk.memory_bytes - before->used_bytes;
+    int64_t most = after->peak_bytes > before->peak_bytes ? after->peak_bytes : after->used_bytes;
+
+    desk.memory_bytes = others + after->used_bytes;
+    if (others + most > desk.memory_peak_bytes) {
+        desk.memory_peak_bytes = others + most;
+        atomic_store_explicit(&desk.plan.shm->memory_peak_bytes, (uint64_t)desk.memory_peak_bytes,
+            memory_order_relaxed);
+    }
 }
 
 static void begin_wait(uint32_t flow, enum rmx_flow_wait what)
@@ -151,6 +185,8 @@ int rmx_seats_begin(uint32_t flow)
         .class_ = class_ < RMX_CLASSES ? (enum rmx_job_class)class_ : RMX_CLASS_NORMAL,
         .party = RMX_READ_ONCE(shm->party) % RMX_WORKER_PARTIES,
     };
+    seat->cpu_is_limited = RMX_READ_ONCE(shm->cpu_max_ns) != 0;
+    rmx_purse_open(&seat->purse, RMX_READ_ONCE(shm->memory_max_bytes));
     seat->deadline_ns = deadline_ns == 0 ? NEVER : deadline_ns;
     rmx_alarms_set(&desk.alarms, flow, round_up(seat->deadline_ns));
     desk.jobs++;
@@ -230,6 +266,7 @@ static void leave_seat(uint32_t flow)
     struct seat *seat = &desk.seats[flow];
 
     account_busy(rmx_moment_ns());
+    desk.memory_bytes -= seat->purse.used_bytes; /* what it left is nobody's */
     rmx_alarms_set(&desk.alarms, flow, NEVER);
     desk.pool[desk.pool_count++] = seat->fiber;
     *seat = (struct seat){ .state = IDLE };
@@ -239,6 +276,8 @@ static void leave_seat(uint32_t flow)
 static void run(uint32_t flow)
 {
     struct seat *seat = &desk.seats[flow];
+    const struct rmx_purse before = seat->purse;
+    bool is_over;
 
     rmx_assert(seat->state == READY);
     seat->state = RUNNING;
@@ -246,11 +285,16 @@ static void run(uint32_t flow)
     desk.busy_since_ns = now_ns();
     desk.turn_ends_ns = now_ns() + TURN_NS;
     rmx_lastwords_on_core(flow);
-    rmx_seats_heap_failed = desk.jobs > 1 ? &seat->lacked_beside : &seat->lacked_alone;
-    if (!rmx_fiber_resume(seat->fiber)) {
+    desk.cpu_since_ns = seat->cpu_is_limited ? cpu_ns() : 0;
+    seat->purse.alone = desk.jobs == 1;
+    rmx_purse_hold(&seat->purse);
+    is_over = !rmx_fiber_resume(seat->fiber);
+    rmx_purse_hold(NULL);
+    account_cpu(flow);
+    account_memory(&before, &seat->purse);
+    if (is_over) {
         leave_seat(flow);
     }
-    rmx_seats_heap_failed = &nobody_lacked;
     rmx_lastwords_on_core(RMX_LASTWORDS_NO_FLOW);
     desk.current = NONE;
 }
@@ -295,6 +339,7 @@ void rmx_seats_breathe(void)
     }
     now = rmx_moment_ns();
     account_busy(now);
+    account_cpu(desk.current);
     if (now >= desk.turn_ends_ns &&
         (rmx_seats_any_ready() || now >= rmx_seats_next_look_ns() || desk.plan.mail_is_due())) {
         make_ready(desk.current);
@@ -305,14 +350,4 @@ void rmx_seats_breathe(void)
 const bool *rmx_seats_late(void)
 {
     return &desk.seats[desk.current].late;
-}
-
-enum rmx_status rmx_seats_lack(void)
-{
-    const struct seat *seat = &desk.seats[desk.current];
-
-    if (seat->lacked_beside) {
-        return RMX_STATUS_BUSY;
-    }
-    return seat->lacked_alone ? RMX_STATUS_OVER_LIMIT : RMX_STATUS_OK;
 }

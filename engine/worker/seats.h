@@ -18,7 +18,6 @@
 
 #include "engine/worker/alarms.h"
 #include "ipc/lane_wire.h"
-#include "ipc/status.h"
 
 #define RMX_SEATS_NEVER RMX_ALARMS_NEVER
 
@@ -69,9 +68,5 @@ void rmx_seats_breathe(void);
 
 /* Has its deadline passed? The scheduler notes it there between turns; a turn ends for it. */
 const bool *rmx_seats_late(void);
-
-/* OK, or what it ends with because an allocation failed: what others have in use now they give
- * back (BUSY); what a job by itself cannot have, it never can (OVER_LIMIT). */
-enum rmx_status rmx_seats_lack(void);
 
 #endif

@@ -213,6 +213,7 @@ int rmx_shortcut_find_streams(AVFormatContext *demuxer, struct rmx_ahead *ahead,
         fill_sound(demuxer);
     } else {
         if (way == SOUND) {
+            av_freep(&demuxer->codec_whitelist);
             demuxer->codec_whitelist = av_strdup(sound_decoders);
         }
         err = avformat_find_stream_info(demuxer, NULL);

@@ -11,6 +11,7 @@
 #include <libavutil/mem.h>
 
 #include "engine/worker/lastwords.h"
+#include "engine/worker/purse.h"
 #include "engine/worker/remux.h"
 
 /* libavformat's own buffer: larger reads go around it, from the ring into the packet. */
@@ -202,11 +203,30 @@ int rmx_source_hold(struct rmx_source *source, const unsigned char **bytes)
     return (int)(source->held.bytes - from);
 }
 
+void rmx_source_expect(struct rmx_source *source, uint64_t bytes)
+{
+    rmx_assert(source->earned == 0);
+    source->earned = bytes;
+    rmx_purse_earn(bytes);
+}
+
+/* What is read again counts once. */
+static void earn(struct rmx_source *source, uint32_t n)
+{
+    if (source->at > source->earned) {
+        uint64_t more = source->at - source->earned;
+
+        rmx_purse_earn(more < n ? more : n); /* who skips has not sent it */
+        source->earned = source->at;
+    }
+}
+
 void rmx_source_advance(struct rmx_source *source, uint32_t n)
 {
     rmx_assert(n <= source->held.offset + source->held.bytes - source->at);
     source->at += n;
     source->bytes += n;
+    earn(source, n);
     if (source->at == source->held.offset + source->held.bytes) {
         drop_held(source);
     }

@@ -36,11 +36,15 @@ struct rmx_source {
     bool ended;      /* nothing comes after `next` */
     int error;       /* ended: -errno; 0 = the end of the stream */
     uint64_t bytes;  /* handed to libavformat */
+    uint64_t earned; /* of the input: the job's purse knows that they are there */
 };
 
 /* ring: our end of an input ring nothing was taken from. Returns 0 or -ENOMEM. */
 int rmx_source_init(struct rmx_source *source, struct rmx_avio *avio,
     const struct rmx_chunk_ring *ring, uint64_t size, bool seekable);
+
+/* The input has so many bytes, for certain: its job has earned them before it read them. */
+void rmx_source_expect(struct rmx_source *source, uint64_t bytes);
 
 /* The bytes at hand: sets *bytes to those from `at` on, in the ring's memory, whose producer may
  * change them at any time: for who moves them and does not look. Waits until there is one. Returns

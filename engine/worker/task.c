@@ -14,6 +14,7 @@
 #include "engine/worker/index.h"
 #include "engine/worker/moment.h"
 #include "engine/worker/parts.h"
+#include "engine/worker/purse.h"
 #include "engine/worker/remux.h"
 #include "engine/worker/sink.h"
 #include "engine/worker/source.h"
@@ -144,6 +145,7 @@ static enum rmx_status connect_rings(struct task *task, const struct rmx_flow_sh
 {
     const struct rmx_format *format = rmx_format_find(task->spec.format);
     bool stream = (task->port & RMX_PORT_SEEKABLE_IN) == 0;
+    uint64_t input_bytes = RMX_READ_ONCE(flow->input_bytes);
     struct rmx_chunk_ring input;
     struct rmx_chunk_ring output;
 
@@ -160,11 +162,13 @@ static enum rmx_status connect_rings(struct task *task, const struct rmx_flow_sh
         .owner = task,
     };
     task->prompt = stream || (task->spec.flags & RMX_JOB_LIVE) != 0;
-    if (rmx_source_init(
-            &task->source, &task->avio, &input, RMX_READ_ONCE(flow->input_bytes), !stream) < 0 ||
+    if (rmx_source_init(&task->source, &task->avio, &input, input_bytes, !stream) < 0 ||
         rmx_sink_init(&task->sink, &task->avio, &output, (task->port & RMX_PORT_SEEKABLE_OUT) != 0,
             format != NULL && format->patch != RMX_PATCH_HELPS) < 0) {
         return RMX_STATUS_OVER_LIMIT;
+    }
+    if ((task->port & RMX_PORT_CHANNEL_IN) == 0 && input_bytes != RMX_SOURCE_SIZE_UNKNOWN) {
+        rmx_source_expect(&task->source, input_bytes); /* the lane asked the kernel, no client */
     }
     rmx_parts_init(&task->parts, &task->sink);
     return RMX_STATUS_OK;
@@ -258,17 +262,14 @@ static void settle(struct task *task)
  * like none. */
 static void judge_memory(struct task *task)
 {
-    enum rmx_status lack = task->host->lack();
+    char text[RMX_JOB_TEXT_BYTES] = "";
+    enum rmx_status status = rmx_purse_judge(text, sizeof(text));
 
-    if (lack == RMX_STATUS_OK || task->avio.status != RMX_STATUS_OK) {
-        return;
+    if (status != RMX_STATUS_OK && task->avio.status == RMX_STATUS_OK) {
+        task->result.status = status;
+        task->result.cause = 0;
+        memcpy(task->result.text, text, sizeof(text));
     }
-    task->result.status = lack;
-    task->result.cause = 0;
-    memset(task->result.text, 0, sizeof(task->result.text));
-    (void)snprintf(task->result.text, sizeof(task->result.text), "%s",
-        lack == RMX_STATUS_BUSY ? "the worker has no memory left for it: try again later"
-                                : "it needs more memory than a worker may have");
 }
 
 static void move_bytes(struct task *task, const struct rmx_flow_shm *flow)

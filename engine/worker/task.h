@@ -17,8 +17,6 @@
 struct rmx_task_host { /* see avio.h; all of it for the job on the core */
     void (*sleep)(enum rmx_flow_wait what, uint64_t until_ns);
     void (*tell)(enum rmx_note_kind kind); /* the lane */
-    /* OK, or what the job ends with because an allocation failed, whatever came of that. */
-    enum rmx_status (*lack)(void);
     const bool *late;
     uint32_t flow; /* the job's: notes of a channel wake it by that number */
 };
