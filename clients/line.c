@@ -168,6 +168,8 @@ static int refusal(uint32_t status)
         return -ESHUTDOWN;
     case RMX_UNSUPPORTED:
         return -EPROTONOSUPPORT;
+    case RMX_DENIED:
+        return -EACCES;
     default:
         return -ECONNRESET;
     }

@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #include "engine/clock.h"
+#include "engine/door.h"
 #include "engine/lane.h"
 #include "engine/log.h"
 #include "engine/member.h"
 #include "engine/operator.h"
 #include "engine/request.h"
+#include "engine/window.h"
 #include "ipc/sock.h"
 
 /* --- what is told to a client --------------------------------------------------------------- */
@@ -67,47 +69,17 @@ static bool say_drain(struct rmx_client *client)
     return !client->drain_due;
 }
 
-/* --- credits -------------------------------------------------------------------------------- */
+/* --- ends of jobs --------------------------------------------------------------------------- */
 
-/* What could be given to clients that are there. */
-static uint32_t spare(const struct rmx_gate *gate)
+/* Its row goes back, and its user has one job less. */
+static void give_flow(struct rmx_flow *flow)
 {
-    return rmx_gate_spare(gate, gate->sessions_max - gate->sessions);
-}
+    struct rmx_peer *peer = flow->peer;
 
-/* The client was told of that: it has `credits` now, `given` of them new in its hands. */
-static void move_window(struct rmx_client *client, uint32_t credits, uint32_t given)
-{
-    struct rmx_lane *lane = client->lane;
-    uint32_t had = client->credits;
-
-    rmx_assert(credits <= client->credits_most);
-    (void)rmx_session_grant(&client->talk, given);
-    lane->gate.credits_granted += credits - had; /* modulo 2^32 */
-    client->credits = credits;
-    rmx_stats_add(&lane->stats, RMX_STATS_CREDITS_GRANTED, credits > had ? credits - had : 0);
-    rmx_stats_add(&lane->stats, RMX_STATS_CREDITS_NARROWED, credits < had ? had - credits : 0);
-}
-
-/* Gives it what it lacks, or what can be given of that. False: not now. */
-static bool say_credit(struct rmx_client *client)
-{
-    uint32_t most = spare(&client->lane->gate);
-    uint32_t lacks = client->credits_most - client->credits;
-    struct rmx_msg_credit credit = {
-        .head = { .type = RMX_MSG_CREDIT, .bytes = sizeof(credit) },
-        .credits = lacks < most ? lacks : most,
-    };
-
-    if (client->lane->meter.load.level == 0 && credit.credits > 0 &&
-        rmx_session_may_send(&client->talk, RMX_MSG_CREDIT) == 0) {
-        if (!rmx_client_say(client, &credit, sizeof(credit), NULL, 0)) {
-            return false;
-        }
-        move_window(client, client->credits + credit.credits, credit.credits);
-    }
-    client->credits_due = false;
-    return true;
+    peer->jobs--;
+    peer->critical -= flow->critical ? 1 : 0;
+    rmx_lane_give_flow(flow->lane, flow);
+    rmx_peer_drop(peer);
 }
 
 /* Tells the first of its ended jobs in one message. False: not now. */
@@ -116,7 +88,7 @@ static bool say_done(struct rmx_client *client)
     struct rmx_gate *gate = &client->lane->gate;
     struct rmx_msg_done *done = (struct rmx_msg_done *)gate->message;
     struct rmx_flow *flow = client->ended.first;
-    uint32_t most = client->credits + spare(gate);
+    uint32_t most = client->credits + rmx_window_spare(client);
     uint32_t credits = client->credits;
     uint32_t given = 0;
     uint32_t count = 0;
@@ -137,9 +109,9 @@ static bool say_done(struct rmx_client *client)
     if (!rmx_client_say(client, done, bytes, NULL, 0)) {
         return false;
     }
-    move_window(client, credits, given);
+    rmx_window_move(client, credits, given);
     for (uint32_t i = 0; i < count; i++) {
-        rmx_lane_give_flow(client->lane, rmx_flow_list_pop(&client->ended));
+        give_flow(rmx_flow_list_pop(&client->ended));
     }
     client->jobs -= count;
     return true;
@@ -247,7 +219,7 @@ static bool say_news(struct rmx_client *client)
     if (client->groups_over > 0) {
         return rmx_member_say_over(client);
     }
-    return client->credits_due ? say_credit(client) : rmx_errand_say(client->errand);
+    return client->credits_due ? rmx_window_widen(client) : rmx_errand_say(client->errand);
 }
 
 void rmx_client_ended(struct rmx_flow *flow)
@@ -257,7 +229,7 @@ void rmx_client_ended(struct rmx_flow *flow)
     if (client == NULL) { /* its credit went on standing for the row it had */
         flow->lane->gate.credits_granted--;
         flow->lane->gate.rows_back = true;
-        rmx_lane_give_flow(flow->lane, flow);
+        give_flow(flow);
         return;
     }
     /* Relaxed: DONE tells the client; this is for one that looks before. */
@@ -304,7 +276,7 @@ static void cancel_jobs(struct rmx_client *client)
     struct rmx_flow *flow;
 
     while ((flow = rmx_flow_list_pop(&client->ended)) != NULL) {
-        rmx_lane_give_flow(lane, flow);
+        give_flow(flow);
     }
     for (uint32_t slot = 0; slot < client->roster->slots; slot++) {
         flow = client->roster->jobs[slot];
@@ -338,26 +310,40 @@ static void leave_channels(struct rmx_client *client)
     close_opened(client);
 }
 
-/* The session is over: its jobs are cancelled, its arena and credits are back at once. */
-void rmx_client_part(struct rmx_client *client, const char *why)
+bool rmx_client_may_log(const struct rmx_client *client)
+{
+    uint64_t missed = 0;
+    bool may = rmx_peer_may_log(client->peer, rmx_clock_ns(), &missed);
+
+    if (missed > 0) {
+        rmx_log(RMX_LOG_WARN, "lines_left_out", RMX_LOG_U64("uid", client->peer->uid),
+            RMX_LOG_U64("count", missed));
+    }
+    return may;
+}
+
+/* All it had is back at once. */
+static void leave(struct rmx_client *client)
 {
     struct rmx_lane *lane = client->lane;
 
-    if (client->fd < 0) {
-        return;
-    }
-    rmx_log(
-        RMX_LOG_INFO, "client_gone", RMX_LOG_U64("client", client->index), RMX_LOG_STR("why", why));
     rmx_handover_forget(client);
     cancel_jobs(client);
     leave_channels(client);
     lane->gate.credits_granted -= client->credits;
+    client->peer->credits -= client->credits;
     lane->gate.rows_back = true;
+    rmx_door_pass(client);
     if (client->welcome) {
         uint32_t *count = client->errand == NULL ? &lane->gate.sessions : &lane->gate.operators;
 
         (*count)--;
+        client->peer->sessions -= client->errand == NULL ? 1 : 0;
     }
+    lane->gate.resting -= client->rests ? 1 : 0;
+    client->rests = false;
+    client->messages = (struct rmx_bucket){ .full_ns = 0 };
+    client->bytes = (struct rmx_bucket){ .full_ns = 0 };
     client->welcome = false;
     client->leaving = false;
     client->credits_most = 0;
@@ -372,7 +358,7 @@ void rmx_client_part(struct rmx_client *client, const char *why)
     (void)shutdown(client->fd, SHUT_RDWR); /* polls hold the socket a little longer than we do */
     rmx_base_close(&client->fd);
     rmx_region_fini(&client->arena);
-    rmx_peer_drop(client->peer, rmx_clock_ns());
+    rmx_peer_drop(client->peer);
     client->peer = NULL;
     client->progress = NULL;
     if (client->hear_op.busy) {
@@ -387,12 +373,30 @@ void rmx_client_part(struct rmx_client *client, const char *why)
     }
 }
 
+/* The session is over: its jobs are cancelled, its arena and credits are back at once. */
+void rmx_client_part(struct rmx_client *client, const char *why)
+{
+    if (client->fd < 0) {
+        return;
+    }
+    if (rmx_client_may_log(client)) {
+        rmx_log(RMX_LOG_INFO, "client_gone", RMX_LOG_U64("client", client->index),
+            RMX_LOG_STR("why", why));
+    }
+    leave(client);
+}
+
 /* The client broke a rule: it is told, and cut off. */
 void rmx_client_cut_off(struct rmx_client *client, const char *why)
 {
     rmx_stats_add(&client->lane->stats, RMX_STATS_SESSIONS_BROKEN, 1);
     rmx_client_say_goodbye(client, RMX_STATUS_PEER_CORRUPT);
-    rmx_client_part(client, why);
+    if (rmx_client_may_log(client)) {
+        rmx_log(RMX_LOG_WARN, "client_cut_off", RMX_LOG_U64("client", client->index),
+            RMX_LOG_I64("pid", client->pid), RMX_LOG_U64("uid", client->uid),
+            RMX_LOG_STR("why", why));
+    }
+    leave(client);
 }
 
 int rmx_client_make_arena(struct rmx_client *client, uint32_t credits_most)
@@ -434,7 +438,7 @@ void rmx_client_flush(struct rmx_client *client)
     if (client->fd >= 0 && client->blocked && client->lane->aborting) {
         rmx_client_part(client, "it does not read its answers");
     }
-    if (client->fd >= 0 && client->leaving && client->jobs == 0) {
+    if (client->fd >= 0 && client->leaving && client->jobs == 0 && !has_news(client)) {
         rmx_client_part(client, "it said goodbye");
     }
     if (client->fd >= 0 && client->deaf && !rmx_client_waits(client)) {

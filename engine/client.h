@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "engine/access.h"
 #include "engine/errand.h"
 #include "engine/flow.h"
 #include "engine/flow_list.h"
@@ -25,14 +26,19 @@
 struct rmx_client {
     struct rmx_lane *lane;
     uint32_t index;
-    int fd;               /* -1 = the entry is free, unless `closing` */
-    bool closing;         /* its operations come to an end */
-    bool blocked;         /* its socket is full: answers wait for POLLOUT */
-    uint64_t hello_by_ns; /* until it is welcome: it goes if it has not said hello by then */
-    bool late;            /* it came when we drained: for an operator only */
-    bool welcome;         /* it is one of the gate's sessions */
-    bool has_socket;      /* it was handed the listening socket, and has not said that it uses it */
-    bool leaving;         /* it said goodbye: it goes when it was told how all its jobs ended */
+    int fd;       /* -1 = the entry is free, unless `closing` */
+    bool closing; /* its operations come to an end */
+    bool blocked; /* its socket is full: answers wait for POLLOUT */
+    uint64_t came_ns;
+    bool stranger;   /* it has not said hello */
+    bool late;       /* it came when we drained: for an operator only */
+    bool welcome;    /* it is one of the gate's sessions */
+    bool has_socket; /* it was handed the listening socket, and has not said that it uses it */
+    bool rests;      /* it said too much: it is not heard till then */
+    uint64_t rests_until_ns;
+    struct rmx_bucket messages; /* that it may say */
+    struct rmx_bucket bytes;    /* in them */
+    bool leaving;          /* it said goodbye: it goes when it was told how all its jobs ended */
     struct rmx_op hear_op; /* something came */
     struct rmx_op room_op; /* the socket takes messages again */
     struct rmx_op cancel_hear_op;
@@ -65,7 +71,7 @@ struct rmx_client {
     struct rmx_msg_channel_opened opened; /* with opened_due: the answer */
     int opened_fds[RMX_SHARE_BELLS];      /* likewise; -1 = none */
     struct rmx_peer *peer;                /* while fd >= 0: the row of its user */
-    bool known;                           /* who it is, below */
+    struct rmx_access access;
     pid_t pid;
     uid_t uid;
 };
@@ -108,6 +114,9 @@ void rmx_client_flush(struct rmx_client *client);
 
 /* The flow's progress entry, while it runs; NULL if its client went away. */
 struct rmx_progress_shm *rmx_client_progress(const struct rmx_flow *flow);
+
+/* May the log have one more line about this client's user? One who makes many cannot fill it. */
+bool rmx_client_may_log(const struct rmx_client *client);
 
 /* The session is over: its jobs are cancelled, its arena and credits are back at once. */
 void rmx_client_part(struct rmx_client *client, const char *why);

@@ -151,6 +151,7 @@ static void begin(struct rmx_flow *flow, struct rmx_client *client, uint32_t pro
         .lane = lane,
         .client = client,
         .party = client->index,
+        .peer = client->peer,
         .again = flow->again,
         .next_again = flow->next_again,
         .progress_slot = progress_slot,

@@ -39,6 +39,7 @@
 struct rmx_lane;
 struct rmx_client;
 struct rmx_group;
+struct rmx_peer;
 
 enum rmx_flow_state {
     RMX_FLOW_FREE,
@@ -75,6 +76,7 @@ struct rmx_flow {
     struct rmx_lane *lane;
     struct rmx_client *client; /* NULL: it went away, nobody wants the result */
     uint32_t party;            /* the session whose job it is, though it has gone */
+    struct rmx_peer *peer;     /* likewise the user */
     bool critical;             /* it counts as one of the user's critical jobs */
     struct rmx_group *group;   /* the client's; NULL: it is in none, or has ended */
     bool works;                /* its group has let it */

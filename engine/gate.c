@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/clock.h"
+#include "engine/door.h"
 #include "engine/lane.h"
 #include "engine/log.h"
 #include "engine/member.h"
@@ -20,23 +21,11 @@
 /* Messages heard from one client before the others get their turn. */
 #define HEAR_MAX 16
 
-/* Clients beyond sessions_max that may be connected: long enough to be told BUSY; and operators. */
-#define ANTEROOM (8u + RMX_OPERATORS_MAX)
-
-_Static_assert(
-    RMX_SESSIONS_MAX + ANTEROOM <= RMX_WORKER_PARTIES, "two sessions would be one party");
+#define SECOND_NS 1000000000u
+#define REST_NS   10000000u /* how long one is not heard that says too much */
 
 /* Users with a row: as many as there can be, and some that went but for their last jobs. */
 #define PEERS_EACH 2u
-
-/* As whom we take one that the kernel does not tell the user of: user_namespaces(7). */
-#define NOBODY 65534u
-
-/* How long a client may be connected before it says hello: others may be waiting for its entry. */
-#define HELLO_NS 2000000000u
-
-/* When no more can be accepted, they wait this long, or until the lane turns next. */
-#define ACCEPT_PAUSE_NS 50000000u
 
 void rmx_gate_mark_due(struct rmx_gate *gate, struct rmx_client *client)
 {
@@ -69,17 +58,67 @@ void rmx_gate_widen(struct rmx_gate *gate)
 
 /* --- how clients are heard ------------------------------------------------------------------- */
 
+/* It has said this much: its buckets are the emptier for it. */
+static void charge(struct rmx_client *client, size_t bytes, uint64_t now_ns)
+{
+    uint64_t messages_most = client->lane->config->messages_per_session;
+    uint64_t bytes_most = client->lane->config->message_bytes_per_session;
+
+    if (messages_most > 0) {
+        rmx_bucket_take(&client->messages, now_ns, SECOND_NS / messages_most);
+    }
+    if (bytes_most > 0) {
+        rmx_bucket_take(&client->bytes, now_ns, bytes * SECOND_NS / bytes_most);
+    }
+}
+
+/* Has it said all it may for now? */
+static bool is_spent(const struct rmx_client *client, uint64_t now_ns)
+{
+    return rmx_bucket_wait_ns(&client->messages, now_ns, SECOND_NS) > 0 ||
+           rmx_bucket_wait_ns(&client->bytes, now_ns, SECOND_NS) > 0;
+}
+
+/* What it says further waits in its socket: in the end its sends do. */
+static void rest(struct rmx_client *client, uint64_t now_ns)
+{
+    client->rests = true;
+    client->rests_until_ns = now_ns + REST_NS;
+    client->lane->gate.resting++;
+    rmx_stats_add(&client->lane->stats, RMX_STATS_SESSIONS_RESTED, 1);
+}
+
+static void hear_again(struct rmx_gate *gate)
+{
+    struct rmx_lane *lane = gate->clients[0].lane;
+    uint64_t now = rmx_clock_ns();
+
+    for (uint32_t i = 0; i < gate->clients_max; i++) {
+        struct rmx_client *client = &gate->clients[i];
+
+        if (client->rests && now >= client->rests_until_ns) {
+            client->rests = false;
+            gate->resting--;
+            rmx_loop_poll(&lane->loop, &client->hear_op, client->fd, POLLIN);
+        } else if (client->rests) {
+            rmx_lane_watch(lane, client->rests_until_ns);
+        }
+    }
+}
+
 static void hear(struct rmx_op *op, int events)
 {
     struct rmx_client *client = op->owner;
     struct rmx_gate *gate = &client->lane->gate;
+    uint64_t now = rmx_clock_ns();
     int bytes = 0;
 
     if (client->closing) {
         rmx_client_forget(client);
         return;
     }
-    for (int i = 0; i < HEAR_MAX && client->fd >= 0 && events >= 0 && !rmx_client_waits(client);
+    for (int i = 0; i < HEAR_MAX && client->fd >= 0 && events >= 0 && !rmx_client_waits(client) &&
+                    !is_spent(client, now);
          i++) {
         struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
 
@@ -87,6 +126,7 @@ static void hear(struct rmx_op *op, int events)
         if (bytes <= 0) {
             break;
         }
+        charge(client, (size_t)bytes, now);
         rmx_request_take(client, (size_t)bytes, &fds);
         rmx_sock_fds_close(&fds);
     }
@@ -101,10 +141,15 @@ static void hear(struct rmx_op *op, int events)
             RMX_LOG_STR("remedy", "raise LimitNOFILE= or 'ulimit -n', or lower jobs_max"));
         rmx_client_say_goodbye(client, RMX_STATUS_BUSY);
         rmx_client_part(client, "no descriptor is left for what it sent");
+    } else if (bytes == -ENOMEM || bytes == -ENOBUFS) {
+        rmx_client_say_goodbye(client, RMX_STATUS_BUSY);
+        rmx_client_part(client, "no memory is left for what it sent");
     } else if (bytes < 0 && bytes != -EAGAIN) {
         rmx_client_cut_off(client, "it sent a message that is none");
     } else if (rmx_client_waits(client)) {
         client->deaf = true; /* it reads its answers before it asks for more */
+    } else if (is_spent(client, now)) {
+        rest(client, now);
     } else {
         rmx_loop_poll(&client->lane->loop, op, client->fd, POLLIN);
     }
@@ -132,134 +177,7 @@ static void hear_out(struct rmx_client *client)
     }
 }
 
-/* --- how clients come ------------------------------------------------------------------------ */
-
-static struct rmx_client *free_client(struct rmx_gate *gate)
-{
-    for (uint32_t i = 0; i < gate->clients_max; i++) {
-        if (gate->clients[i].fd < 0 && !gate->clients[i].closing) {
-            return &gate->clients[i];
-        }
-    }
-    return NULL;
-}
-
-static void hurry_by(struct rmx_gate *gate, uint64_t hello_by_ns)
-{
-    gate->hurry_ns = hello_by_ns < gate->hurry_ns ? hello_by_ns : gate->hurry_ns;
-}
-
-/* A connection becomes a client, unless its user cannot be one of those there. It is a session once
- * it has said hello. */
-static void come(struct rmx_client *client, int *fd)
-{
-    struct rmx_lane *lane = client->lane;
-    struct ucred peer = { .uid = NOBODY };
-    uint64_t now = rmx_clock_ns();
-
-    client->known = rmx_sock_peer(*fd, &peer) == 0;
-    client->peer = rmx_peer_take(&lane->gate.peers, peer.uid, now);
-    if (client->peer == NULL) {
-        return;
-    }
-    rmx_stats_add(&lane->stats, RMX_STATS_SESSIONS_TOTAL, 1);
-    client->fd = rmx_take_fd(fd);
-    client->pid = peer.pid;
-    client->uid = peer.uid;
-    client->blocked = false;
-    client->late = lane->draining;
-    rmx_session_init(&client->talk, RMX_SESSION_DAEMON);
-    client->hello_by_ns = now + HELLO_NS;
-    hurry_by(&lane->gate, client->hello_by_ns);
-    lane->gate.clients_open++;
-    rmx_loop_poll(&lane->loop, &client->hear_op, client->fd, POLLIN);
-}
-
-static void accept_clients(struct rmx_op *op, int events)
-{
-    struct rmx_lane *lane = op->owner;
-    struct rmx_gate *gate = &lane->gate;
-
-    if (gate->accept_fd < 0 || events < 0) {
-        return;
-    }
-    for (int i = 0; i < HEAR_MAX; i++) {
-        struct rmx_client *client = free_client(gate);
-        rmx_autofd int fd = -1;
-
-        if (client != NULL) {
-            fd = accept4(gate->accept_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        }
-        if (client == NULL || (fd < 0 && errno != EAGAIN && errno != ECONNABORTED)) {
-            gate->accept_again_ns = rmx_clock_ns() + ACCEPT_PAUSE_NS; /* till then they wait */
-            return;
-        }
-        if (fd < 0) {
-            break;
-        }
-        come(client, &fd);
-    }
-    rmx_loop_poll(&lane->loop, op, gate->accept_fd, POLLIN);
-}
-
-static void start_accepting(struct rmx_gate *gate, struct rmx_lane *lane, int fd)
-{
-    gate->accept_fd = fd;
-    gate->accept_again_ns = 0;
-    gate->accept_op = (struct rmx_op){ .done = accept_clients, .owner = lane };
-    rmx_loop_poll(&lane->loop, &gate->accept_op, fd, POLLIN);
-}
-
-static void accept_cancelled(struct rmx_op *op, int result)
-{
-    (void)op;
-    (void)result;
-}
-
-static void stop_accepting(struct rmx_gate *gate, struct rmx_lane *lane)
-{
-    if (gate->accept_fd >= 0) {
-        gate->accept_fd = -1;
-        gate->cancel_accept_op = (struct rmx_op){ .done = accept_cancelled };
-        rmx_loop_cancel(&lane->loop, &gate->cancel_accept_op, &gate->accept_op);
-    }
-}
-
-/* There was no descriptor or no entry for one more client: perhaps there is now. */
-static void accept_again(struct rmx_gate *gate)
-{
-    struct rmx_lane *lane = gate->accept_op.owner;
-
-    if (gate->accept_again_ns != 0 && rmx_clock_ns() >= gate->accept_again_ns) {
-        gate->accept_again_ns = 0;
-        if (gate->accept_fd >= 0) {
-            rmx_loop_poll(&lane->loop, &gate->accept_op, gate->accept_fd, POLLIN);
-        }
-    }
-}
-
-/* Parts with those that connected and said nothing. */
-static void hurry(struct rmx_gate *gate)
-{
-    uint64_t now = rmx_clock_ns();
-
-    if (now < gate->hurry_ns) {
-        return;
-    }
-    gate->hurry_ns = UINT64_MAX;
-    for (uint32_t i = 0; i < gate->clients_max; i++) {
-        struct rmx_client *client = &gate->clients[i];
-
-        if (client->fd < 0 || client->welcome) {
-            continue;
-        }
-        if (now >= client->hello_by_ns) {
-            rmx_client_part(client, "it never said hello");
-        } else {
-            hurry_by(gate, client->hello_by_ns);
-        }
-    }
-}
+/* --- its turns -------------------------------------------------------------------------------- */
 
 /* It accepts no more, and the kernel has nothing of it: the supervisor may close the socket, and
  * operators may come to the other one. */
@@ -267,11 +185,11 @@ static void report_shut(struct rmx_gate *gate)
 {
     struct rmx_lane *lane = gate->clients[0].lane;
 
-    if (gate->closing && !gate->accept_op.busy && !gate->cancel_accept_op.busy) {
+    if (gate->closing && rmx_door_is_shut(gate)) {
         gate->closing = false;
         rmx_lane_report_shut(lane);
         if (lane->drain_fd >= 0) {
-            start_accepting(gate, lane, lane->drain_fd);
+            rmx_door_open(gate, lane, lane->drain_fd);
         }
     }
 }
@@ -309,11 +227,11 @@ static void flush_due(struct rmx_gate *gate)
 
 void rmx_gate_tend(struct rmx_gate *gate)
 {
-    accept_again(gate);
-    report_shut(gate);
-    if (gate->clients_open > gate->sessions + gate->operators) {
-        hurry(gate);
+    rmx_door_tend(gate);
+    if (gate->resting > 0) {
+        hear_again(gate);
     }
+    report_shut(gate);
     flush_due(gate);
     while (gate->rows_back) { /* who is parted with in a flush leaves some, too */
         gate->rows_back = false;
@@ -325,7 +243,7 @@ void rmx_gate_tend(struct rmx_gate *gate)
 int rmx_gate_init(struct rmx_gate *gate, struct rmx_lane *lane)
 {
     uint32_t sessions_max = lane->private_fd >= 0 ? 1 : lane->config->sessions_max;
-    uint32_t max = sessions_max + ANTEROOM;
+    uint32_t max = sessions_max + RMX_DOOR_ENTRIES;
 
     *gate = (struct rmx_gate){
         .clients_max = max,
@@ -368,16 +286,16 @@ void rmx_gate_open(struct rmx_gate *gate, struct rmx_lane *lane)
     if (lane->private_fd >= 0) {
         int fd = lane->private_fd; /* the number stays known: it says that we are private */
 
-        come(&gate->clients[0], &fd);
+        rmx_door_let_in(&gate->clients[0], &fd);
     } else {
-        start_accepting(gate, lane, lane->listen_fd);
+        rmx_door_open(gate, lane, lane->listen_fd);
     }
 }
 
 void rmx_gate_drain(struct rmx_gate *gate, struct rmx_lane *lane)
 {
     gate->closing = true;
-    stop_accepting(gate, lane);
+    rmx_door_close(gate, lane);
     for (uint32_t i = 0; i < gate->clients_max; i++) {
         if (gate->clients[i].fd >= 0 && gate->clients[i].welcome) { /* others with their WELCOME */
             rmx_client_drain(&gate->clients[i]);
@@ -397,7 +315,7 @@ void rmx_gate_abort(struct rmx_gate *gate)
 
 void rmx_gate_close(struct rmx_gate *gate)
 {
-    stop_accepting(gate, gate->clients[0].lane);
+    rmx_door_close(gate, gate->clients[0].lane);
     for (uint32_t i = 0; i < gate->clients_max; i++) {
         if (gate->clients[i].fd >= 0) {
             hear_out(&gate->clients[i]);
@@ -408,5 +326,5 @@ void rmx_gate_close(struct rmx_gate *gate)
 
 bool rmx_gate_idle(const struct rmx_gate *gate)
 {
-    return gate->clients_open == 0 && !gate->accept_op.busy && !gate->cancel_accept_op.busy;
+    return gate->clients_open == 0 && rmx_door_is_shut(gate);
 }

@@ -20,10 +20,12 @@ struct rmx_gate {
     struct rmx_client *clients;
     uint32_t clients_max;
     uint32_t clients_open; /* connected, or not quite gone */
+    uint32_t strangers;    /* of those that have not said hello */
     uint32_t sessions_max;
     uint32_t sessions;            /* clients that have been welcomed, but for operators */
     uint32_t sessions_named;      /* so far, with operators */
     uint32_t operators;           /* that have been welcomed */
+    uint32_t resting;             /* clients that are not heard for a while */
     uint32_t groups_open;         /* of all clients */
     uint64_t accept_again_ns;     /* 0 = nothing keeps us from accepting */
     uint64_t hurry_ns;            /* nobody's time to say hello ends before */

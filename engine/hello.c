@@ -6,17 +6,24 @@
 
 #include <unistd.h>
 
+#include "engine/allowance.h"
+#include "engine/door.h"
 #include "engine/lane.h"
 #include "engine/log.h"
 #include "engine/operator.h"
 
-static uint32_t grantable(const struct rmx_lane *lane)
+static uint32_t least(uint32_t a, uint32_t b)
 {
-    const struct rmx_gate *gate = &lane->gate;
-    uint32_t others = gate->sessions_max - gate->sessions - 1; /* each may come, and gets one */
-    uint32_t left = rmx_gate_spare(gate, others);
+    return a < b ? a : b;
+}
 
-    return left < lane->config->credits ? left : lane->config->credits;
+static uint32_t grantable(const struct rmx_client *client)
+{
+    const struct rmx_gate *gate = &client->lane->gate;
+    uint32_t others = gate->sessions_max - gate->sessions - 1; /* each may come, and gets one */
+    uint32_t left = least(rmx_gate_spare(gate, others), rmx_allowance_credits(client));
+
+    return least(left, client->lane->config->credits);
 }
 
 static void turn_away(struct rmx_client *client, enum rmx_status status, const char *why)
@@ -39,7 +46,11 @@ static uint32_t find_room(struct rmx_client *client, bool operates, const char *
         *why = "there are sessions_max clients already";
         return 0;
     }
-    credits = grantable(lane);
+    if (!rmx_allowance_session(client)) {
+        *why = "sessions_per_uid: its user has as many";
+        return 0;
+    }
+    credits = grantable(client);
     *why = credits > 0 ? NULL : "no credit is left for it";
     return credits;
 }
@@ -57,6 +68,8 @@ static void count_in(struct rmx_client *client, uint32_t credits)
         return;
     }
     client->credits = credits;
+    client->peer->credits += credits;
+    client->peer->sessions++;
     gate->credits_granted += credits;
     gate->sessions++;
     rmx_stats_set(&lane->stats, RMX_STATS_SESSIONS_OPEN, gate->sessions);
@@ -87,20 +100,23 @@ static void welcome(struct rmx_client *client, const struct rmx_msg_hello *hello
     if (lane->draining) {
         rmx_client_drain(client);
     }
-    rmx_log(RMX_LOG_INFO, client->errand != NULL ? "operator_came" : "client_came",
-        RMX_LOG_U64("client", client->index), RMX_LOG_U64("session", client->session),
-        RMX_LOG_I64("pid", client->pid), RMX_LOG_U64("uid", client->uid),
-        RMX_LOG_STR("name", hello->name), RMX_LOG_U64("credits", credits));
+    if (rmx_client_may_log(client)) {
+        rmx_log(RMX_LOG_INFO, client->errand != NULL ? "operator_came" : "client_came",
+            RMX_LOG_U64("client", client->index), RMX_LOG_U64("session", client->session),
+            RMX_LOG_I64("pid", client->pid), RMX_LOG_U64("uid", client->uid),
+            RMX_LOG_STR("name", hello->name), RMX_LOG_U64("credits", credits));
+    }
 }
 
 void rmx_hello_take(struct rmx_client *client, const struct rmx_msg_hello *hello)
 {
-    bool operates = (hello->features & RMX_FEATURE_OPERATOR) != 0 && rmx_operator_may_be(client);
+    bool operates = (hello->features & RMX_FEATURE_OPERATOR) != 0 && client->access.operates;
     int version = rmx_session_version(hello);
     const char *why = NULL;
     uint32_t credits;
     int error;
 
+    rmx_door_pass(client);
     if (version < 0) {
         turn_away(
             client, RMX_STATUS_UNSUPPORTED, "it speaks no version of the protocol that we speak");

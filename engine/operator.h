@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Operators: sessions that look after the jobs of others. Who may be one, what they see of a job,
- * and which they end. They have no jobs of their own, and take no place of those who have. Runs on
- * the lane's thread.
+ * Operators: sessions that look after the jobs of others. What they see of a job, and
+ * which they end; who may be one is engine/access.h's. They have no jobs of their own, and take no
+ * place of those who have. Runs on the lane's thread.
  */
 #ifndef RMX_ENGINE_OPERATOR_H
 #define RMX_ENGINE_OPERATOR_H
@@ -16,9 +16,6 @@
 
 /* A lane has so many at once: they use room that is there for clients who come when it is full. */
 #define RMX_OPERATORS_MAX 4u
-
-/* Root, and who runs the daemon. */
-bool rmx_operator_may_be(const struct rmx_client *client);
 
 /* Makes the client one. False: there are as many as there may be. */
 bool rmx_operator_come(struct rmx_client *client);

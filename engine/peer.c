@@ -67,11 +67,10 @@ void rmx_peer_hold(struct rmx_peer *peer)
     peer->holders++;
 }
 
-void rmx_peer_drop(struct rmx_peer *peer, uint64_t now_ns)
+void rmx_peer_drop(struct rmx_peer *peer)
 {
     rmx_assert(peer->holders > 0);
     peer->holders--;
-    peer->seen_ns = now_ns;
     if (peer->holders == 0) {
         rmx_assert(peer->strangers == 0 && peer->sessions == 0 && peer->credits == 0);
         rmx_assert(peer->jobs == 0 && peer->critical == 0 && peer->channel_bytes == 0);

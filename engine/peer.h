@@ -23,14 +23,14 @@
 #define RMX_PEER_PENALTY_NS_MAX 60000000000u
 
 /* Lines about one user in the log: so many at once, and so often one more. */
-#define RMX_PEER_LINES   50u
-#define RMX_PEER_LINE_NS 200000000u
+#define RMX_PEER_LINES   200u
+#define RMX_PEER_LINE_NS 100000000u
 
 struct rmx_peer {
     uid_t uid;
     bool used;          /* ever: the row is this user's */
     uint32_t holders;   /* connections and jobs */
-    uint64_t seen_ns;   /* when it was last taken or dropped */
+    uint64_t seen_ns;   /* when it was last taken */
     uint32_t strangers; /* connections that have not said hello */
     uint32_t sessions;
     uint32_t credits;          /* granted to these */
@@ -56,7 +56,7 @@ void rmx_peer_fini(struct rmx_peers *peers);
 struct rmx_peer *rmx_peer_take(struct rmx_peers *peers, uid_t uid, uint64_t now_ns);
 
 void rmx_peer_hold(struct rmx_peer *peer);
-void rmx_peer_drop(struct rmx_peer *peer, uint64_t now_ns);
+void rmx_peer_drop(struct rmx_peer *peer);
 
 /* A job of it ended a worker. */
 void rmx_peer_hurt(struct rmx_peer *peer, uint64_t now_ns);

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/allowance.h"
+#include "engine/clock.h"
 #include "engine/hello.h"
 #include "engine/lane.h"
 #include "engine/member.h"
@@ -33,23 +35,41 @@ static bool refuse_unpaid(struct rmx_client *client, uint64_t job)
     return rmx_client_say(client, &message, sizeof(message), NULL, 0);
 }
 
+/* Is it the wrong time for a job of this class? Then *retry_ns is how long it will be, and the text
+ * says why. */
+static bool is_busy(
+    struct rmx_client *client, uint32_t class_, char text[RMX_JOB_TEXT_BYTES], uint64_t *retry_ns)
+{
+    const char *because = "";
+
+    *retry_ns = rmx_peer_penalty_ns(client->peer, rmx_clock_ns());
+    if (*retry_ns > 0) {
+        because = "jobs of this user ended too many workers, ";
+        rmx_stats_add(&client->lane->stats, RMX_STATS_JOBS_REFUSED_PENALTY, 1);
+    } else if (rmx_meter_refuses(client->lane, class_, retry_ns)) {
+        rmx_stats_add(&client->lane->stats, RMX_STATS_JOBS_REFUSED_BUSY, 1);
+    } else {
+        return false;
+    }
+    (void)snprintf(text, RMX_JOB_TEXT_BYTES, "busy: %stry again in %" PRIu64 " ms", because,
+        *retry_ns / NS_OF_MS);
+    return true;
+}
+
 /* Why a job is not taken, in words too. Returns its status, OK: it is. */
-static uint32_t judge(struct rmx_lane *lane, const struct rmx_job_spec *spec, const char **why,
+static uint32_t judge(struct rmx_client *client, const struct rmx_job_spec *spec, const char **why,
     char text[RMX_JOB_TEXT_BYTES], uint64_t *retry_ns)
 {
     uint32_t status = (uint32_t)rmx_job_check(spec, why);
 
-    if (lane->draining) {
+    if (client->lane->draining) {
         *why = rmx_status_text(RMX_STATUS_DRAINING);
         return RMX_STATUS_DRAINING;
     }
-    if (status != RMX_STATUS_OK || !rmx_meter_refuses(lane, spec->class_, retry_ns)) {
+    if (status != RMX_STATUS_OK || !is_busy(client, spec->class_, text, retry_ns)) {
         return status;
     }
-    (void)snprintf(
-        text, RMX_JOB_TEXT_BYTES, "busy: try again in %" PRIu64 " ms", *retry_ns / NS_OF_MS);
     *why = text;
-    rmx_stats_add(&lane->stats, RMX_STATS_JOBS_REFUSED_BUSY, 1);
     return RMX_STATUS_BUSY;
 }
 
@@ -61,7 +81,7 @@ static void accept_job(
     char text[RMX_JOB_TEXT_BYTES];
     const char *why = "";
     uint64_t retry_ns = 0;
-    uint32_t status = judge(lane, spec, &why, text, &retry_ns);
+    uint32_t status = judge(client, spec, &why, text, &retry_ns);
     uint32_t slot = rmx_roster_add(client->roster, flow, spec->job);
 
     rmx_assert(flow != NULL); /* the credit was a promise of it */
@@ -78,16 +98,29 @@ static void accept_job(
         flow->spec.class_ = status == RMX_STATUS_BUSY ? spec->class_ : RMX_CLASS_CRITICAL;
     }
     rmx_stats_add(&lane->stats, RMX_STATS_JOBS_REFUSED, status != RMX_STATUS_OK);
+    flow->critical = status == RMX_STATUS_OK && flow->spec.class_ == RMX_CLASS_CRITICAL;
+    client->peer->jobs++;
+    client->peer->critical += flow->critical ? 1 : 0;
+    rmx_peer_hold(client->peer);
+}
+
+/* Its user has enough critical jobs here: it waits with the normal ones. */
+static void rank(struct rmx_client *client, struct rmx_job_spec *spec)
+{
+    if (spec->class_ == RMX_CLASS_CRITICAL && !rmx_allowance_critical(client)) {
+        spec->class_ = RMX_CLASS_NORMAL;
+        rmx_stats_add(&client->lane->stats, RMX_STATS_JOBS_MADE_NORMAL, 1);
+    }
 }
 
 static void submit(
-    struct rmx_client *client, const struct rmx_msg_submit *submit, struct rmx_sock_fds *fds)
+    struct rmx_client *client, struct rmx_msg_submit *submit, struct rmx_sock_fds *fds)
 {
     int next = 0;
 
     rmx_stats_add(&client->lane->stats, RMX_STATS_JOBS_SUBMITTED, submit->head.count);
     for (uint32_t i = 0; i < submit->head.count && client->fd >= 0; i++) {
-        const struct rmx_job_spec *spec = &submit->jobs[i];
+        struct rmx_job_spec *spec = &submit->jobs[i];
         rmx_autofd int input_fd = -1;
         rmx_autofd int output_fd = -1;
 
@@ -98,6 +131,7 @@ static void submit(
             output_fd = rmx_sock_fds_take(fds, next + (int)rmx_job_descriptors(spec) - 1);
         }
         next += (int)rmx_job_descriptors(spec); /* what a check refuses is closed with fds */
+        rank(client, spec);
         if (rmx_session_spend(&client->talk, 1) == 0) {
             accept_job(client, spec, &input_fd, &output_fd);
         } else if (!refuse_unpaid(client, spec->job)) {
@@ -169,7 +203,7 @@ static void open_channel(
 /* One message of `bytes` bytes is in gate->message. */
 void rmx_request_take(struct rmx_client *client, size_t bytes, struct rmx_sock_fds *fds)
 {
-    const void *message = client->lane->gate.message;
+    void *message = client->lane->gate.message;
 
     rmx_stats_add(&client->lane->stats, RMX_STATS_MESSAGES_IN, 1);
     switch (rmx_session_receive(&client->talk, message, bytes, (uint32_t)fds->count)) {

@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "engine/allowance.h"
 #include "engine/client.h"
 #include "engine/clock.h"
 #include "engine/lane.h"
@@ -59,6 +60,9 @@ static void make_free(struct rmx_share *share)
     enter(share, RMX_SHARE_FREE);
     berth->shares_used--;
     berth->shares_bytes -= share->bytes;
+    share->peer->channel_bytes -= share->bytes;
+    rmx_peer_drop(share->peer);
+    share->peer = NULL;
 }
 
 /* Asks the worker to give it back. A worker that computes reads no messages: then later. */
@@ -209,6 +213,9 @@ static int open_in(struct rmx_share *share, struct rmx_client *client, uint64_t 
         share->bytes = bytes;
         share->berth->shares_used++;
         share->berth->shares_bytes += bytes;
+        share->peer = client->peer;
+        share->peer->channel_bytes += bytes;
+        rmx_peer_hold(share->peer);
     }
     return error;
 }
@@ -242,7 +249,8 @@ static enum rmx_status open_channel(struct rmx_client *client, uint64_t bytes, i
         return RMX_STATUS_BUSY;
     }
     if (entry == NULL || bytes > lane->config->channel_bytes ||
-        client->channel_names == UINT32_MAX || rmx_portion_is_full(client, bytes)) {
+        client->channel_names == UINT32_MAX || rmx_portion_is_full(client, bytes) ||
+        !rmx_allowance_channel(client, bytes)) {
         return RMX_STATUS_OVER_LIMIT;
     }
     if (rmx_region_check(arena_fd, bytes) < 0) {

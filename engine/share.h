@@ -28,6 +28,7 @@
 struct rmx_berth;
 struct rmx_client;
 struct rmx_crew;
+struct rmx_peer;
 
 enum rmx_share_state {
     RMX_SHARE_FREE = 0,
@@ -41,6 +42,7 @@ enum rmx_share_state {
 struct rmx_share {
     enum rmx_share_state state;
     struct rmx_client *client; /* OPEN: whose it is */
+    struct rmx_peer *peer;     /* not FREE: whose user it is */
     struct rmx_berth *berth;
     uint32_t place; /* in the berth */
     uint32_t jobs;  /* admitted, with a ring here */

@@ -44,9 +44,9 @@ Test(peer, there_is_no_row_when_others_hold_all)
     (void)rmx_peer_take(&peers, 3, START);
     cr_assert_null(rmx_peer_take(&peers, 4, START));
     rmx_peer_hold(first); /* by a job that outlives its session */
-    rmx_peer_drop(first, START);
+    rmx_peer_drop(first);
     cr_assert_null(rmx_peer_take(&peers, 4, START));
-    rmx_peer_drop(first, START);
+    rmx_peer_drop(first);
     cr_assert_eq(rmx_peer_take(&peers, 4, START), first);
     cr_assert_eq(first->uid, 4);
 }
@@ -58,9 +58,9 @@ Test(peer, who_comes_back_finds_the_bill)
     for (uint32_t i = 0; i < RMX_PEER_DEATHS + 1; i++) {
         rmx_peer_hurt(peer, START);
     }
-    rmx_peer_drop(peer, START);
+    rmx_peer_drop(peer);
     for (uid_t uid = 10; uid < 20; uid++) { /* others need rows meanwhile, one after another */
-        rmx_peer_drop(rmx_peer_take(&peers, uid, START + 1), START + 1);
+        rmx_peer_drop(rmx_peer_take(&peers, uid, START + 1));
     }
     peer = rmx_peer_take(&peers, 7, START + 2);
     cr_assert_eq(rmx_peer_penalty_ns(peer, START + 2), RMX_PEER_DEATH_NS - 2);
