@@ -331,6 +331,29 @@ static uint64_t taken(enum rmx_flow_state from, enum rmx_flow_state to)
     return atomic_load(&book->taken[from][to]);
 }
 
+/* A job that has given nothing away when its worker dies. */
+static void tell_of_another_worker(void)
+{
+    static const char filling[4096];
+    char bytes[sizeof(filling)];
+    struct rmx_job_spec spec = raw_remux(SUBJECT, 0, "mpegts");
+    int output = make_pipe(0);
+    struct rmx_job_result result;
+
+    raw_sock = raw_session(&harness);
+    cr_assert_eq(fcntl(output, F_SETPIPE_SZ, (int)sizeof(filling)), (int)sizeof(filling));
+    cr_assert_eq(write(output, filling, sizeof(filling)), (ssize_t)sizeof(filling));
+    submit(&spec, harness_input(harness_media("large.mp4")), output);
+    (void)await(RMX_JOB_RUNNING, 1);
+    kill_worker();
+    (void)await(RMX_JOB_RUNNING, 1);
+    cr_assert_eq(read(pipes[0], bytes, sizeof(bytes)), (ssize_t)sizeof(bytes));
+    read_all(pipes[0]);
+    result = raw_hear_job();
+    cr_assert_eq(result.status, RMX_STATUS_OK, "%s", result.text);
+    clean_up(-1);
+}
+
 /* A spec that is none, and a job of more than one pass. */
 static void tell_the_others(void)
 {
@@ -357,7 +380,9 @@ static bool is_drawn(enum rmx_flow_state from, enum rmx_flow_state to)
         [RMX_FLOW_FREE] = { [RMX_FLOW_ADMITTED] = true, [RMX_FLOW_ENDED] = true },
         [RMX_FLOW_ADMITTED] = { [RMX_FLOW_RUNNING] = true, [RMX_FLOW_ENDED] = true },
         [RMX_FLOW_RUNNING] = { [RMX_FLOW_DRAINING] = true },
-        [RMX_FLOW_DRAINING] = { [RMX_FLOW_RUNNING] = true, [RMX_FLOW_ENDED] = true },
+        [RMX_FLOW_DRAINING] = { [RMX_FLOW_RUNNING] = true,
+            [RMX_FLOW_ADMITTED] = true,
+            [RMX_FLOW_ENDED] = true },
         [RMX_FLOW_ENDED] = { [RMX_FLOW_FREE] = true },
     };
 
@@ -373,6 +398,7 @@ Test(e2e_edges, of_a_job_s_life_are_all_taken_and_each_end_is_one)
             }
         }
     }
+    tell_of_another_worker();
     tell_the_others();
     for (enum rmx_flow_state from = RMX_FLOW_FREE; from < RMX_FLOW_STATES; from++) {
         for (enum rmx_flow_state to = RMX_FLOW_FREE; to < RMX_FLOW_STATES; to++) {

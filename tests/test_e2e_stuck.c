@@ -13,12 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/harness.h"
+#include "tests/bad_wav.h"
 
 #define NEIGHBOURS      8u
 #define BEGINNING_BYTES 65536u /* of a neighbour's input, that it gets before it has to wait */
 #define GRACE_MS        20u
-#define WAV_BYTES       16044u
 #define NS_PER_MS       UINT64_C(1000000)
 
 /* What a busy machine may add. */
@@ -72,39 +71,6 @@ static void tear_down(void)
 }
 
 TestSuite(e2e_stuck, .init = set_up, .fini = tear_down, .timeout = 120);
-
-/* --- the job that is stuck ------------------------------------------------------------------- */
-
-/* A second of silence: 8,000 samples of 16 bits. */
-static int make_wav(void)
-{
-    static const unsigned char head[44] =
-        "RIFF\xa4\x3e\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0"
-        "\x80\x3e\0\0\x02\0\x10\0data\x80\x3e\0";
-    static const unsigned char silence[WAV_BYTES - sizeof(head)];
-    int wav = harness_output(&harness, "wav");
-
-    cr_assert_eq(write(wav, head, sizeof(head)), (ssize_t)sizeof(head));
-    cr_assert_eq(write(wav, silence, sizeof(silence)), (ssize_t)sizeof(silence));
-    cr_assert_eq(lseek(wav, 0, SEEK_SET), 0);
-    return wav;
-}
-
-/* Returns its name. */
-static uint64_t submit_stuck_job(uint64_t deadline_ns)
-{
-    struct rmx_job job = RMX_JOB_INIT;
-    uint64_t id = 0;
-
-    job.input = make_wav();
-    job.output = harness_output(&harness, "stuck");
-    job.format = "matroska";
-    job.deadline_ns = deadline_ns;
-    cr_assert_eq(rmx_submit(client, &job, 1, &id), 1);
-    close(job.input);
-    close(job.output);
-    return id;
-}
 
 /* --- those beside it ------------------------------------------------------------------------- */
 
@@ -254,7 +220,8 @@ Test(e2e_stuck, job_in_an_endless_loop_ends_at_its_deadline_and_costs_its_worker
 
     begin_neighbours();
     deadline_ns = rmx_deadline_in(300 * NS_PER_MS);
-    stuck = wait_for_stuck(submit_stuck_job(deadline_ns), deadline_ns);
+    stuck =
+        wait_for_stuck(bad_wav_submit(&harness, client, BAD_WAV_LOOPS, deadline_ns), deadline_ns);
     cr_assert_eq(stuck.status, RMX_DEADLINE, "%s: %s", rmx_end_name(stuck.status), stuck.text);
     lost = end_neighbours(wanted);
     cr_assert(lost > 0 && lost < NEIGHBOURS, "%u jobs were on its worker", lost);
@@ -270,7 +237,7 @@ Test(e2e_stuck, and_when_it_is_cancelled)
     uint64_t id;
 
     begin_neighbours();
-    id = submit_stuck_job(0);
+    id = bad_wav_submit(&harness, client, BAD_WAV_LOOPS, 0);
     (void)poll(NULL, 0, 100);
     cancelled_ns = harness_now_ns();
     cr_assert_eq(rmx_cancel(client, id), 0);
