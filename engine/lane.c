@@ -245,7 +245,7 @@ void rmx_lane_abort(struct rmx_lane *lane)
     rmx_gate_abort(&lane->gate);
     for (uint32_t i = 0; i < lane->config->jobs_max; i++) {
         if (lane->flows[i].state != RMX_FLOW_FREE) {
-            rmx_flow_stop(&lane->flows[i], RMX_STATUS_CANCELLED, 0, "the daemon was told to end");
+            rmx_flow_stop(&lane->flows[i], RMX_STATUS_DAEMON_LOST, 0, "it was told to end");
         }
     }
 }

@@ -152,7 +152,7 @@ void rmx_outcome_conclude(struct rmx_flow *flow)
 static bool is_our_failure(uint32_t status)
 {
     return rmx_status_fault(status) == RMX_FAULT_ENGINE && status != RMX_STATUS_BUSY &&
-           status != RMX_STATUS_DRAINING;
+           status != RMX_STATUS_DRAINING && status != RMX_STATUS_DAEMON_LOST;
 }
 
 void rmx_outcome_log(const struct rmx_flow *flow)

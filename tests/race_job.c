@@ -297,16 +297,12 @@ static bool may_be_cancelled(const struct race_job *job)
 static uint32_t possible_ends(const struct race_job *job, const struct race *race)
 {
     uint64_t drain_ns = atomic_load_explicit(&race->drain_ns, memory_order_relaxed);
-    bool replaced = atomic_load_explicit(&race->replaced, memory_order_relaxed);
     uint32_t ends = own_ends(job) | BIT(RMX_BUSY);
 
     ends |= may_be_cancelled(job) ? BIT(RMX_CANCELLED) : 0;
     ends |= race_now_ns() >= deadline_of(job) ? BIT(RMX_DEADLINE) : 0;
     ends |= race->kills ? BIT(RMX_WORKER_LOST) : 0;
-    ends |= drain_ns != 0 ? BIT(RMX_DRAINING) | BIT(RMX_CANCELLED) : 0;
-    if (drain_ns != 0 && !replaced && job->submitted_ns >= drain_ns) {
-        ends |= BIT(RMX_DAEMON_LOST); /* sent to a daemon that read no more */
-    }
+    ends |= drain_ns != 0 ? BIT(RMX_DRAINING) | BIT(RMX_DAEMON_LOST) : 0;
     if (atomic_load_explicit(&race->hasty, memory_order_relaxed)) {
         ends |= BIT(RMX_DAEMON_LOST); /* it did not wait for a socket that was full */
     }

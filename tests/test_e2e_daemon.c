@@ -221,7 +221,7 @@ Test(e2e_daemon, drain_finishes_what_runs_and_takes_nothing_new)
     stop();
 }
 
-Test(e2e_daemon, second_signal_cancels_what_runs)
+Test(e2e_daemon, second_signal_ends_what_runs)
 {
     struct rmx_result result;
     uint64_t id = 0;
@@ -236,12 +236,13 @@ Test(e2e_daemon, second_signal_cancels_what_runs)
     status = end_daemon(SIGTERM);
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     result = harness_wait(client);
-    cr_assert_eq(result.status, RMX_CANCELLED, "%s", rmx_end_name(result.status));
+    cr_assert_eq(result.status, RMX_DAEMON_LOST, "%s", rmx_end_name(result.status));
+    cr_assert_str_eq(result.text, "it was told to end");
     close(feed);
     stop();
 }
 
-Test(e2e_daemon, drain_timeout_cancels_what_runs)
+Test(e2e_daemon, drain_timeout_ends_what_runs)
 {
     static const char *const settings[] = { "--drain-timeout=100ms", NULL };
     uint64_t id = 0;

@@ -19,7 +19,7 @@ from rmx_case import Case, PATIENCE_S, clip, ffprobe, program, wait_until
 class BatchCase(Case):
     def setUp(self):
         super().setUp()
-        self.start_daemon()
+        self.daemon = self.start_daemon()
 
     def script(self, *jobs):
         """A file of jobs: dicts, or lines as they are."""
@@ -229,6 +229,31 @@ class Failure(BatchCase):
                 batch.send_signal(number)
                 self.assertEqual(batch.wait(PATIENCE_S), code)
                 self.assertEqual(self.stat("jobs_in_flight"), 0)
+
+    def start_and_end_daemon(self, *options):
+        """A batch whose daemon is told to end, twice, while its one job runs."""
+        self.make_long()
+        script = self.script({"input": "long.wav", "output": "long.mkv"})
+        batch = self.start_rmx("batch", *options, script)
+        self.assertTrue(wait_until(lambda: self.stat("jobs_running") == 1))
+        for _ in range(2):
+            self.daemon.terminate()
+            time.sleep(0.1)
+        self.assertEqual(self.daemon.wait(PATIENCE_S), 0)
+        return batch
+
+    def test_a_daemon_that_ends_is_no_signal_of_ours(self):
+        batch = self.start_and_end_daemon("--deadline", "2s")
+        self.assertEqual(batch.wait(PATIENCE_S), 69)
+        self.assertIn(b"DAEMON_LOST", batch.stderr.read())
+        self.assertEqual(self.outputs(), ["long.wav"])
+
+    def test_its_successor_goes_on(self):
+        batch = self.start_and_end_daemon()
+        shutil.copy(clip("a.wav"), self.at("long.wav"))
+        self.start_daemon()
+        self.assertEqual(batch.wait(PATIENCE_S), 0, batch.stderr.read())
+        self.assertEqual(self.outputs(), ["long.mkv", "long.wav"])
 
     def test_an_operator_cancels_the_group(self):
         self.make_long()
