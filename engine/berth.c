@@ -162,7 +162,7 @@ void rmx_berth_reset(struct rmx_berth *berth)
 }
 
 struct rmx_pair *rmx_berth_take(
-    struct rmx_berth *berth, enum rmx_pair_size size, uint32_t party, void *owner)
+    struct rmx_berth *berth, enum rmx_pair_size size, uint32_t party, uint32_t class_, void *owner)
 {
     struct rmx_pair *pair = berth->free_pairs[size];
 
@@ -171,14 +171,17 @@ struct rmx_pair *rmx_berth_take(
     }
     rmx_assert(pair->owner == NULL && owner != NULL && party < RMX_WORKER_PARTIES);
     berth->free_pairs[size] = pair->next_free;
+    rmx_assert(class_ < RMX_CLASSES);
     berth->free_counts[size]--;
     berth->held[party].pairs[size]++;
     berth->used++;
     berth->spent = berth->trial;
+    berth->used_by[class_]++;
     pair->owner = owner;
     pair->party = party;
     return pair;
 }
+    pair->class_ = (uint8_t)class_;
 
 void rmx_berth_give(struct rmx_berth *berth, struct rmx_pair *pair)
 {
@@ -193,6 +196,7 @@ void rmx_berth_give(struct rmx_berth *berth, struct rmx_pair *pair)
     berth->used--;
 }
 
+    berth->used_by[pair->class_]--;
 uint64_t rmx_berth_busy_ns(struct rmx_berth *berth, uint64_t since_ns)
 {
     /* Relaxed: a number for itself. */

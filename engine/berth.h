@@ -50,6 +50,7 @@ struct rmx_pair {
     uint32_t party; /* the session whose job has it: below RMX_WORKER_PARTIES */
     uint8_t size;   /* enum rmx_pair_size */
     struct rmx_pair *next_free;
+    uint8_t class_; /* enum rmx_job_class, of the job that has it */
     void *owner; /* the flow that has it; NULL = free */
 };
 
@@ -68,6 +69,7 @@ struct rmx_berth {
     const char *condemned; /* why its worker was ended; NULL = it was not */
     uint32_t used;         /* pairs in use */
     struct rmx_region arena;
+    uint32_t used_by[RMX_CLASSES]; /* of them, by jobs of each class */
     struct rmx_worker_shm *shm;
     struct rmx_mail to_worker;
     struct rmx_mail to_lane;
@@ -110,7 +112,7 @@ void rmx_berth_reset(struct rmx_berth *berth);
 /* Takes a pair of just this size for a session's job; NULL if there is none. How many of them a
  * session may have is engine/portion.h's. */
 struct rmx_pair *rmx_berth_take(
-    struct rmx_berth *berth, enum rmx_pair_size size, uint32_t party, void *owner);
+    struct rmx_berth *berth, enum rmx_pair_size size, uint32_t party, uint32_t class_, void *owner);
 void rmx_berth_give(struct rmx_berth *berth, struct rmx_pair *pair);
 
 /* The flow table's entry of a pair. */

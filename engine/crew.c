@@ -26,25 +26,6 @@
 /* Between two looks of the watchdog. */
 #define WATCH_NS 500000000u
 
-/* The one with the fewest jobs; the wanted size decides between equals. */
-struct rmx_berth *rmx_crew_berth_for(struct rmx_crew *crew, const struct rmx_wish *wish)
-{
-    struct rmx_berth *best = NULL;
-    bool fits = false;
-
-    for (uint32_t i = 0; i < crew->workers; i++) {
-        struct rmx_berth *berth = &crew->berths[i];
-        enum rmx_pair_size size = berth->open ? rmx_portion_pair(berth, wish) : RMX_PAIR_NONE;
-
-        if (size != RMX_PAIR_NONE &&
-            (best == NULL || berth->used < best->used || (berth->used == best->used && !fits))) {
-            best = berth;
-            fits = size == wish->size;
-        }
-    }
-    return best;
-}
-
 /* Jobs whose answer came before the worker died have still to be written: that takes as long as
  * their readers like, and needs no worker. */
 static bool is_deserted(const struct rmx_berth *berth)
@@ -306,9 +287,7 @@ static void bell_rang(struct rmx_op *op, int events)
     struct rmx_crew *crew = op->owner;
     struct rmx_berth *berth = berth_of(crew, op);
 
-    if (events < 0) {
-        return;
-    }
+    (void)events; /* if it could not be waited for: it may have rung */
     rmx_stats_add(&crew->lane->stats, RMX_STATS_WAKES_HEARD, 1);
     (void)rmx_bell_hear(&berth->lane_bell);
     if (!op->busy) {

@@ -37,9 +37,6 @@ struct rmx_crew {
 int rmx_crew_start(struct rmx_crew *crew, struct rmx_lane *lane, const char **why);
 void rmx_crew_fini(struct rmx_crew *crew);
 
-/* The berth for a job of any worker's; NULL: it can have a pair in none now. */
-struct rmx_berth *rmx_crew_berth_for(struct rmx_crew *crew, const struct rmx_wish *wish);
-
 /* The one for a job that is tried alone. */
 static inline struct rmx_berth *rmx_crew_trial(const struct rmx_crew *crew)
 {

@@ -128,6 +128,50 @@ void rmx_queue_remove(struct rmx_queue *queue, struct rmx_flow *flow)
 
 /* --- which comes next ------------------------------------------------------------------------- */
 
+/* Jobs there that have their turns before one of this class, or with it. */
+static uint32_t rivals(const struct rmx_berth *berth, uint32_t class_)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i <= class_; i++) {
+        count += berth->used_by[i];
+    }
+    return count;
+}
+
+/* Which has fewer rivals, or fewer jobs? Negative: the first; 0: neither. */
+static int compare(const struct rmx_berth *berth, const struct rmx_berth *other, uint32_t class_)
+{
+    uint32_t here = rivals(berth, class_);
+    uint32_t there = rivals(other, class_);
+
+    if (here == there) {
+        here = berth->used;
+        there = other->used;
+    }
+    return (here > there) - (here < there);
+}
+
+/* The worker's for a job that may go to any: the one with the fewest rivals, then with the fewest
+ * jobs; the wanted size decides between equals. NULL: it can have a pair in none now. */
+static struct rmx_berth *any_berth_for(struct rmx_crew *crew, const struct rmx_wish *wish)
+{
+    struct rmx_berth *best = NULL;
+    bool fits = false;
+
+    for (uint32_t i = 0; i < crew->workers; i++) {
+        struct rmx_berth *berth = &crew->berths[i];
+        enum rmx_pair_size size = berth->open ? rmx_portion_pair(berth, wish) : RMX_PAIR_NONE;
+        int order = best != NULL ? compare(berth, best, wish->class_) : -1;
+
+        if (size != RMX_PAIR_NONE && (order < 0 || (order == 0 && !fits))) {
+            best = berth;
+            fits = size == wish->size;
+        }
+    }
+    return best;
+}
+
 /* Where a job of this place can start now; NULL: nowhere. */
 static struct rmx_berth *berth_for(
     struct rmx_crew *crew, uint32_t place, const struct rmx_wish *wish)
@@ -135,7 +179,7 @@ static struct rmx_berth *berth_for(
     struct rmx_berth *berth;
 
     if (place == ANYWHERE) {
-        return rmx_crew_berth_for(crew, wish);
+        return any_berth_for(crew, wish);
     }
     berth = &crew->berths[(place - 1) / PLACES_OF_BERTH];
     return berth->open && rmx_portion_pair(berth, wish) != RMX_PAIR_NONE ? berth : NULL;
@@ -220,7 +264,8 @@ static struct rmx_flow *start_of(struct rmx_queue *queue, struct rmx_crew *crew,
         line_up(of, line);
     }
     count_start(queue, class_);
-    *pair = rmx_berth_take(*berth, rmx_portion_pair(*berth, &wish), flow->party, flow);
+    *pair = rmx_berth_take(
+        *berth, rmx_portion_pair(*berth, &wish), flow->party, flow->spec.class_, flow);
     return flow;
 }
 

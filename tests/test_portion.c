@@ -38,7 +38,7 @@ static struct rmx_pair *take(enum rmx_pair_size size, uint32_t class_, uint32_t 
     struct rmx_wish wish = { .size = size, .class_ = class_, .party = party };
     enum rmx_pair_size got = rmx_portion_pair(&berth, &wish);
 
-    return got == RMX_PAIR_NONE ? NULL : rmx_berth_take(&berth, got, party, &job);
+    return got == RMX_PAIR_NONE ? NULL : rmx_berth_take(&berth, got, party, class_, &job);
 }
 
 static uint32_t take_all(enum rmx_pair_size size, uint32_t class_, uint32_t party)

@@ -215,6 +215,25 @@ Test(queue, lower_classes_that_wait_have_each_sixteenth_start)
     cr_assert_eq(starts[RMX_CLASS_CRITICAL], 141);
 }
 
+/* What is below it gives way to it there, so that it does not matter how much that is. */
+Test(queue, job_goes_where_fewest_go_before_it)
+{
+    struct rmx_flow *critical;
+
+    push(0, RMX_CLASS_CRITICAL);
+    critical = next();
+    for (uint32_t i = 0; i < 4; i++) { /* one beside it, then by turns */
+        push(1, RMX_CLASS_BACKGROUND);
+        (void)next();
+    }
+    push_tied(1, RMX_CLASS_NORMAL, 1 - critical->berth->index, false);
+    (void)next();
+    push(2, RMX_CLASS_CRITICAL);
+    cr_assert_neq(next()->berth, critical->berth);
+    push(2, RMX_CLASS_NORMAL);
+    cr_assert_eq(next()->berth, critical->berth);
+}
+
 Test(queue, class_that_did_not_wait_has_earned_no_start)
 {
     for (int i = 0; i < 100; i++) {
