@@ -117,6 +117,18 @@ static uint32_t cpu_of(const struct rmx_crew *crew, uint32_t index)
 }
 
 static void worker_ready(void *owner, uint32_t index, pid_t pid)
+/* Where a worker and the lane want the same core, the lane has it soon: it does little at a time,
+ * and all jobs wait for it. */
+static void give_way(const struct rmx_lane *lane, uint32_t index, pid_t pid)
+{
+    int own = getpriority(PRIO_PROCESS, 0);
+
+    if (setpriority(PRIO_PROCESS, (id_t)pid, own + (int)lane->config->worker_nice) < 0) {
+        rmx_log(RMX_LOG_WARN, "worker_not_nice", RMX_LOG_U64("worker", index),
+            RMX_LOG_ERRNO("why", errno));
+    }
+}
+
 {
     struct rmx_crew *crew = owner;
     struct rmx_lane *lane = crew->lane;
@@ -132,6 +144,7 @@ static void worker_ready(void *owner, uint32_t index, pid_t pid)
             RMX_LOG_U64("cpu", cpu), RMX_LOG_ERRNO("why", error));
     }
     rmx_stats_add(&lane->stats, RMX_STATS_WORKER_STARTS, 1);
+    give_way(lane, index, pid);
     rmx_log(RMX_LOG_INFO, index < crew->workers ? "worker_ready" : "trial_ready",
         RMX_LOG_U64("lane", lane->index), RMX_LOG_U64("worker", index), RMX_LOG_I64("pid", pid),
         RMX_LOG_I64("cpu", cpu == RMX_PLAN_NONE ? -1 : (int64_t)cpu));
