@@ -5,9 +5,17 @@
 #include "engine/worker/sandbox.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +33,10 @@ Test(sandbox, refuses_all_it_must_and_nothing_it_must_not)
 {
     cr_assert_eq(rmx_selftest_run(true), 0);
 }
+
+/* Of the last child: how often a call of its failed with ENOSYS, and which was the last. */
+static uint32_t unknown_calls;
+static uint32_t unknown_call;
 
 /* Runs `die` in a locked-down child and returns its wait status and last words. */
 static int run_child(void (*die)(void), struct rmx_last_words *words)
@@ -55,6 +67,8 @@ static int run_child(void (*die)(void), struct rmx_last_words *words)
     }
     cr_assert_eq(waitpid(pid, &status, 0), pid);
     rmx_obituary_read(shm, 10, words);
+    unknown_calls = atomic_load(&shm->unknown_calls);
+    unknown_call = atomic_load(&shm->unknown_call);
     cr_assert_eq(munmap(shm, sizeof(*shm)), 0);
     return status;
 }
@@ -101,6 +115,83 @@ Test(sandbox, crash_leaves_signal_and_address)
     cr_assert_str_eq(words.text, "SIGSEGV at 0x10");
 }
 
+static void open_a_file(void)
+{
+    (void)!open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+}
+
+static void open_a_file_unheard(void)
+{
+    sigset_t all;
+
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, NULL);
+    (void)!open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+}
+
+static void go_online(void)
+{
+    (void)socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+static void run_a_program(void)
+{
+    (void)execl("/bin/true", "true", NULL);
+}
+
+static void trace_the_parent(void)
+{
+    (void)ptrace(PTRACE_ATTACH, getppid(), NULL, NULL);
+}
+
+static void signal_the_parent(void)
+{
+    (void)kill(getppid(), SIGKILL);
+}
+
+static void make_code(void)
+{
+    (void)mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static void become_deaf(void)
+{
+    (void)signal(SIGSYS, SIG_IGN);
+}
+
+Test(sandbox, dangerous_call_ends_the_process_and_is_named)
+{
+    const struct {
+        void (*dare)(void);
+        const char *words;
+    } dares[] = {
+        { open_a_file, "seccomp: openat" },
+        { go_online, "seccomp: socket" },
+        { run_a_program, "seccomp: execve" },
+        { trace_the_parent, "seccomp: ptrace" },
+        { signal_the_parent, "seccomp: kill" },
+        { make_code, "seccomp: mmap" },
+        { become_deaf, "seccomp: rt_sigaction" },
+    };
+
+    for (size_t i = 0; i < sizeof(dares) / sizeof(dares[0]); i++) {
+        struct rmx_last_words words;
+        int status = run_child(dares[i].dare, &words);
+
+        cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS, "%s", dares[i].words);
+        cr_assert_eq(words.signal, SIGSYS);
+        cr_assert_str_eq(words.text, dares[i].words);
+    }
+}
+
+Test(sandbox, dangerous_call_ends_even_who_does_not_listen)
+{
+    struct rmx_last_words words;
+    int status = run_child(open_a_file_unheard, &words);
+
+    cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+}
+
 Test(sandbox, room_for_arenas_is_not_room_for_a_heap)
 {
     struct rmx_last_words words;
@@ -109,6 +200,30 @@ Test(sandbox, room_for_arenas_is_not_room_for_a_heap)
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 #endif
+
+static void make_unknown_calls(void)
+{
+    bool refused = true;
+
+    for (int i = 0; i < 3; i++) {
+        errno = 0;
+        refused = refused && syscall(SYS_getpriority, PRIO_PROCESS, 0) == -1 && errno == ENOSYS;
+    }
+    errno = 0;
+    refused = refused && madvise(NULL, 4096, MADV_MERGEABLE) == -1 && errno == ENOSYS;
+    _exit(refused ? 0 : 1);
+}
+
+Test(sandbox, unknown_call_fails_with_ENOSYS_and_is_counted, .disabled = RMX_WITH_SANITIZER)
+{
+    struct rmx_last_words words;
+    int status = run_child(make_unknown_calls, &words);
+
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    cr_assert_eq(words.signal, 0);
+    cr_assert_eq(unknown_calls, 4);
+    cr_assert_eq(unknown_call, SYS_madvise);
+}
 
 Test(sandbox, last_words_of_a_liar_are_harmless)
 {

@@ -311,6 +311,18 @@ if(TARGET test_rmx_parts)
 endif()
 
 if(TARGET ringmuxd AND NOT RMX_SANITIZE STREQUAL "thread")
+    add_executable(odd-worker engine/worker/ringmux_worker.c tests/odd_worker.c)
+    target_link_libraries(odd-worker PRIVATE rmx_worker)
+    target_link_options(odd-worker PRIVATE ${RMX_WORKER_LINK_OPTIONS}
+        -Wl,--wrap=rmx_sandbox_enter,--wrap=rmx_selftest_run,--wrap=rmx_seclusion_enter
+        -Wl,--wrap=rmx_seclusion_landlock,--wrap=rmx_bounds_set,--wrap=unshare
+        -Wl,--wrap=av_read_frame)
+    set_target_properties(odd-worker PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    if(NOT RMX_SANITIZE) # whose reports need what the walls take away
+        add_test(NAME test_cage COMMAND ${RMX_PYTHON} ${CMAKE_SOURCE_DIR}/tests/test_cage.py
+            ${CMAKE_BINARY_DIR})
+        set_tests_properties(test_cage PROPERTIES TIMEOUT 300)
+    endif()
     foreach(test test_rmx test_rmx_death test_rmx_stream test_rmx_batch test_rmx_jobs test_examples)
         add_test(NAME ${test} COMMAND ${RMX_PYTHON} ${CMAKE_SOURCE_DIR}/tests/${test}.py
             ${CMAKE_BINARY_DIR})
