@@ -116,7 +116,6 @@ static uint32_t cpu_of(const struct rmx_crew *crew, uint32_t index)
                                  : RMX_PLAN_NONE;
 }
 
-static void worker_ready(void *owner, uint32_t index, pid_t pid)
 /* Where a worker and the lane want the same core, the lane has it soon: it does little at a time,
  * and all jobs wait for it. */
 static void give_way(const struct rmx_lane *lane, uint32_t index, pid_t pid)
@@ -129,6 +128,7 @@ static void give_way(const struct rmx_lane *lane, uint32_t index, pid_t pid)
     }
 }
 
+static void worker_ready(void *owner, uint32_t index, pid_t pid)
 {
     struct rmx_crew *crew = owner;
     struct rmx_lane *lane = crew->lane;
