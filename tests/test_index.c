@@ -210,3 +210,102 @@ Test(index, feed_that_lies_is_PEER_CORRUPT)
     cr_assert_eq(ends.avio.status, RMX_STATUS_PEER_CORRUPT);
     ends_close();
 }
+
+/* --- tracks without an id ----------------------------------------------------------------------
+ */
+
+/* The box that began there ends here. */
+static void close_box(size_t at)
+{
+    AV_WB32(head + at, (uint32_t)(size - at));
+}
+
+static size_t open_box(const char *type)
+{
+    add_box(type, 8);
+    return size - 8;
+}
+
+static void add_tkhd(uint8_t version, uint32_t id)
+{
+    add_box("tkhd", version == 1 ? 104 : 92);
+    memset(head + size - (version == 1 ? 96 : 84), 0, 24);
+    head[size - (version == 1 ? 96 : 84)] = version;
+    AV_WB32(head + size - (version == 1 ? 76 : 72), id);
+}
+
+/* A moov of two tracks; add: what says the second one's id, or NULL. */
+static void add_moov(void (*add)(uint8_t version, uint32_t id), uint32_t id, bool in_fragments)
+{
+    size_t moov = open_box("moov");
+    size_t trak;
+
+    add_box("mvhd", 108);
+    trak = open_box("trak");
+    add_tkhd(0, 1);
+    close_box(trak);
+    trak = open_box("trak");
+    add_box("free", 16);
+    if (add != NULL) {
+        add(1, id);
+    }
+    add_box("mdia", 40);
+    close_box(trak);
+    if (in_fragments) {
+        add_box("mvex", 40);
+    }
+    close_box(moov);
+}
+
+static int look_for_names(bool seekable)
+{
+    int says;
+
+    ends_open(head, size, seekable, SLOTS, CHUNK_BYTES);
+    says = rmx_index_is_nameless(&ends.source);
+    cr_assert_eq(ends.source.bytes, 0);
+    ends_close();
+    return says;
+}
+
+Test(index, track_of_fragments_without_an_id_is_seen)
+{
+    add_box("ftyp", 20);
+    add_moov(NULL, 0, true);
+    cr_assert_eq(look_for_names(false), 1);
+    cr_assert_eq(look_for_names(true), 1);
+}
+
+Test(index, track_of_fragments_whose_id_is_too_large_is_seen)
+{
+    add_box("ftyp", 20);
+    add_box("mdat", 100);
+    add_moov(add_tkhd, 0x80000000u, true);
+    cr_assert_eq(look_for_names(false), 1);
+}
+
+Test(index, tracks_with_ids_are_named)
+{
+    add_box("ftyp", 20);
+    add_moov(add_tkhd, INT32_MAX, true);
+    cr_assert_eq(look_for_names(false), 0);
+    cr_assert_eq(look_for_names(true), 0);
+}
+
+Test(index, track_without_an_id_is_no_matter_without_fragments)
+{
+    add_box("ftyp", 20);
+    add_moov(NULL, 0, false);
+    cr_assert_eq(look_for_names(false), 0);
+}
+
+Test(index, names_are_not_looked_for_beyond_the_ring_nor_in_what_is_no_mp4)
+{
+    add_box("mdat", SLOTS * CHUNK_BYTES);
+    add_moov(NULL, 0, true);
+    cr_assert_eq(look_for_names(true), 0);
+    size = 0;
+    add_box("RIFF", 100);
+    add_moov(NULL, 0, true);
+    cr_assert_eq(look_for_names(true), 0);
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Does an MP4's index follow its samples? See index.h.
+ * What an MP4's boxes say of it before anybody reads it. See index.h.
  */
 #include "engine/worker/index.h"
 
@@ -9,7 +9,11 @@
 
 #include "engine/worker/box.h"
 
-#define BOXES_MAX 64 /* before the samples; files have two or three */
+#define BOXES_MAX       64 /* before the samples, or another; files have two or three */
+#define TRACKS_MAX      512
+#define TKHD_ID_AT      12 /* in its content, after two times of 32 bits */
+#define TKHD_LONG_ID_AT 20 /* of 64 bits */
+#define TKHD_HEAD_BYTES 24
 
 /* May a box of this type stand before both the samples and the index? */
 static bool may_come_first(uint32_t type)
@@ -25,6 +29,19 @@ static bool may_come_first(uint32_t type)
     return false;
 }
 
+/* The box at `at`, which ends at `limit` at the latest. Returns 1; 0: there is none, or it is torn;
+ * or an AVERROR. */
+static int peek_box(struct rmx_source *source, uint64_t at, uint64_t limit, struct rmx_box *box)
+{
+    unsigned char head[RMX_BOX_HEAD_BYTES];
+    int n = rmx_source_peek(source, at, head, RMX_BOX_HEAD_SHORT_BYTES);
+
+    if (n == RMX_BOX_HEAD_SHORT_BYTES && rmx_box_is_long(head)) {
+        n = rmx_source_peek(source, at, head, RMX_BOX_HEAD_BYTES);
+    }
+    return n < 0 ? n : rmx_box_read(box, head, (uint32_t)n, at, limit) == 0;
+}
+
 int rmx_index_follows(struct rmx_source *source)
 {
     uint64_t at = 0;
@@ -33,18 +50,11 @@ int rmx_index_follows(struct rmx_source *source)
         return 0;
     }
     for (int boxes = 0; boxes < BOXES_MAX; boxes++) {
-        unsigned char head[RMX_BOX_HEAD_BYTES];
         struct rmx_box box;
-        int n = rmx_source_peek(source, at, head, RMX_BOX_HEAD_SHORT_BYTES);
+        int n = peek_box(source, at, INT64_MAX, &box);
 
-        if (n == RMX_BOX_HEAD_SHORT_BYTES && rmx_box_is_long(head)) {
-            n = rmx_source_peek(source, at, head, RMX_BOX_HEAD_BYTES);
-        }
-        if (n < 0) {
+        if (n <= 0) {
             return n;
-        }
-        if (rmx_box_read(&box, head, (uint32_t)n, at, INT64_MAX) < 0) {
-            return 0;
         }
         if (box.type == MKBETAG('m', 'd', 'a', 't') && box.end - at > box.head_bytes) {
             return 1;
@@ -55,4 +65,83 @@ int rmx_index_follows(struct rmx_source *source)
         at = box.end;
     }
     return 0;
+}
+
+/* --- tracks without an id ----------------------------------------------------------------------
+ */
+
+/* The first box of a type between two places, after at most BOXES_MAX others. Returns as
+ * peek_box(). */
+static int find_box(
+    struct rmx_source *source, uint64_t at, uint64_t end, uint32_t type, struct rmx_box *box)
+{
+    for (int boxes = 0; boxes < BOXES_MAX && at < end; boxes++) {
+        int n = peek_box(source, at, end, box);
+
+        if (n <= 0 || box->type == type) {
+            return n;
+        }
+        at = box->end;
+    }
+    return 0;
+}
+
+/* Returns 1; 0, also if that cannot be seen; or an AVERROR. */
+static int has_no_id(struct rmx_source *source, const struct rmx_box *trak)
+{
+    unsigned char head[TKHD_HEAD_BYTES];
+    struct rmx_box tkhd;
+    int n = find_box(
+        source, trak->at + trak->head_bytes, trak->end, MKBETAG('t', 'k', 'h', 'd'), &tkhd);
+
+    if (n <= 0) {
+        return n < 0 ? n : 1;
+    }
+    n = rmx_source_peek(source, tkhd.at + tkhd.head_bytes, head, TKHD_HEAD_BYTES);
+    if (n < TKHD_HEAD_BYTES) {
+        return n < 0 ? n : 0;
+    }
+    return AV_RB32(head + (head[0] == 1 ? TKHD_LONG_ID_AT : TKHD_ID_AT)) > INT32_MAX;
+}
+
+static int any_has_no_id(struct rmx_source *source, const struct rmx_box *moov)
+{
+    uint64_t at = moov->at + moov->head_bytes;
+    struct rmx_box trak;
+
+    for (int tracks = 0; tracks < TRACKS_MAX; tracks++) {
+        int n = find_box(source, at, moov->end, MKBETAG('t', 'r', 'a', 'k'), &trak);
+
+        if (n <= 0) {
+            return n;
+        }
+        n = has_no_id(source, &trak);
+        if (n != 0) {
+            return n;
+        }
+        at = trak.end;
+    }
+    return 0;
+}
+
+int rmx_index_is_nameless(struct rmx_source *source)
+{
+    struct rmx_box moov = { .end = 0 };
+    struct rmx_box mvex;
+
+    do {
+        int n = peek_box(source, moov.end, INT64_MAX, &moov);
+
+        if (n <= 0) {
+            return n;
+        }
+    } while (moov.type != MKBETAG('m', 'o', 'o', 'v') &&
+             (may_come_first(moov.type) || moov.type == MKBETAG('m', 'd', 'a', 't')));
+    if (moov.type != MKBETAG('m', 'o', 'o', 'v')) {
+        return 0;
+    }
+    int n = any_has_no_id(source, &moov);
+    return n <= 0 ? n
+                  : find_box(source, moov.at + moov.head_bytes, moov.end,
+                        MKBETAG('m', 'v', 'e', 'x'), &mvex);
 }

@@ -27,6 +27,9 @@ static const char must_go_back[] =
     "the index of this MP4 follows its samples: give a file or a source that seeks, "
     "or allow a spool";
 
+static const char nameless[] = "an MP4 in fragments has a track without an id, or with one that is "
+                               "larger than 2147483647";
+
 struct task {
     struct rmx_job_spec spec;
     struct rmx_job_result result;
@@ -178,17 +181,23 @@ static enum rmx_status connect_rings(struct task *task, const struct rmx_flow_sh
 
 /* Judged when the stage wants the first byte, thus after the output, for which no input need have
  * come; and before any of it is consumed, so that who sends it need not send it all in vain. */
-static bool need_not_go_back(void *owner)
+static bool is_readable(void *owner)
 {
     struct task *task = owner;
     const char *named = task->spec.input_format;
 
-    if ((named[0] != '\0' && !av_match_name(named, MP4_NAMES)) ||
-        rmx_index_follows(&task->source) != 1) {
+    if (named[0] != '\0' && !av_match_name(named, MP4_NAMES)) {
         return true;
     }
-    (void)rmx_avio_end(&task->avio, RMX_STATUS_NEEDS_SEEKABLE_INPUT, 0);
-    return false;
+    if (rmx_index_follows(&task->source) == 1) {
+        (void)rmx_avio_end(&task->avio, RMX_STATUS_NEEDS_SEEKABLE_INPUT, 0);
+        return false;
+    }
+    if (rmx_index_is_nameless(&task->source) == 1) {
+        (void)rmx_avio_end(&task->avio, RMX_STATUS_BAD_MEDIA, 0);
+        return false;
+    }
+    return true;
 }
 
 static void push_packet(void *owner)
@@ -213,7 +222,7 @@ static void run_stage(struct task *task, uint32_t stage)
 
     switch (stage) {
     case RMX_STAGE_JOB:
-        task->source.admit = need_not_go_back;
+        task->source.admit = is_readable;
         rmx_remux_run(&task->spec, task->source.context, &outlet, &task->result);
         break;
     case RMX_STAGE_SPOOL:
@@ -237,6 +246,19 @@ static void finish_output(struct task *task)
     }
 }
 
+/* Of an end that came from outside; "" = the status says it all. */
+static const char *why_of(const struct task *task)
+{
+    switch (task->avio.status) {
+    case RMX_STATUS_NEEDS_SEEKABLE_INPUT:
+        return must_go_back;
+    case RMX_STATUS_BAD_MEDIA:
+        return nameless;
+    default:
+        return "";
+    }
+}
+
 /* What came from outside (a stop, an I/O error, a broken ring) is the reason, whatever libavformat
  * made of it. */
 static void settle(struct task *task)
@@ -251,8 +273,7 @@ static void settle(struct task *task)
         task->result.status = task->avio.status;
         task->result.cause = task->avio.cause;
         memset(task->result.text, 0, sizeof(task->result.text));
-        (void)snprintf(task->result.text, sizeof(task->result.text), "%s",
-            task->avio.status == RMX_STATUS_NEEDS_SEEKABLE_INPUT ? must_go_back : "");
+        (void)snprintf(task->result.text, sizeof(task->result.text), "%s", why_of(task));
     }
     task->result.bytes_in = task->source.bytes;
     task->result.bytes_out = task->sink.total;
