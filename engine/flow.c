@@ -301,7 +301,7 @@ uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
     rmx_course_plan(flow);
     show_total(flow);
     if (flow->spec.deadline_ns != 0) {
-        rmx_lane_watch(flow->lane, flow->spec.deadline_ns);
+        rmx_lane_watch_flow(flow->lane, flow, flow->spec.deadline_ns);
     }
     if (flow->input.fd >= 0 && flow->input.kind == RMX_FILE_STREAM) {
         flow->wait_op = (struct rmx_op){ .done = input_spoke, .owner = flow };
@@ -387,7 +387,7 @@ void rmx_flow_stop(struct rmx_flow *flow, enum rmx_status status, int cause, con
         rmx_pass_cancel(flow);
         flow->stopped_ns = rmx_clock_ns();
         rmx_grace_begin(flow->berth, flow->pair->index, flow->stopped_ns);
-        rmx_lane_watch(flow->lane, next_look(flow, flow->stopped_ns));
+        rmx_lane_watch_flow(flow->lane, flow, next_look(flow, flow->stopped_ns));
     }
     rmx_flow_settle(flow);
 }
@@ -398,27 +398,24 @@ void rmx_flow_orphan(struct rmx_flow *flow)
     flow->client = NULL;
 }
 
-uint64_t rmx_flow_check_time(struct rmx_flow *flow, uint64_t now)
+void rmx_flow_check_time(struct rmx_flow *flow, uint64_t now)
 {
-    bool runs = flow->state == RMX_FLOW_ADMITTED || rmx_flow_has_pair(flow);
+    uint64_t grace_ns = flow->lane->config->stop_grace_ns;
+    uint64_t deadline_ns = flow->spec.deadline_ns;
 
-    if (runs && flow->stop == 0 && flow->spec.deadline_ns != 0) {
-        if (now < flow->spec.deadline_ns) {
-            return flow->spec.deadline_ns;
-        }
-        rmx_flow_stop(flow, RMX_STATUS_DEADLINE, 0, "");
+    if (flow->stop == 0 && deadline_ns != 0 && now >= deadline_ns) {
+        rmx_flow_stop(flow, RMX_STATUS_DEADLINE, 0, ""); /* unless it has ended */
     }
     if (flow->state != RMX_FLOW_DRAINING || rmx_pass_is_through(flow) || flow->stop == 0) {
-        return UINT64_MAX;
+        return;
     }
-    uint64_t grace_ns = flow->lane->config->stop_grace_ns;
 
     if (now >= flow->stopped_ns + GRACES_MAX * grace_ns || /* stopped perhaps after `now` */
         rmx_grace_is_over(flow->berth, flow->pair->index, now, grace_ns)) {
         rmx_crew_condemn(&flow->lane->crew, flow->berth, "it did not stop a job when told to");
-        return UINT64_MAX;
+    } else {
+        rmx_lane_watch_flow(flow->lane, flow, next_look(flow, now));
     }
-    return next_look(flow, now);
 }
 
 void rmx_flow_lose(

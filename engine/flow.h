@@ -150,9 +150,9 @@ void rmx_flow_settle(struct rmx_flow *flow);
  * An ADMITTED job ends at once. why: "" for the status's own text. */
 void rmx_flow_stop(struct rmx_flow *flow, enum rmx_status status, int cause, const char *why);
 
-/* Time has come to `now`: stops what is past its deadline, ends a worker that does not stop.
- * Returns when to look again, UINT64_MAX: never. */
-uint64_t rmx_flow_check_time(struct rmx_flow *flow, uint64_t now);
+/* It is `now`, for which the lane was asked to watch: stops a job that is past its deadline, ends a
+ * worker that does not stop. */
+void rmx_flow_check_time(struct rmx_flow *flow, uint64_t now);
 
 /* The worker that had it died, on_core: with this job on its core, so it said. */
 void rmx_flow_lose(

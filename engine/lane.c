@@ -36,6 +36,7 @@ struct rmx_flow *rmx_lane_take_flow(struct rmx_lane *lane)
 void rmx_lane_give_flow(struct rmx_lane *lane, struct rmx_flow *flow)
 {
     rmx_flow_free(flow);
+    rmx_lane_watch_flow(lane, flow, RMX_ALARMS_NEVER);
     flow->next = lane->free_flows;
     lane->free_flows = flow;
     lane->jobs--;
@@ -69,7 +70,12 @@ static bool go_on(struct rmx_lane *lane)
 
 void rmx_lane_watch(struct rmx_lane *lane, uint64_t when_ns)
 {
-    lane->check_time_ns = when_ns < lane->check_time_ns ? when_ns : lane->check_time_ns;
+    lane->wake_ns = when_ns < lane->wake_ns ? when_ns : lane->wake_ns;
+}
+
+void rmx_lane_watch_flow(struct rmx_lane *lane, const struct rmx_flow *flow, uint64_t when_ns)
+{
+    rmx_alarms_set(&lane->alarms, (uint32_t)(flow - lane->flows), when_ns);
 }
 
 void rmx_lane_enqueue(struct rmx_lane *lane, struct rmx_flow *flow)
@@ -129,37 +135,35 @@ void rmx_lane_report_shut(struct rmx_lane *lane)
 
 /* --- the loop -------------------------------------------------------------------------------- */
 
+static uint64_t next_look_ns(const struct rmx_lane *lane)
+{
+    uint64_t first_ns = rmx_alarms_first_ns(&lane->alarms);
+
+    return first_ns < lane->wake_ns ? first_ns : lane->wake_ns;
+}
+
 static void check_times(struct rmx_lane *lane)
 {
-    uint64_t now;
+    uint64_t now = next_look_ns(lane) == UINT64_MAX ? 0 : rmx_clock_ns();
+    uint32_t due = rmx_alarms_take_due(&lane->alarms, now);
 
-    if (lane->check_time_ns == UINT64_MAX) {
-        return;
+    for (; due != RMX_ALARMS_NONE; due = rmx_alarms_take_due(&lane->alarms, now)) {
+        rmx_flow_check_time(&lane->flows[due], now);
     }
-    now = rmx_clock_ns();
-    if (now < lane->check_time_ns) {
-        return;
-    }
-    lane->check_time_ns = UINT64_MAX;
-    for (uint32_t i = 0; i < lane->config->jobs_max; i++) {
-        if (lane->flows[i].state != RMX_FLOW_FREE) {
-            rmx_lane_watch(lane, rmx_flow_check_time(&lane->flows[i], now));
-        }
+    if (now >= lane->wake_ns) {
+        lane->wake_ns = UINT64_MAX; /* who wanted it looks for itself, in this turn */
     }
 }
 
 static uint64_t sleep_ns(const struct rmx_lane *lane)
 {
-    uint64_t now;
+    uint64_t look_ns = next_look_ns(lane);
+    uint64_t now = look_ns == UINT64_MAX ? 0 : rmx_clock_ns();
 
-    if (lane->check_time_ns == UINT64_MAX) {
-        return SLEEP_MAX_NS;
-    }
-    now = rmx_clock_ns();
-    if (now >= lane->check_time_ns) {
+    if (now >= look_ns) {
         return 0;
     }
-    return lane->check_time_ns - now < SLEEP_MAX_NS ? lane->check_time_ns - now : SLEEP_MAX_NS;
+    return look_ns - now < SLEEP_MAX_NS ? look_ns - now : SLEEP_MAX_NS;
 }
 
 /* One round: what workers wrote, what clients are to be told, what the kernel has. */
@@ -327,7 +331,9 @@ static int fail(struct rmx_lane *lane, int error, const char *why)
 static int make_tables(struct rmx_lane *lane)
 {
     lane->flows = calloc(lane->config->jobs_max, sizeof(*lane->flows));
-    if (lane->flows == NULL) {
+    lane->alarm_of = calloc(lane->config->jobs_max, sizeof(*lane->alarm_of));
+    if (lane->flows == NULL || lane->alarm_of == NULL) {
+    rmx_alarms_init(&lane->alarms, lane->alarm_of, lane->config->jobs_max);
         return fail(lane, -ENOMEM, "no memory for the job table: lower jobs_max");
     }
     for (uint32_t i = 0; i < lane->config->jobs_max; i++) {
@@ -364,7 +370,7 @@ static int open_up(struct rmx_lane *lane)
     }
     open_spools(lane);
     settle(lane);
-    lane->check_time_ns = UINT64_MAX;
+    lane->wake_ns = UINT64_MAX;
     lane->control_op = (struct rmx_op){ .done = order_came, .owner = lane };
     rmx_loop_poll_always(&lane->loop, &lane->control_op, lane->control_fd, POLLIN);
     error = make_tables(lane);
@@ -458,6 +464,7 @@ void rmx_lane_join(struct rmx_lane *lane)
     rmx_loop_fini(&lane->loop);
     rmx_crew_fini(&lane->crew);
     rmx_gate_fini(&lane->gate);
+    free(lane->alarm_of);
     rmx_queue_fini(&lane->queue);
     free(lane->flows);
     rmx_base_close(&lane->control_fd);

@@ -25,6 +25,7 @@
 #include "engine/reload.h"
 #include "engine/topology.h"
 #include "ipc/stats.h"
+#include "ring/alarms.h"
 
 /* What the supervisor wants of a lane; it only ever rises. */
 enum rmx_lane_order {
@@ -75,11 +76,13 @@ struct rmx_lane {
     struct rmx_queue queue;
     struct rmx_meter meter;
     struct rmx_op control_op;
-    bool dispatching;       /* jobs are being started */
-    bool dispatch;          /* look once more whether others can be */
-    uint64_t check_time_ns; /* no job wants to be looked at before */
-    int failed;             /* -errno to end with; 0 = none */
-    bool serving;           /* it takes clients, or did */
+    bool dispatching;           /* jobs are being started */
+    bool dispatch;              /* look once more whether others can be */
+    struct rmx_alarms alarms;   /* when jobs want to be looked at, by their index in flows */
+    struct rmx_alarm *alarm_of; /* their memory; owned */
+    uint64_t wake_ns;           /* nobody else wants a turn before */
+    int failed;                 /* -errno to end with; 0 = none */
+    bool serving;               /* it takes clients, or did */
     bool draining;
     bool caged;          /* a zygote has said what its workers' sandbox lacks */
     uint32_t cage_lacks; /* the last said so: bits of enum rmx_lane_wall */
@@ -108,7 +111,10 @@ void rmx_lane_enqueue(struct rmx_lane *lane, struct rmx_flow *flow);
 /* This job is called again in the next turn: rmx_pass_go_on(). */
 void rmx_lane_again(struct rmx_lane *lane, struct rmx_flow *flow);
 
-/* Some job wants rmx_flow_check_time() then. */
+/* The job wants rmx_flow_check_time() then, and not when it wanted it until now. */
+void rmx_lane_watch_flow(struct rmx_lane *lane, const struct rmx_flow *flow, uint64_t when_ns);
+
+/* Somebody wants the lane to turn by then. */
 void rmx_lane_watch(struct rmx_lane *lane, uint64_t when_ns);
 
 /* A pair came free in a berth, or a berth opened: start what waits. */

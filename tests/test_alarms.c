@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * When jobs are to be looked at.
+ * When each of many is to be looked at.
  */
-#include "engine/worker/alarms.h"
+#include "ring/alarms.h"
 
 #include <criterion/criterion.h>
 
+#define MOST 2500u
+
+static struct rmx_alarm entries[MOST];
 static struct rmx_alarms alarms;
 
-TestSuite(alarms, .timeout = 60);
+static void set_up(void)
+{
+    rmx_alarms_init(&alarms, entries, MOST);
+}
+
+TestSuite(alarms, .init = set_up, .timeout = 60);
 
 Test(alarms, there_is_none_until_one_is_set)
 {
@@ -21,11 +29,11 @@ Test(alarms, there_is_none_until_one_is_set)
 Test(alarms, come_in_order_and_once)
 {
     rmx_alarms_set(&alarms, 0, 30);
-    rmx_alarms_set(&alarms, RMX_WORKER_FLOWS_MAX - 1, 10);
+    rmx_alarms_set(&alarms, MOST - 1, 10);
     rmx_alarms_set(&alarms, 7, 20);
     cr_assert_eq(rmx_alarms_first_ns(&alarms), 10);
     cr_assert_eq(rmx_alarms_take_due(&alarms, 9), RMX_ALARMS_NONE);
-    cr_assert_eq(rmx_alarms_take_due(&alarms, 20), RMX_WORKER_FLOWS_MAX - 1);
+    cr_assert_eq(rmx_alarms_take_due(&alarms, 20), MOST - 1);
     cr_assert_eq(rmx_alarms_take_due(&alarms, 20), 7);
     cr_assert_eq(rmx_alarms_take_due(&alarms, 20), RMX_ALARMS_NONE);
     cr_assert_eq(rmx_alarms_first_ns(&alarms), 30);

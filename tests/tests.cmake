@@ -151,7 +151,7 @@ add_test(NAME test_log_json COMMAND ${Python3_EXECUTABLE} -B
 rmx_criterion(test_fiber tests/test_fiber.c rmx_worker)
 rmx_criterion(test_avio tests/test_avio.c rmx_worker)
 rmx_criterion(test_turns tests/test_turns.c rmx_worker)
-rmx_criterion(test_alarms tests/test_alarms.c rmx_worker)
+rmx_criterion(test_alarms tests/test_alarms.c rmx_ring)
 rmx_criterion(test_chime tests/test_chime.c rmx_worker Threads::Threads)
 target_sources(test_chime PRIVATE tests/crowd.c)
 

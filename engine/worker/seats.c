@@ -45,6 +45,7 @@ static struct {
     struct seat seats[RMX_WORKER_FLOWS_MAX];
     struct rmx_turns turns;
     struct rmx_alarms alarms;
+    struct rmx_alarm alarm_of[RMX_WORKER_FLOWS_MAX];
     struct rmx_fiber *pool[RMX_WORKER_FLOWS_MAX]; /* idle fibers, last used on top */
     uint32_t pool_count;
     uint32_t jobs;
@@ -64,6 +65,7 @@ void rmx_seats_init(const struct rmx_seats_plan *plan)
     desk.plan = *plan;
     desk.current = NONE;
     rmx_turns_init(&desk.turns);
+    rmx_alarms_init(&desk.alarms, desk.alarm_of, RMX_WORKER_FLOWS_MAX);
 }
 
 static uint64_t now_ns(void)

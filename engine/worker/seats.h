@@ -16,8 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/worker/alarms.h"
 #include "ipc/lane_wire.h"
+#include "ring/alarms.h"
 
 #define RMX_SEATS_NEVER RMX_ALARMS_NEVER
 
