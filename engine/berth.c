@@ -158,6 +158,7 @@ void rmx_berth_reset(struct rmx_berth *berth)
     berth->vacant = false;
     berth->spent = false;
     berth->retired = false;
+    berth->recycle = (struct rmx_recycle){ 0 };
     berth->condemned = NULL;
 }
 
@@ -170,18 +171,19 @@ struct rmx_pair *rmx_berth_take(
         return NULL;
     }
     rmx_assert(pair->owner == NULL && owner != NULL && party < RMX_WORKER_PARTIES);
-    berth->free_pairs[size] = pair->next_free;
     rmx_assert(class_ < RMX_CLASSES);
+    berth->free_pairs[size] = pair->next_free;
     berth->free_counts[size]--;
     berth->held[party].pairs[size]++;
     berth->used++;
-    berth->spent = berth->trial;
     berth->used_by[class_]++;
+    berth->spent = berth->trial;
+    berth->recycle.jobs++;
     pair->owner = owner;
     pair->party = party;
+    pair->class_ = (uint8_t)class_;
     return pair;
 }
-    pair->class_ = (uint8_t)class_;
 
 void rmx_berth_give(struct rmx_berth *berth, struct rmx_pair *pair)
 {
@@ -194,9 +196,9 @@ void rmx_berth_give(struct rmx_berth *berth, struct rmx_pair *pair)
     berth->free_counts[pair->size]++;
     (*held)--;
     berth->used--;
+    berth->used_by[pair->class_]--;
 }
 
-    berth->used_by[pair->class_]--;
 uint64_t rmx_berth_busy_ns(struct rmx_berth *berth, uint64_t since_ns)
 {
     /* Relaxed: a number for itself. */

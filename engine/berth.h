@@ -14,6 +14,7 @@
 
 #include "engine/grace.h"
 #include "engine/loop.h"
+#include "engine/recycle.h"
 #include "engine/watchdog.h"
 #include "ipc/job.h"
 #include "ipc/lane_wire.h"
@@ -49,8 +50,8 @@ struct rmx_pair {
     uint32_t index; /* in the flow table */
     uint32_t party; /* the session whose job has it: below RMX_WORKER_PARTIES */
     uint8_t size;   /* enum rmx_pair_size */
-    struct rmx_pair *next_free;
     uint8_t class_; /* enum rmx_job_class, of the job that has it */
+    struct rmx_pair *next_free;
     void *owner; /* the flow that has it; NULL = free */
 };
 
@@ -68,8 +69,8 @@ struct rmx_berth {
     bool vacant;           /* its worker died: it is refilled when no pair is in use */
     const char *condemned; /* why its worker was ended; NULL = it was not */
     uint32_t used;         /* pairs in use */
-    struct rmx_region arena;
     uint32_t used_by[RMX_CLASSES]; /* of them, by jobs of each class */
+    struct rmx_region arena;
     struct rmx_worker_shm *shm;
     struct rmx_mail to_worker;
     struct rmx_mail to_lane;
@@ -93,7 +94,14 @@ struct rmx_berth {
     uint32_t unknown_calls;  /* of its worker's, what rmx_cage_count() has counted */
     struct rmx_watchdog watchdog;
     struct rmx_grace grace;
+    struct rmx_recycle recycle;
 };
+
+/* Does its worker take new jobs and channels? */
+static inline bool rmx_berth_admits(const struct rmx_berth *berth)
+{
+    return berth->open && !berth->recycle.closed;
+}
 
 /* What a berth's arena takes; 0 if the geometry is impossible. */
 size_t rmx_berth_bytes(const struct rmx_pair_geometry geometry[RMX_PAIR_SIZES]);

@@ -19,6 +19,7 @@
 #include "engine/ration.h"
 #include "engine/share.h"
 #include "engine/trial.h"
+#include "engine/turnover.h"
 
 /* Notes taken from one worker before the others get their turn. */
 #define NOTES_MAX 256
@@ -42,8 +43,7 @@ static bool is_deserted(const struct rmx_berth *berth)
     return needed == 0;
 }
 
-/* A worker that has had a job to itself is no good for another's. */
-static void retire(struct rmx_crew *crew, struct rmx_berth *berth)
+void rmx_crew_retire(struct rmx_crew *crew, struct rmx_berth *berth)
 {
     berth->retired = true;
     berth->open = false;
@@ -59,7 +59,7 @@ void rmx_crew_refill(struct rmx_crew *crew)
             rmx_berth_reset(berth);
             rmx_warden_refill(&crew->warden, i);
         } else if (berth->open && berth->spent && berth->used == 0) {
-            retire(crew, berth);
+            rmx_crew_retire(crew, berth);
         }
     }
 }
@@ -105,6 +105,7 @@ void rmx_crew_tend(struct rmx_crew *crew)
             rmx_share_tend(&crew->berths[i], crew);
         }
     }
+    rmx_turnover_tend(crew);
 }
 
 /* One that is tried goes where there is room. */
@@ -143,8 +144,8 @@ static void worker_ready(void *owner, uint32_t index, pid_t pid)
         rmx_log(RMX_LOG_WARN, "worker_not_pinned", RMX_LOG_U64("worker", index),
             RMX_LOG_U64("cpu", cpu), RMX_LOG_ERRNO("why", error));
     }
-    rmx_stats_add(&lane->stats, RMX_STATS_WORKER_STARTS, 1);
     give_way(lane, index, pid);
+    rmx_stats_add(&lane->stats, RMX_STATS_WORKER_STARTS, 1);
     rmx_log(RMX_LOG_INFO, index < crew->workers ? "worker_ready" : "trial_ready",
         RMX_LOG_U64("lane", lane->index), RMX_LOG_U64("worker", index), RMX_LOG_I64("pid", pid),
         RMX_LOG_I64("cpu", cpu == RMX_PLAN_NONE ? -1 : (int64_t)cpu));
@@ -258,6 +259,7 @@ void rmx_crew_watch(struct rmx_crew *crew)
         }
     }
     rmx_trial_watch(crew->lane, now);
+    rmx_turnover_measure(crew);
 }
 
 bool rmx_crew_may_sleep(struct rmx_crew *crew)

@@ -55,6 +55,10 @@ void rmx_crew_tend(struct rmx_crew *crew);
  * that a job was tried in. */
 void rmx_crew_refill(struct rmx_crew *crew);
 
+/* Ends the process of a worker that has nothing left to do and is to be given nothing more: it has
+ * had a job to itself, or its time is over. It is no fault, and the berth is refilled. */
+void rmx_crew_retire(struct rmx_crew *crew, struct rmx_berth *berth);
+
 /* The worker in this berth broke a rule: it is believed no more, and its process is ended. What
  * becomes of its jobs is engine/replay.h's. */
 void rmx_crew_condemn(struct rmx_crew *crew, struct rmx_berth *berth, const char *why);

@@ -59,7 +59,7 @@ enum rmx_pair_size rmx_portion_pair(const struct rmx_berth *berth, const struct 
 {
     enum rmx_pair_size other = wish->size == RMX_PAIR_SMALL ? RMX_PAIR_BULK : RMX_PAIR_SMALL;
 
-    if (berth->spent) {
+    if (berth->spent || berth->recycle.closed) {
         return RMX_PAIR_NONE;
     }
     if (may_take(berth, wish->size, wish)) {
@@ -161,7 +161,7 @@ struct rmx_berth *rmx_portion_berth_for(const struct rmx_client *client, uint64_
     for (uint32_t i = 0; i < crew->workers; i++) {
         struct rmx_berth *berth = &crew->berths[i];
 
-        if (berth->open && berth->shares_used < crew->channels_max &&
+        if (rmx_berth_admits(berth) && berth->shares_used < crew->channels_max &&
             berth->shares_closing < CLOSING_MAX && bytes <= budget - berth->shares_bytes &&
             may_have(client, berth, bytes) && (best == NULL || suits_better(client, berth, best))) {
             best = berth;

@@ -434,6 +434,11 @@ void rmx_warden_refill(struct rmx_warden *warden, uint32_t berth)
     }
 }
 
+bool rmx_warden_has_spare(struct rmx_warden *warden)
+{
+    return find(warden, RMX_PROCESS_SPARE) != NULL;
+}
+
 /* Who works in this berth, or NULL. */
 static struct rmx_process *worker_of(struct rmx_warden *warden, uint32_t berth)
 {

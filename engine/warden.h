@@ -103,6 +103,9 @@ int rmx_warden_start(
  * one. */
 void rmx_warden_refill(struct rmx_warden *warden, uint32_t berth);
 
+/* Is there one that would move in at once? */
+bool rmx_warden_has_spare(struct rmx_warden *warden);
+
 /* Tells the berth's worker about a channel, as rmx_order_channel(). Returns -ESRCH if there is
  * none. */
 int rmx_warden_tell(struct rmx_warden *warden, uint32_t berth, const struct rmx_lane_msg *message,
