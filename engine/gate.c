@@ -111,7 +111,7 @@ static void hear(struct rmx_op *op, int events)
     struct rmx_client *client = op->owner;
     struct rmx_gate *gate = &client->lane->gate;
     uint64_t now = rmx_clock_ns();
-    int bytes = 0;
+    int bytes = -EAGAIN;
 
     if (client->closing) {
         rmx_client_forget(client);

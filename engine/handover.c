@@ -39,7 +39,7 @@ static uint32_t may_have_it(struct rmx_lane *lane)
 void rmx_handover_offer(struct rmx_client *client)
 {
     struct rmx_lane *lane = client->lane;
-    uint32_t status = client->access.owns ? may_have_it(lane) : RMX_STATUS_UNSUPPORTED;
+    uint32_t status = client->access.owns ? may_have_it(lane) : RMX_STATUS_DENIED;
     bool ok = status == RMX_STATUS_OK;
     struct rmx_msg_handover_reply reply = {
         .head = { .type = RMX_MSG_HANDOVER_REPLY, .bytes = sizeof(reply) },
