@@ -20,11 +20,12 @@
 
 #include "engine/worker/bounds.h"
 #include "engine/worker/seclusion.h"
+#include "engine/worker/selftest.h"
 
 int __real_rmx_sandbox_enter(void);
 int __wrap_rmx_sandbox_enter(void);
-int __real_rmx_selftest_run(bool aloud);
-int __wrap_rmx_selftest_run(bool aloud);
+int __real_rmx_selftest_finish(struct rmx_selftest *test, bool aloud);
+int __wrap_rmx_selftest_finish(struct rmx_selftest *test, bool aloud);
 void __real_rmx_seclusion_enter(struct rmx_seclusion *seclusion);
 void __wrap_rmx_seclusion_enter(struct rmx_seclusion *seclusion);
 int __real_rmx_seclusion_landlock(void);
@@ -50,9 +51,11 @@ int __wrap_rmx_sandbox_enter(void)
     return is("open") || is("free") ? 0 : __real_rmx_sandbox_enter();
 }
 
-int __wrap_rmx_selftest_run(bool aloud)
+int __wrap_rmx_selftest_finish(struct rmx_selftest *test, bool aloud)
 {
-    return is("free") ? 0 : __real_rmx_selftest_run(aloud);
+    int found = __real_rmx_selftest_finish(test, aloud);
+
+    return is("free") ? 0 : found;
 }
 
 void __wrap_rmx_seclusion_enter(struct rmx_seclusion *seclusion)

@@ -317,7 +317,7 @@ if(TARGET ringmuxd AND NOT RMX_SANITIZE STREQUAL "thread")
     add_executable(odd-worker engine/worker/ringmux_worker.c tests/odd_worker.c)
     target_link_libraries(odd-worker PRIVATE rmx_worker)
     target_link_options(odd-worker PRIVATE ${RMX_WORKER_LINK_OPTIONS}
-        -Wl,--wrap=rmx_sandbox_enter,--wrap=rmx_selftest_run,--wrap=rmx_seclusion_enter
+        -Wl,--wrap=rmx_sandbox_enter,--wrap=rmx_selftest_finish,--wrap=rmx_seclusion_enter
         -Wl,--wrap=rmx_seclusion_landlock,--wrap=rmx_bounds_set,--wrap=unshare
         -Wl,--wrap=av_read_frame)
     set_target_properties(odd-worker PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)

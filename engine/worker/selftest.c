@@ -35,7 +35,7 @@
 enum verdict { REFUSED, ALLOWED };
 
 /* What one attempt came to. */
-struct outcome {
+struct rmx_selftest_outcome {
     long result;  /* of the system call */
     bool refused; /* by the sandbox, and for no other reason */
     bool danger;  /* and a worker would have died of it */
@@ -193,7 +193,7 @@ static const struct probe {
 /* --- the child that tries ----------------------------------------------------------------------
  */
 
-static struct outcome *trying;
+static struct rmx_selftest_outcome *trying;
 
 /* In place of a worker's handler (trap.h): what was refused is noted, and the next may be tried. */
 static void on_refused(int signal_number, siginfo_t *info, void *context)
@@ -217,7 +217,7 @@ static void lock_down(void)
     }
 }
 
-static _Noreturn void try_all(struct outcome *outcomes)
+static _Noreturn void try_all(struct rmx_selftest_outcome *outcomes)
 {
     struct sigaction action = { .sa_sigaction = on_refused, .sa_flags = SA_SIGINFO };
 
@@ -243,7 +243,7 @@ static _Noreturn void die_of_danger(void)
 /* --- the parent that judges ---------------------------------------------------------------------
  */
 
-static bool judge(const struct probe *probe, const struct outcome *outcome, bool aloud)
+static bool judge(const struct probe *probe, const struct rmx_selftest_outcome *outcome, bool aloud)
 {
     bool refused = outcome->result == -1 && (outcome->refused || RMX_WITH_SANITIZER);
     bool good = outcome->reached && refused == (probe->wanted == REFUSED);
@@ -269,47 +269,50 @@ static int await(pid_t pid)
     return pid > 0 && waitpid(pid, &status, 0) == pid ? status : -1;
 }
 
-static bool ends_who_dares(bool aloud)
+static bool ends_who_dares(pid_t pid, bool aloud)
 {
     const struct probe probe = { .name = "die of running a program", .wanted = REFUSED };
-    struct outcome outcome = { .reached = true, .refused = true, .danger = true };
-    pid_t pid = fork();
-    int status;
+    struct rmx_selftest_outcome outcome = { .reached = true, .refused = true, .danger = true };
+    int status = await(pid);
 
-    if (pid == 0) {
-        die_of_danger();
-    }
-    status = await(pid);
     outcome.result = status != -1 && WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS ? -1 : 0;
     return RMX_WITH_SANITIZER || judge(&probe, &outcome, aloud);
 }
 
-int rmx_selftest_run(bool aloud)
+int rmx_selftest_start(struct rmx_selftest *test)
 {
-    struct outcome *outcomes = mmap(NULL, sizeof(*outcomes) * PROBES, PROT_READ | PROT_WRITE,
-        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    bool good = true;
-    pid_t pid;
+    void *outcomes = mmap(NULL, sizeof(struct rmx_selftest_outcome) * PROBES,
+        PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     if (outcomes == MAP_FAILED) {
-        perror("ringmux-worker: selftest");
-        return 1;
+        return -errno;
     }
     (void)fflush(stdout);
-    pid = fork();
-    if (pid == 0) {
-        try_all(outcomes);
+    test->outcomes = outcomes;
+    test->tries = fork();
+    if (test->tries == 0) {
+        try_all(test->outcomes);
     }
-    good = await(pid) == 0;
+    test->dares = fork();
+    if (test->dares == 0) {
+        die_of_danger();
+    }
+    return 0;
+}
+
+int rmx_selftest_finish(struct rmx_selftest *test, bool aloud)
+{
+    bool good = await(test->tries) == 0;
+    bool died = ends_who_dares(test->dares, good && aloud);
+
     if (!good) {
         (void)fprintf(stderr, "ringmux-worker: the sandbox cannot be set up here\n");
     }
     for (size_t i = 0; i < PROBES && good; i++) {
-        good = judge(&probes[i], &outcomes[i], aloud) && good;
+        good = judge(&probes[i], &test->outcomes[i], aloud);
     }
-    good = good && ends_who_dares(aloud);
-    (void)munmap(outcomes, sizeof(*outcomes) * PROBES);
-    return good ? 0 : 1;
+    (void)munmap(test->outcomes, sizeof(struct rmx_selftest_outcome) * PROBES);
+    return good && died ? 0 : 1;
 }
 
 /* --- by hand
@@ -326,17 +329,18 @@ int rmx_selftest_show(void)
 #undef WALL
     };
     struct rmx_seclusion seclusion;
+    struct rmx_selftest test;
 
-    rmx_seclusion_enter(&seclusion);
-    if (rmx_seclusion_keep(&seclusion) < 0) { /* it ends with us */
+    if (rmx_selftest_start(&test) < 0) {
         perror("ringmux-worker: selftest");
         return 1;
     }
+    rmx_seclusion_enter(&seclusion);
     for (size_t i = 0; i < sizeof(walls) / sizeof(walls[0]); i++) {
         bool lacks = (seclusion.lacks & walls[i].bit) != 0;
 
         (void)printf("%-4s %-36s %s\n", lacks ? "--" : "ok", walls[i].name,
             lacks ? "not permitted on this machine" : "in place");
     }
-    return rmx_selftest_run(true);
+    return rmx_selftest_finish(&test, true);
 }

@@ -92,18 +92,20 @@ static int seclude(void)
 
 static int prepare(size_t alloc_max_bytes)
 {
+    struct rmx_selftest test;
     int error = open_standard_descriptors();
 
     if (error == 0 && prctl(PR_SET_NAME, "ringmux-zygote") < 0) {
         error = -errno;
     }
     (void)setpgid(0, 0); /* Ctrl-C in the daemon's terminal is the daemon's business */
+    error = error < 0 ? error : rmx_selftest_start(&test);
     if (error < 0) {
         return error;
     }
     warm_up(alloc_max_bytes);
     error = seclude();
-    if (error == 0 && rmx_selftest_run(false) != 0) {
+    if (rmx_selftest_finish(&test, false) != 0) {
         error = -EPERM; /* and it has said what does not hold */
     }
     return error < 0 ? error : listen_for_deaths();
