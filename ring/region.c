@@ -53,11 +53,14 @@ static int open_memfd(const char *name)
 
 static int back_and_seal(int fd, size_t size_bytes)
 {
-    if (ftruncate(fd, (off_t)size_bytes) < 0) {
-        return -errno;
-    }
-    /* Without it a machine out of memory would tell us by SIGBUS, at the first touch. */
-    if (fallocate(fd, 0, 0, (off_t)size_bytes) < 0) {
+    int failed;
+
+    do {
+        failed = ftruncate(fd, (off_t)size_bytes);
+        /* Without it a machine out of memory would tell us by SIGBUS, at the first touch. */
+        failed = failed < 0 ? failed : fallocate(fd, 0, 0, (off_t)size_bytes);
+    } while (failed < 0 && errno == EINTR);
+    if (failed < 0) {
         return -errno;
     }
     return fcntl(fd, F_ADD_SEALS, SEALS_NEEDED) < 0 ? -errno : 0;

@@ -56,6 +56,7 @@ struct race {
     size_t clips;
     struct race_reference reference[RACE_CLIPS_MAX][RACE_FORMATS][RACE_WAYS];
     bool kills;                 /* workers die */
+    bool calm;                  /* jobs are let run to their end, but for a few */
     _Atomic uint64_t until_ns;  /* the load ends */
     _Atomic uint64_t drain_ns;  /* the daemon was told to end; 0 = not yet */
     _Atomic bool hasty;         /* and told twice */

@@ -94,7 +94,7 @@ static bool submit(struct race_client *me)
     if (job->group != NULL) {
         job->group->submitted++;
     }
-    if (dice_one_in(&me->dice, 6)) { /* before it can be anywhere */
+    if (dice_one_in(&me->dice, me->race->calm ? 48 : 6)) { /* before it can be anywhere */
         job->stopped_ns = race_now_ns();
         return bear(me, "rmx_cancel", rmx_cancel(me->client, id), -ENOENT);
     }
@@ -191,10 +191,10 @@ static bool act(struct race_client *me)
     if (what < 45) {
         return submit(me);
     }
-    if (what < 51) {
+    if (what < (me->race->calm ? 46 : 51)) {
         return cancel(me);
     }
-    if (what < 56) {
+    if (what < (me->race->calm ? 47 : 56)) {
         return act_on_group(me);
     }
     if (what < 98) {

@@ -149,7 +149,7 @@ void race_job_make(struct race_job *job, const struct race *race, struct dice *d
 
     make(job, race, dice_below(dice, race->clips), dice_below(dice, RACE_FORMATS), kind);
     job->job.job_class = (uint32_t)dice_below(dice, 3);
-    if (dice_one_in(dice, 3)) {
+    if (dice_one_in(dice, race->calm ? 24 : 3)) {
         job->job.deadline_ns = draw_deadline(job, dice);
     }
     if (kind == RACE_STALL || kind == RACE_RING_STALL) {
@@ -301,7 +301,7 @@ static uint32_t possible_ends(const struct race_job *job, const struct race *rac
 
     ends |= may_be_cancelled(job) ? BIT(RMX_CANCELLED) : 0;
     ends |= race_now_ns() >= deadline_of(job) ? BIT(RMX_DEADLINE) : 0;
-    ends |= race->kills ? BIT(RMX_WORKER_LOST) : 0;
+    ends |= race->kills ? BIT(RMX_WORKER_LOST) | BIT(RMX_POISON) : 0;
     ends |= drain_ns != 0 ? BIT(RMX_DRAINING) | BIT(RMX_DAEMON_LOST) : 0;
     if (atomic_load_explicit(&race->hasty, memory_order_relaxed)) {
         ends |= BIT(RMX_DAEMON_LOST); /* it did not wait for a socket that was full */

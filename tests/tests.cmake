@@ -389,6 +389,8 @@ if(TARGET ringmuxd)
     endif()
 endif()
 
+include(tests/faults.cmake)
+
 # --- the house: its rules, tried on themselves ------------------------------------------------
 if(NOT RMX_SANITIZE)
     add_test(NAME tidy COMMAND ${RMX_PYTHON} ${CMAKE_SOURCE_DIR}/tests/tidy.py)
