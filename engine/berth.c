@@ -153,6 +153,7 @@ void rmx_berth_reset(struct rmx_berth *berth)
     (void)rmx_bell_hear(&berth->lane_bell);
     /* Relaxed: nobody else has the arena. */
     atomic_store_explicit(&berth->shm->busy_ns, 0, memory_order_relaxed);
+    atomic_store_explicit(&berth->shm->ready, 0, memory_order_relaxed);
     berth->busy_ns = 0;
     berth->open = false;
     berth->vacant = false;
@@ -207,6 +208,14 @@ uint64_t rmx_berth_busy_ns(struct rmx_berth *berth, uint64_t since_ns)
 
     berth->busy_ns = said_ns;
     return busy_ns < since_ns ? busy_ns : since_ns;
+}
+
+uint32_t rmx_berth_ready(const struct rmx_berth *berth)
+{
+    /* Relaxed: how it is about now. */
+    uint32_t ready = atomic_load_explicit(&berth->shm->ready, memory_order_relaxed);
+
+    return ready < berth->used ? ready : berth->used;
 }
 
 int rmx_berth_post(struct rmx_berth *berth, enum rmx_note_kind kind, uint32_t flow)

@@ -134,6 +134,9 @@ static inline struct rmx_flow_shm *rmx_berth_flow(
  * that can be. */
 uint64_t rmx_berth_busy_ns(struct rmx_berth *berth, uint64_t since_ns);
 
+/* How many of its jobs want to compute: the worker's own word, likewise. */
+uint32_t rmx_berth_ready(const struct rmx_berth *berth);
+
 /* What the worker is told of a job besides its spec. */
 struct rmx_berth_run {
     uint64_t input_bytes;      /* UINT64_MAX = unknown */

@@ -51,56 +51,27 @@ static uint32_t rings_used(const struct rmx_lane *lane)
     return ringed > bare ? ringed : bare;
 }
 
-static uint32_t pairs_used(const struct rmx_lane *lane)
+/* All that want to compute, whether they have a pair or not. */
+static uint32_t crowd_on(const struct rmx_lane *lane)
 {
-    uint32_t used = 0;
+    uint32_t crowd = lane->queue.count;
 
-    for (uint32_t i = 0; i < lane->crew.workers; i++) {
-        used += lane->crew.berths[i].used;
+    for (uint32_t i = 0; i < lane->crew.count; i++) {
+        crowd += rmx_berth_ready(&lane->crew.berths[i]);
     }
-    return used;
+    return crowd;
 }
 
 static struct rmx_load_pressure pressure_on(const struct rmx_lane *lane)
 {
-    uint32_t used = pairs_used(lane);
-    uint32_t idle = lane->meter.idle;
-
     return (struct rmx_load_pressure){
         .queued = lane->queue.count,
-        .crowd = lane->queue.count + (used > idle ? used - idle : 0),
+        .crowd = crowd_on(lane),
         .rings = rings_used(lane),
     };
 }
 
 /* --- looks ------------------------------------------------------------------------------------ */
-
-/* The job's worker is not done with it, and it waits for nothing; so the worker says. */
-static bool wants_to_compute(const struct rmx_berth *berth, const struct rmx_pair *pair)
-{
-    const struct rmx_flow *flow = pair->owner;
-
-    if (flow == NULL || !flow->told || flow->answered) {
-        return false;
-    }
-    /* Relaxed: how it is about now. */
-    return atomic_load_explicit(&rmx_berth_flow(berth, pair)->waits_for, memory_order_relaxed) ==
-           RMX_WAIT_NOTHING;
-}
-
-static uint32_t count_idle(const struct rmx_lane *lane)
-{
-    uint32_t idle = pairs_used(lane);
-
-    for (uint32_t i = 0; i < lane->crew.workers; i++) {
-        const struct rmx_berth *berth = &lane->crew.berths[i];
-
-        for (uint32_t n = 0; n < berth->pairs_count && berth->used > 0; n++) {
-            idle -= wants_to_compute(berth, &berth->pairs[n]) ? 1 : 0;
-        }
-    }
-    return idle;
-}
 
 static struct rmx_load_work work_done(struct rmx_lane *lane, uint64_t since_ns)
 {
@@ -135,11 +106,9 @@ static void look(struct rmx_lane *lane, uint64_t now)
     struct rmx_meter *meter = &lane->meter;
     struct rmx_load_limits limits = limits_of(lane);
     struct rmx_load_work work = work_done(lane, now - meter->load.looked_ns);
-    struct rmx_load_pressure pressure;
+    struct rmx_load_pressure pressure = pressure_on(lane);
     uint32_t was = meter->load.level;
 
-    meter->idle = count_idle(lane);
-    pressure = pressure_on(lane);
     if (rmx_load_look(&meter->load, &limits, &pressure, &work, now)) {
         say(lane, was, &pressure);
     }

@@ -18,7 +18,6 @@ struct rmx_lane;
 struct rmx_meter {
     struct rmx_load load;
     uint64_t started; /* jobs of the queue, at the last look */
-    uint32_t idle;    /* jobs with a pair that waited for something, likewise */
 };
 
 /* Once per turn of the lane: looks if it is time to. */

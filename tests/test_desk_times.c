@@ -354,6 +354,7 @@ Test(desk_times, account_of_the_core_grows_while_one_job_keeps_it)
 {
     uint64_t began_ns = tiny_desk_now_ns();
     uint64_t looks = 0;
+    uint64_t wants = 0;
     uint64_t last_ns = 0;
 
     tiny_desk_stage = burn_and_breathe;
@@ -363,12 +364,15 @@ Test(desk_times, account_of_the_core_grows_while_one_job_keeps_it)
         uint64_t busy_ns = atomic_load(&tiny_desk.shm->busy_ns);
 
         looks += busy_ns > last_ns;
+        wants += atomic_load(&tiny_desk.shm->ready) == 1;
         cr_assert_geq(busy_ns, last_ns);
         last_ns = busy_ns;
         tiny_desk_serve(10);
     }
     cr_assert_gt(looks, 1);
+    cr_assert_gt(wants, 1, "it wants the core all the time");
     tiny_desk_serve(20);
+    cr_assert_eq(atomic_load(&tiny_desk.shm->ready), 0);
     expect_between(
         atomic_load(&tiny_desk.shm->busy_ns), 200 * NS_PER_MS, tiny_desk_now_ns() - began_ns);
     tiny_desk_close();

@@ -303,6 +303,8 @@ static void run(uint32_t flow)
 
 bool rmx_seats_run_turn(void)
 {
+    /* Relaxed: as it is at the turn's beginning, for a lane that wants to know how busy we are. */
+    atomic_store_explicit(&desk.plan.shm->ready, desk.turns.count, memory_order_relaxed);
     uint32_t flow = rmx_turns_take(&desk.turns);
 
     if (flow != NONE) {
