@@ -1,73 +1,86 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Drives a fuzz target without libFuzzer: mutates the target's seeds, the same way in every run.
+ * Drives a fuzz target without libFuzzer: the files of its corpus as they are, then its seeds,
+ * mutated the same way in every run.
  *
- *   fuzz_x [TRIES [SEED]]
+ *   fuzz_x TRIES [SEED [FILE OR FOLDER]...]
  *
- * A finding aborts; the line printed first says how to see it again. Must end by itself: TRIES is
- * the bound.
+ * A finding aborts; what was printed last says how to see it again: a file, or a seed and the
+ * number of tries. Must end by itself: TRIES is the bound.
  */
 #include "tests/fuzz_drive.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#define TRIES         200000u
-#define SEEDS         16u
-#define MUTATIONS_MAX 6u
+#include "ring/base.h"
+#include "tests/mutant.h"
 
-static uint64_t state;
+#define SEEDS      16u
+#define ROOM_BYTES (2 * FUZZ_SEED_BYTES_MAX)
+#define FILE_MAX   (1u << 20)
 
-/* xorshift64*: enough to pick bytes, and the same everywhere. */
-static uint32_t pick(uint32_t below)
+static uint8_t data[FILE_MAX];
+
+static void try_file(const char *path)
 {
-    state ^= state >> 12;
-    state ^= state << 25;
-    state ^= state >> 27;
-    return (uint32_t)((state * 0x2545f4914f6cdd1dull) >> 32) % below;
+    rmx_autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t size = fd < 0 ? -1 : read(fd, data, sizeof(data));
+
+    printf("%s\n", path);
+    fflush(stdout);
+    rmx_assert(size >= 0);
+    LLVMFuzzerTestOneInput(data, (size_t)size);
 }
 
-static size_t mutate(uint8_t *data, size_t size)
+static void try_folder(const char *folder, DIR *entries)
 {
-    static const uint8_t telling[] = { 0, 1, 0x7f, 0x80, 0xff, '=', '-', ' ' };
-    size_t at = pick((uint32_t)size);
+    const struct dirent *entry;
 
-    switch (pick(5)) {
-    case 0:
-        data[at] ^= (uint8_t)(1u << pick(8));
-        return size;
-    case 1:
-        data[at] = telling[pick(sizeof(telling))];
-        return size;
-    case 2: /* the head of a message lies at the front, so hit it more often */
-        data[at % 64] = (uint8_t)pick(256);
-        return size;
-    case 3:
-        memmove(data + at, data + pick((uint32_t)size), 1 + pick((uint32_t)(size - at)) / 64);
-        return size;
-    default:
-        return pick(8) ? size : at + 1;
+    while ((entry = readdir(entries)) != NULL) {
+        char path[4096];
+        int bytes = snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+
+        rmx_assert(bytes > 0 && (size_t)bytes < sizeof(path));
+        if (entry->d_name[0] != '.') {
+            try_file(path);
+        }
+    }
+    closedir(entries);
+}
+
+static void try_path(const char *path)
+{
+    DIR *entries = opendir(path);
+
+    if (entries != NULL) {
+        try_folder(path, entries);
+    } else {
+        try_file(path);
     }
 }
 
 int main(int argc, char **argv)
 {
-    static uint8_t data[FUZZ_SEED_BYTES_MAX * 2]; /* a copied range may start at the very end */
-    unsigned long tries = argc > 1 ? strtoul(argv[1], NULL, 10) : TRIES;
+    unsigned long tries = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000;
     unsigned long seed = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
+    struct dice dice = { seed };
 
+    for (int i = 3; i < argc; i++) {
+        try_path(argv[i]);
+    }
     printf("%s %lu %lu\n", argv[0], tries, seed);
     fflush(stdout);
-    state = seed * 0x9e3779b97f4a7c15ull + 1;
     for (unsigned n = 0; n < SEEDS; n++) {
         LLVMFuzzerTestOneInput(data, fuzz_seed(n, data));
     }
     for (unsigned long i = 0; i < tries; i++) {
-        size_t size = fuzz_seed(pick(SEEDS), data);
+        size_t size = fuzz_seed((unsigned)dice_below(&dice, SEEDS), data);
 
-        for (uint32_t left = pick(MUTATIONS_MAX + 1); left > 0; left--) {
-            size = mutate(data, size);
-        }
+        size = mutant_make(data, size, ROOM_BYTES, &dice);
         LLVMFuzzerTestOneInput(data, size);
     }
     return 0;

@@ -113,24 +113,6 @@ target_sources(test_session_shape PRIVATE tests/session_words.c)
 target_sources(test_session_groups PRIVATE tests/session_words.c)
 target_sources(test_session_operators PRIVATE tests/session_words.c)
 
-# Everywhere a bounded campaign; with RMX_FUZZ (clang) libFuzzer too: run tests/fuzz_X_deep.
-rmx_program(fuzz_session tests/fuzz_session.c rmx_ipc)
-rmx_program(fuzz_job tests/fuzz_job.c rmx_ipc)
-option(RMX_FUZZ "build the fuzz targets for libFuzzer" OFF)
-foreach(target fuzz_session fuzz_job)
-    target_sources(${target} PRIVATE tests/fuzz_drive.c)
-    if(RMX_FUZZ)
-        add_executable(${target}_deep tests/${target}.c tests/fuzz_deep.c
-            ipc/session.c ipc/shape.c ipc/job.c ipc/format.c ipc/status.c)
-        target_link_libraries(${target}_deep PRIVATE rmx_flags rmx_ring)
-        set(sanitize -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all)
-        target_compile_options(${target}_deep PRIVATE ${sanitize})
-        target_link_options(${target}_deep PRIVATE ${sanitize})
-        set_target_properties(${target}_deep PROPERTIES
-            RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-    endif()
-endforeach()
-
 # --- tests of the engine's base ---------------------------------------------------------------
 rmx_criterion(test_quantity tests/test_quantity.c rmx_ipc)
 rmx_criterion(test_config tests/test_config.c rmx_engine_base)
@@ -368,6 +350,8 @@ if(TARGET ringmuxd)
         ${CMAKE_SOURCE_DIR}/tests/test_hostile_memory.py ${CMAKE_BINARY_DIR})
     set_tests_properties(test_hostile_memory PROPERTIES TIMEOUT 300)
 endif()
+
+include(tests/fuzz.cmake)
 
 # --- races, under a scheduler that is out to get us ---------------------------------------------
 add_library(rmx_shim MODULE tests/shim.c)
