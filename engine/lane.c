@@ -333,9 +333,9 @@ static int make_tables(struct rmx_lane *lane)
     lane->flows = calloc(lane->config->jobs_max, sizeof(*lane->flows));
     lane->alarm_of = calloc(lane->config->jobs_max, sizeof(*lane->alarm_of));
     if (lane->flows == NULL || lane->alarm_of == NULL) {
-    rmx_alarms_init(&lane->alarms, lane->alarm_of, lane->config->jobs_max);
         return fail(lane, -ENOMEM, "no memory for the job table: lower jobs_max");
     }
+    rmx_alarms_init(&lane->alarms, lane->alarm_of, lane->config->jobs_max);
     for (uint32_t i = 0; i < lane->config->jobs_max; i++) {
         lane->flows[i].lane = lane;
         lane->flows[i].next = lane->free_flows;

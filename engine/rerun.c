@@ -89,6 +89,18 @@ static void say_poison(struct rmx_flow *flow)
         RMX_JOB_TEXT_BYTES / 2, words);
 }
 
+/* Its user pays for the worker: when it was alone, or cannot be tried. What somebody else killed is
+ * nobody's fault. */
+static void blame(struct rmx_flow *flow, enum rmx_replay_verdict verdict)
+{
+    bool is_tried = verdict == RMX_REPLAY_AGAIN || verdict == RMX_REPLAY_ALONE;
+    bool is_guilty = verdict == RMX_REPLAY_POISON || (flow->on_core && !is_tried);
+
+    if (is_guilty && flow->death != RMX_REPLAY_VANISHED) {
+        rmx_peer_hurt(flow->peer, rmx_clock_ns());
+    }
+}
+
 bool rmx_rerun_is_due(struct rmx_flow *flow)
 {
     struct rmx_replay_case facts = {
@@ -97,6 +109,7 @@ bool rmx_rerun_is_due(struct rmx_flow *flow)
         .on_core = flow->on_core,
         .alone = flow->alone,
     };
+    enum rmx_replay_verdict verdict;
 
     if (!flow->lost || flow->judged || !rmx_course_is_quiet(flow)) {
         return false;
@@ -104,7 +117,9 @@ bool rmx_rerun_is_due(struct rmx_flow *flow)
     flow->judged = true;
     facts.repeatable = is_repeatable(flow);
     facts.losses = ++flow->losses;
-    switch (rmx_replay_judge(&facts)) {
+    verdict = rmx_replay_judge(&facts);
+    blame(flow, verdict);
+    switch (verdict) {
     case RMX_REPLAY_AGAIN:
         note(flow, RMX_STATS_JOBS_REPLAYED, RMX_LOG_DEBUG, "job_replayed");
         begin_anew(flow);

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A user whose jobs end one worker after another is kept waiting, alone, and is told so. The
+ * workers' program is stuck-worker, in which WAV has two bugs.
+ */
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/bad_wav.h"
+
+#define ALICE 40001
+#define BOB   40002
+
+#define JOBS_MAX 400 /* by then one is refused */
+
+static struct harness harness;
+
+static struct rmx_client *client_of(uid_t uid)
+{
+    struct rmx_client *client;
+
+    cr_assert_eq(seteuid(uid), 0);
+    client = harness_client(&harness);
+    cr_assert_eq(seteuid(0), 0);
+    return client;
+}
+
+static void set_up(void)
+{
+    static const char worker[] = "--worker-program=" RMX_BUILD_DIR "/tests/stuck-worker";
+    static const char *const settings[] = { "--workers=1", "--socket-mode=0666", worker, NULL };
+
+    if (geteuid() != 0) {
+        cr_skip_test("only root can be several users");
+    }
+    harness_start(&harness, settings);
+    cr_assert_eq(chmod(harness.dir, 0755), 0);
+}
+
+TestSuite(e2e_penalty, .init = set_up, .timeout = 60);
+
+Test(e2e_penalty, a_user_whose_jobs_end_workers_waits_and_no_other)
+{
+    struct rmx_client *alice = client_of(ALICE);
+    struct rmx_client *bob = client_of(BOB);
+    struct rmx_result result = { .status = RMX_POISON };
+    int poisoned = 0;
+
+    for (int i = 0; i < JOBS_MAX && result.status == RMX_POISON; i++) {
+        (void)bad_wav_submit(&harness, alice, BAD_WAV_CRASHES, 0);
+        result = harness_wait(alice);
+        poisoned += result.status == RMX_POISON;
+    }
+    cr_assert_eq(result.status, RMX_BUSY, "%s: %s", rmx_end_name(result.status), result.text);
+    cr_assert_not_null(strstr(result.text, "jobs of this user ended too many workers"));
+    cr_assert_gt(result.retry_after_ns, 0);
+    cr_assert_geq(poisoned, 9); /* some are free */
+    (void)harness_remux(&harness, bob, harness_media("small.mp4"), "mpegts");
+    cr_assert_geq(harness_counter(bob, "jobs_refused_penalty"), 1);
+    (void)poll(NULL, 0, (int)(result.retry_after_ns / 1000000u) + 1);
+    (void)harness_remux(&harness, alice, harness_media("small.mp4"), "mpegts");
+    harness_counter_becomes(bob, "jobs_in_flight", 0);
+    rmx_close(&alice);
+    rmx_close(&bob);
+    harness_stop(&harness);
+}
