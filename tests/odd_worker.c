@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libavformat/avformat.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,9 +54,11 @@ int __wrap_rmx_sandbox_enter(void)
 
 int __wrap_rmx_selftest_finish(struct rmx_selftest *test, bool aloud)
 {
-    int found = __real_rmx_selftest_finish(test, aloud);
-
-    return is("free") ? 0 : found;
+    if (is("free")) { /* which it would find */
+        (void)kill(test->tries, SIGKILL);
+        return 0;
+    }
+    return __real_rmx_selftest_finish(test, aloud);
 }
 
 void __wrap_rmx_seclusion_enter(struct rmx_seclusion *seclusion)

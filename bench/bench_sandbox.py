@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the sandbox costs a small job: the same daemon and worker, once with all that stands around
+a worker (seccomp, Landlock, namespaces, limits), once with none of it, in turn.
+
+    bench/bench_sandbox.py BUILD_DIR CLIP.mp4 [--turns N] [--rounds N]
+
+BUILD_DIR holds ringmuxd, bench/bench_small_job and tests/odd-worker, which alone can do without.
+Each turn is one run of bench_small_job for either, and which comes first changes with each. Prints
+JSON: the median of each, and of what a turn's two runs are to each other. Exits 1 if a run fails.
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+PATIENCE_S = 120
+KINDS = {"caged": "", "free": "free"}  # and what RMX_ODD says
+MEASURES = ("ringmux_job", "of_it_running", "empty_job")
+
+
+class Daemon:
+    def __init__(self, build, folder, kind):
+        self.socket = os.path.join(folder, kind)
+        self.process = subprocess.Popen(
+            [os.path.join(build, "ringmuxd"), "--socket=" + self.socket, "--log-level=error",
+             "--user=root",
+             "--worker-program=" + os.path.join(build, "tests/odd-worker")],
+            env=dict(os.environ, RMX_ODD=KINDS[kind]), stdin=subprocess.DEVNULL)
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(PATIENCE_S)
+
+
+def wait_for(path):
+    until = time.monotonic() + PATIENCE_S
+    while not os.path.exists(path):
+        if time.monotonic() > until:
+            sys.exit(f"no daemon at {path}")
+        time.sleep(0.01)
+
+
+def run(options, socket):
+    done = subprocess.run(
+        [os.path.join(options.build, "bench/bench_small_job"), "-n", str(options.rounds), "-s",
+         socket, options.clip], capture_output=True, timeout=PATIENCE_S, check=False)
+    if done.returncode != 0:
+        sys.exit(f"bench_small_job: {done.stderr.decode()}")
+    said = json.loads(done.stdout)
+    return {name: said[name]["p50"] for name in MEASURES}
+
+
+def measure(options, daemons):
+    runs = {kind: [] for kind in KINDS}
+    for turn in range(options.turns):
+        for kind in sorted(KINDS, reverse=turn % 2 == 1):
+            runs[kind].append(run(options, daemons[kind].socket))
+    report = {}
+    for name in MEASURES:
+        caged, free = ([one[name] for one in runs[kind]] for kind in KINDS)
+        report[name] = {
+            "caged_p50_us": statistics.median(caged),
+            "free_p50_us": statistics.median(free),
+            "caged_to_free": round(statistics.median(a / b for a, b in zip(caged, free)), 4),
+        }
+    return report
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("build")
+    parser.add_argument("clip")
+    parser.add_argument("--turns", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="rmx-sandbox-") as folder:
+        daemons = {kind: Daemon(options.build, folder, kind) for kind in KINDS}
+        try:
+            for daemon in daemons.values():
+                wait_for(daemon.socket)
+            print(json.dumps(measure(options, daemons), indent=2))
+        finally:
+            for daemon in daemons.values():
+                daemon.end()
+
+
+if __name__ == "__main__":
+    main()
