@@ -464,8 +464,8 @@ void rmx_lane_join(struct rmx_lane *lane)
     rmx_loop_fini(&lane->loop);
     rmx_crew_fini(&lane->crew);
     rmx_gate_fini(&lane->gate);
-    free(lane->alarm_of);
     rmx_queue_fini(&lane->queue);
     free(lane->flows);
+    free(lane->alarm_of);
     rmx_base_close(&lane->control_fd);
 }
