@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/clock.h"
+#include "engine/hush.h"
 #include "ring/base.h"
 
 #define TAIL_BYTES 80 /* kept free for what ends a line: the dropped and truncated marks */
@@ -30,6 +32,7 @@ static _Atomic uint32_t chosen_level = RMX_LOG_INFO;
 static pthread_mutex_t writer = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t dropped;      /* under writer: ever */
 static uint64_t dropped_told; /* under writer: of these, how many a line has told of */
+static struct rmx_hush hush;  /* under writer */
 
 struct line {
     char text[RMX_LOG_LINE_BYTES];
@@ -244,14 +247,30 @@ uint64_t rmx_log_dropped(void)
     return count;
 }
 
+/* What a stranger can make happen without end is among these; errors are not, and who wants DEBUG
+ * wants all. */
+static bool may_be_written(enum rmx_log_level level, const char *event, uint64_t *kept_back)
+{
+    bool may = true;
+
+    *kept_back = 0;
+    if (level == RMX_LOG_WARN || level == RMX_LOG_INFO) {
+        pthread_mutex_lock(&writer);
+        may = rmx_hush_may_say(&hush, event, rmx_clock_ns(), kept_back);
+        pthread_mutex_unlock(&writer);
+    }
+    return may;
+}
+
 void rmx_log_write(
     enum rmx_log_level level, const char *event, const struct rmx_log_field *fields, size_t count)
 {
     struct line line;
     bool truncated = false;
+    uint64_t kept_back;
     int saved_errno = errno;
 
-    if (!rmx_log_enabled(level)) {
+    if (!rmx_log_enabled(level) || !may_be_written(level, event, &kept_back)) {
         return;
     }
     line.used = 0;
@@ -259,6 +278,9 @@ void rmx_log_write(
     put_head(&line, level, event);
     for (size_t i = 0; i < count; i++) {
         put_field(&line, &fields[i], &truncated);
+    }
+    if (kept_back > 0) {
+        put_field(&line, &RMX_LOG_U64("suppressed", kept_back), &truncated);
     }
     write_line(&line, truncated);
     errno = saved_errno;

@@ -6,8 +6,9 @@
  *
  * Any thread of ringmuxd; only the engine logs, and once, where it decides. Each line is one
  * write(2) from a buffer on the stack. Must never allocate, block, or fail its caller: a line that
- * cannot be written now is dropped and counted. Values may come from strangers and are escaped;
- * event and field names are ours.
+ * cannot be written now is dropped and counted. Of an event that comes too often (hush.h), only
+ * some are written, each with how many were `suppressed` before it. Values may come from strangers
+ * and are escaped; event and field names are ours.
  */
 #ifndef RMX_ENGINE_LOG_H
 #define RMX_ENGINE_LOG_H

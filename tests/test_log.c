@@ -14,8 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/hush.h"
+
 #define THREADS          4
-#define LINES_PER_THREAD 200
+#define LINES_PER_THREAD 40 /* no more than are written at once */
 
 static int reader = -1;
 
@@ -128,6 +130,26 @@ Test(log, a_dead_reader_kills_nobody)
     rmx_log(RMX_LOG_INFO, "lost");
     rmx_log(RMX_LOG_INFO, "lost");
     cr_assert_eq(rmx_log_dropped(), 2);
+}
+
+Test(log, an_event_without_end_is_kept_back_but_not_its_errors)
+{
+    int count = 0;
+
+    cr_assert_geq(fcntl(STDERR_FILENO, F_SETPIPE_SZ, 1 << 16), 1 << 16);
+    rmx_log_init(RMX_LOG_TEXT, RMX_LOG_INFO);
+    for (uint32_t i = 0; i < 2 * RMX_HUSH_LINES; i++) {
+        rmx_log(RMX_LOG_WARN, "flood");
+    }
+    for (const char *line = read_all(); *line; line = strchr(line, '\n') + 1) {
+        count++;
+    }
+    cr_assert(count >= (int)RMX_HUSH_LINES && count < (int)(2 * RMX_HUSH_LINES), "%d", count);
+    rmx_log(RMX_LOG_ERROR, "flood");
+    cr_assert_str_eq(read_all() + 13, "ERROR flood\n");
+    usleep(RMX_HUSH_LINE_NS / 1000);
+    rmx_log(RMX_LOG_WARN, "flood");
+    cr_assert_not_null(strstr(read_all(), "WARN  flood suppressed="));
 }
 
 static void *write_lines(void *name)

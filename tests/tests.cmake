@@ -120,6 +120,7 @@ target_compile_definitions(test_config PRIVATE RMX_SOURCE_DIR="${CMAKE_SOURCE_DI
 rmx_criterion(test_reload tests/test_reload.c rmx_engine_base)
 rmx_criterion(test_identity tests/test_identity.c rmx_engine_base)
 rmx_criterion(test_log tests/test_log.c rmx_engine_base)
+rmx_criterion(test_hush tests/test_hush.c rmx_engine_base)
 rmx_criterion(test_quota tests/test_quota.c rmx_engine_base)
 rmx_criterion(test_topology tests/test_topology.c rmx_engine_base)
 rmx_criterion(test_plan tests/test_plan.c rmx_engine_base)
