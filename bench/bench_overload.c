@@ -8,7 +8,8 @@
  *
  * Of five jobs one is critical, two are normal, two background; each class has two clients. Jobs
  * come at random (exponentially distributed) times, and a job's time counts from when it came, not
- * from when it could be sent. One that finds no credit is not sent, and counted.
+ * from when it could be sent. How late that was is told, too: we share the cores with what we
+ * measure. One that finds no credit is not sent, and counted.
  * Exits 1 if a submit has no end, or two.
  */
 #include <errno.h>
@@ -41,8 +42,23 @@
 
 static const char *const class_name[CLASSES] = { "critical", "normal", "background" };
 
+/* Where the time of a job that was done went. */
+enum part {
+    LATE,   /* it came, but we had something else to do */
+    WAY,    /* from us to the daemon, and its result back */
+    QUEUED, /* for a pair */
+    INPUT,  /* it waited for its input, */
+    WORKER, /* had its worker or waited for its turn there, */
+    OUTPUT, /* and waited for what it wrote to be written */
+    PARTS,
+};
+
+static const char *const part_name[PARTS] = { "late", "way", "queued", "input", "worker",
+    "output" };
+
 struct ticket { /* a job's, given back with its result */
     uint64_t came_ns;
+    uint64_t sent_ns;
     bool out;
 };
 
@@ -61,7 +77,8 @@ struct tally {
     uint64_t ended[RMX_INTERNAL + 1];
     uint64_t hints; /* BUSY with a time to come again */
     struct rmx_histogram ok_ns;
-    struct rmx_histogram busy_ns; /* until it was refused */
+    struct rmx_histogram part_ns[PARTS]; /* of them */
+    struct rmx_histogram busy_ns;        /* until it was refused */
     struct rmx_histogram hint_ns;
 };
 
@@ -113,6 +130,7 @@ static void come(struct bench *bench, struct caller *caller, uint64_t came_ns)
         return;
     }
     ticket = &caller->ticket[caller->free[caller->free_count - 1]];
+    *ticket = (struct ticket){ .came_ns = came_ns, .sent_ns = rmx_samples_now_ns() };
     bench->job.job_class = caller->class_;
     bench->job.user = ticket;
     got = rmx_submit(caller->client, &bench->job, 1, NULL);
@@ -123,15 +141,34 @@ static void come(struct bench *bench, struct caller *caller, uint64_t came_ns)
     if (got != 1) {
         rmx_process_die("rmx_submit", strerrordesc_np(-got));
     }
-    *ticket = (struct ticket){ .came_ns = came_ns, .out = true };
+    ticket->out = true;
     caller->free_count--;
     tally->submitted++;
+}
+
+static void take_parts(
+    struct tally *tally, const struct ticket *ticket, const struct rmx_result *result, uint64_t now)
+{
+    uint64_t waits_ns = result->queued_ns + result->input_wait_ns + result->output_wait_ns;
+    const uint64_t parts[PARTS] = {
+        [LATE] = ticket->sent_ns - ticket->came_ns,
+        [WAY] = now - ticket->sent_ns - result->total_ns,
+        [QUEUED] = result->queued_ns,
+        [INPUT] = result->input_wait_ns,
+        [WORKER] = result->total_ns - waits_ns,
+        [OUTPUT] = result->output_wait_ns,
+    };
+
+    for (int part = 0; part < PARTS; part++) {
+        rmx_histogram_add(&tally->part_ns[part], parts[part]);
+    }
 }
 
 static void take(struct tally *tally, struct caller *caller, const struct rmx_result *result)
 {
     struct ticket *ticket = result->user;
-    uint64_t took_ns = rmx_samples_now_ns() - ticket->came_ns;
+    uint64_t now = rmx_samples_now_ns();
+    uint64_t took_ns = now - ticket->came_ns;
 
     if (!ticket->out || result->status > RMX_INTERNAL) {
         rmx_process_die(rmx_end_name(result->status), "an end that was not due");
@@ -141,6 +178,7 @@ static void take(struct tally *tally, struct caller *caller, const struct rmx_re
     tally->ended[result->status]++;
     if (result->status == RMX_OK) {
         rmx_histogram_add(&tally->ok_ns, took_ns);
+        take_parts(tally, ticket, result, now);
     } else if (result->status == RMX_BUSY) {
         rmx_histogram_add(&tally->busy_ns, took_ns);
         tally->hints += result->retry_after_ns != 0;
@@ -299,6 +337,10 @@ static void print_class(const struct tally *tally, const char *name, const char 
         (unsigned long long)tally->submitted, (unsigned long long)tally->ended[RMX_OK],
         (unsigned long long)tally->ended[RMX_BUSY], (unsigned long long)tally->hints);
     rmx_histogram_print(&tally->ok_ns, "ms", 1e6, stdout);
+    for (int part = 0; part < PARTS; part++) {
+        printf(",\n      \"time_%s\": ", part_name[part]);
+        rmx_histogram_print(&tally->part_ns[part], "ms", 1e6, stdout);
+    }
     printf(",\n      \"time_to_busy\": ");
     rmx_histogram_print(&tally->busy_ns, "ms", 1e6, stdout);
     printf(",\n      \"hint\": ");
