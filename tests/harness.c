@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -20,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SETTINGS_MAX = 24, WAIT_MS = 20000 };
+enum { SETTINGS_MAX = 24, WAIT_MS = 20000, DEPTH_MAX = 8 };
 
 extern char **environ;
 
@@ -37,6 +38,53 @@ uint64_t harness_now_ns(void)
 static void nap_ms(unsigned ms)
 {
     (void)poll(NULL, 0, (int)ms);
+}
+
+/* --- its place -------------------------------------------------------------------------------- */
+
+static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
+static void remove_place(const char *dir)
+{
+    (void)nftw(dir, remove_entry, DEPTH_MAX, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Waits until the test is gone, by an assertion or a signal too, and removes what it left. */
+static void hire_janitor(const char *dir)
+{
+    int ends[2];
+
+    cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+    pid_t janitor = fork();
+    cr_assert_geq(janitor, 0);
+    if (janitor == 0) {
+        char byte;
+
+        (void)dup2(ends[0], STDIN_FILENO);
+        (void)close_range(STDIN_FILENO + 1, ~0u, 0);
+        while (read(STDIN_FILENO, &byte, 1) > 0) {
+        }
+        remove_place(dir);
+        _exit(0);
+    }
+    close(ends[0]); /* the other one closes when we end */
+}
+
+void harness_make_place(struct harness *harness)
+{
+    *harness = (struct harness){ .daemon = -1, .dir = "/tmp/ringmux-test-XXXXXX" };
+    cr_assert_not_null(mkdtemp(harness->dir));
+    (void)snprintf(harness->socket, sizeof(harness->socket), "%s/socket", harness->dir);
+    (void)snprintf(harness->log, sizeof(harness->log), "%s/log", harness->dir);
+    if (getenv("RMX_TEST_KEEP") == NULL) {
+        hire_janitor(harness->dir);
+    }
 }
 
 /* --- the daemon ------------------------------------------------------------------------------- */
@@ -108,14 +156,6 @@ static _Noreturn void become_daemon(char *const *argv, int log)
     _exit(127);
 }
 
-void harness_make_place(struct harness *harness)
-{
-    *harness = (struct harness){ .daemon = -1, .dir = "/tmp/ringmux-test-XXXXXX" };
-    cr_assert_not_null(mkdtemp(harness->dir));
-    (void)snprintf(harness->socket, sizeof(harness->socket), "%s/socket", harness->dir);
-    (void)snprintf(harness->log, sizeof(harness->log), "%s/log", harness->dir);
-}
-
 void harness_start(struct harness *harness, const char *const *settings)
 {
     harness_make_place(harness);
@@ -149,19 +189,6 @@ void harness_start_at(struct harness *harness, const char *const *settings)
     wait_ready(harness);
 }
 
-static void remove_dir(const struct harness *harness)
-{
-    DIR *dir = opendir(harness->dir);
-    struct dirent *entry;
-
-    cr_assert_not_null(dir);
-    while ((entry = readdir(dir)) != NULL) {
-        (void)unlinkat(dirfd(dir), entry->d_name, 0);
-    }
-    (void)closedir(dir);
-    (void)rmdir(harness->dir);
-}
-
 void harness_stop(struct harness *harness)
 {
     uint64_t until = harness_now_ns() + WAIT_MS / 2 * 1000000ull;
@@ -170,7 +197,7 @@ void harness_stop(struct harness *harness)
     int status = -1;
 
     if (harness->daemon < 0) {
-        remove_dir(harness);
+        remove_place(harness->dir);
         return;
     }
     (void)kill(harness->daemon, SIGTERM);
@@ -185,7 +212,7 @@ void harness_stop(struct harness *harness)
             nap_ms(2);
         }
     }
-    remove_dir(harness);
+    remove_place(harness->dir);
 }
 
 struct rmx_client *harness_client(const struct harness *harness)

@@ -23,7 +23,8 @@ struct harness {
 /* What is started in place of ringmuxd; NULL = ringmuxd itself. */
 extern const char *harness_program;
 
-/* A folder of its own, and names in it for a socket and a log; no daemon yet. */
+/* A folder of its own, and names in it for a socket and a log; no daemon yet. It goes with the
+ * test, passed or not, unless RMX_TEST_KEEP is set. */
 void harness_make_place(struct harness *harness);
 
 /* Starts ringmuxd with these settings besides (NULL-ended, may be NULL) and waits until it is

@@ -181,4 +181,4 @@ def main():
     with tempfile.TemporaryDirectory(prefix="rmx-media-") as media:
         os.chmod(media, 0o755)
         make_media(media)
-        unittest.main()
+        unittest.main(verbosity=2)  # says which are skipped, and why
