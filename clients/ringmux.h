@@ -165,6 +165,15 @@ struct rmx_sink;
 /* What to do. Start from RMX_JOB_INIT (or rmx_job_init()): fields may join in reserved space, and
  * what is not set keeps its meaning. The library copies what pointers name before it returns, but
  * for source and sink, which must live until the job has ended. */
+/* Whom a job shares its worker process with, at most; the daemon may allow less. A job that ends
+ * its worker takes no other along, wherever: but what a hostile input might make of a worker, it
+ * can do to the jobs that share it. Not with RMX_RING. */
+enum rmx_isolation {
+    RMX_SHARED_WORKER = 0, /* with anybody's jobs */
+    RMX_CLIENT_WORKER = 1, /* with this client's */
+    RMX_JOB_WORKER = 2     /* with none */
+};
+
 struct rmx_job {
     int input;                  /* read from: regular file, pipe, socket, or RMX_RING; -1 = none
                                    (NOOP) */
@@ -176,7 +185,7 @@ struct rmx_job {
                                    so that they leave in order of time; at most 60 s; 0 = not */
     uint32_t fragment_us;       /* RMX_LIVE, MP4: the length of a fragment, at most 60 s; 0 = from
                                    keyframe to keyframe; RMX_FRAGMENT_PACKET */
-    uint32_t reserved0;         /* zero */
+    uint32_t isolation;         /* enum rmx_isolation */
     uint64_t deadline_ns;       /* CLOCK_MONOTONIC, see rmx_deadline_in(); 0 = none */
     const char *format;         /* container to write: "mp4", "fmp4", "mpegts"... */
     const char *input_format;   /* container to read; NULL = recognised from its bytes */

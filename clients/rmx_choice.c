@@ -74,15 +74,28 @@ const char *rmx_choice_map(const char *output)
     return NULL;
 }
 
-int rmx_choice_class(struct rmx_job *job, const char *name)
+/* Sets *chosen to which of the words it is. Returns 0 or -EINVAL. */
+static int choose(uint32_t *chosen, const char *const *words, uint32_t count, const char *name)
 {
-    for (uint32_t i = 0; i < CLASSES; i++) {
-        if (strcmp(classes[i], name) == 0) {
-            job->job_class = i;
+    for (uint32_t i = 0; i < count; i++) {
+        if (strcmp(words[i], name) == 0) {
+            *chosen = i;
             return 0;
         }
     }
     return -EINVAL;
+}
+
+int rmx_choice_class(struct rmx_job *job, const char *name)
+{
+    return choose(&job->job_class, classes, CLASSES, name);
+}
+
+int rmx_choice_isolation(struct rmx_job *job, const char *name)
+{
+    static const char *const levels[] = { "shared", "client", "job" };
+
+    return choose(&job->isolation, levels, sizeof(levels) / sizeof(levels[0]), name);
 }
 
 const char *rmx_choice_class_name(uint32_t job_class)

@@ -22,6 +22,9 @@ const char *rmx_choice_map(const char *output);
 /* Sets job->job_class by its name. Returns 0 or -EINVAL. */
 int rmx_choice_class(struct rmx_job *job, const char *name);
 
+/* Sets job->isolation likewise. */
+int rmx_choice_isolation(struct rmx_job *job, const char *name);
+
 /* The class of that number: "normal". */
 const char *rmx_choice_class_name(uint32_t job_class);
 

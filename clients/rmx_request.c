@@ -72,6 +72,16 @@ static int set_class(struct rmx_job *job, const char *name, char why[RMX_ARGS_WH
     return err;
 }
 
+static int set_isolation(struct rmx_job *job, const char *name, char why[RMX_ARGS_WHY_BYTES])
+{
+    int err = rmx_choice_isolation(job, name);
+
+    if (err < 0) {
+        snprintf(why, RMX_ARGS_WHY_BYTES, "give shared, client or job");
+    }
+    return err;
+}
+
 int rmx_request_take(struct rmx_request *request, enum rmx_request_word word, const char *value,
     char why[RMX_ARGS_WHY_BYTES])
 {
@@ -111,6 +121,8 @@ int rmx_request_take(struct rmx_request *request, enum rmx_request_word word, co
         return set_deadline(request, value, why);
     case RMX_REQUEST_CLASS:
         return set_class(job, value, why);
+    case RMX_REQUEST_ISOLATION:
+        return set_isolation(job, value, why);
     case RMX_REQUEST_WORDS:
         break;
     }

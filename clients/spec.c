@@ -40,7 +40,7 @@ static int bad(int status, const char *sentence, const char **why)
 
 static bool reserved_is_zero(const struct rmx_job *job)
 {
-    uint64_t sum = job->reserved0;
+    uint64_t sum = 0;
 
     for (size_t i = 0; i < sizeof(job->reserved) / sizeof(job->reserved[0]); i++) {
         sum |= job->reserved[i];
@@ -201,6 +201,7 @@ int rmx_spec_fill(
         .interleave_us = job->interleave_us,
         .fragment_us = job->fragment_us,
         .group = job->group,
+        .isolation = job->isolation,
     };
     int status = fill_ports(spec, job, why);
     if (status == 0) {

@@ -157,6 +157,7 @@ void rmx_berth_reset(struct rmx_berth *berth)
     berth->busy_ns = 0;
     berth->open = false;
     berth->vacant = false;
+    berth->party = RMX_PARTY_NOBODY;
     berth->spent = false;
     berth->retired = false;
     berth->recycle = (struct rmx_recycle){ 0 };
@@ -178,7 +179,6 @@ struct rmx_pair *rmx_berth_take(
     berth->held[party].pairs[size]++;
     berth->used++;
     berth->used_by[class_]++;
-    berth->spent = berth->trial;
     berth->recycle.jobs++;
     pair->owner = owner;
     pair->party = party;

@@ -62,8 +62,8 @@ struct rmx_held {
 
 struct rmx_berth {
     uint32_t index;        /* in its lane */
-    bool trial;            /* for one job, that is tried alone; the next gets another worker */
-    bool spent;            /* a trial's: its worker has had its job */
+    uint32_t party;        /* isolated: whose it is; RMX_PARTY_NOBODY: anybody's that wants it */
+    bool spent;            /* its worker takes no more jobs: the next ones get another */
     bool retired;          /* its worker was ended for that, and for no fault */
     bool open;             /* a worker took the arena and is believed */
     bool vacant;           /* its worker died: it is refilled when no pair is in use */

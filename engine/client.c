@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/cell.h"
 #include "engine/clock.h"
 #include "engine/door.h"
 #include "engine/lane.h"
@@ -330,6 +331,7 @@ static void leave(struct rmx_client *client)
     rmx_handover_forget(client);
     cancel_jobs(client);
     leave_channels(client);
+    rmx_cell_forget(&lane->crew, client->index);
     lane->gate.credits_granted -= client->credits;
     client->peer->credits -= client->credits;
     lane->gate.rows_back = true;

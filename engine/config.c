@@ -387,27 +387,48 @@ static uint64_t flow_bytes(uint64_t ring_bytes, uint64_t chunk_bytes)
            RMX_FLOW_RINGS * (uint64_t)rmx_chunk_ring_bytes(slots, (uint32_t)chunk_bytes);
 }
 
+/* A berth's arena with so many pairs. */
+static uint64_t arena_bytes(
+    const struct rmx_config *config, uint64_t small, uint64_t bulk, uint64_t bare)
+{
+    return sizeof(struct rmx_worker_shm) +
+           small * flow_bytes(config->ring_small_bytes, config->chunk_small_bytes) +
+           bulk * flow_bytes(config->ring_bulk_bytes, config->chunk_bulk_bytes) +
+           bare * sizeof(struct rmx_flow_shm);
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
 void rmx_config_budget(const struct rmx_config *config, uint32_t workers, uint32_t lanes,
     size_t job_bytes, struct rmx_config_budget *budget)
 {
     uint64_t sessions = config->sessions_max;
     uint64_t jobs = (uint64_t)lanes * config->jobs_max;
+    uint64_t isolated = (uint64_t)lanes * config->isolated_workers;
+    uint32_t isolated_small = smaller(config->flows_small, RMX_ISOLATED_SMALL);
+    uint32_t isolated_bulk = smaller(config->flows_bulk, RMX_ISOLATED_BULK);
+    uint64_t pairs = (uint64_t)workers * (config->flows_small + config->flows_bulk) +
+                     isolated * (isolated_small + isolated_bulk) + lanes * 2ull * RMX_TRIALS;
+    uint64_t processes = workers + isolated + lanes * (1ull + RMX_TRIALS); /* a spare each */
 
     *budget = (struct rmx_config_budget){
         .worker_arena_bytes =
-            sizeof(struct rmx_worker_shm) +
-            config->flows_small * flow_bytes(config->ring_small_bytes, config->chunk_small_bytes) +
-            config->flows_bulk * flow_bytes(config->ring_bulk_bytes, config->chunk_bulk_bytes) +
-            config->flows_ring * sizeof(struct rmx_flow_shm),
+            arena_bytes(config, config->flows_small, config->flows_bulk, config->flows_ring),
+        .trial_arena_bytes = arena_bytes(config, 1, 1, 0),
+        .isolated_arena_bytes = arena_bytes(config, isolated_small, isolated_bulk, 0),
         .session_arena_bytes = RMX_CREDITS_MAX * sizeof(struct rmx_progress_shm),
         .jobs_bytes = jobs * job_bytes,
-        .descriptors =
-            jobs * RMX_JOB_DESCRIPTORS +
-            (uint64_t)workers * (config->flows_small + config->flows_bulk) * RMX_FLOW_SPOOLS +
-            sessions * RMX_SESSION_DESCRIPTORS + (workers + 1ull) * RMX_WORKER_DESCRIPTORS +
-            (uint64_t)lanes * RMX_LANE_DESCRIPTORS + RMX_DAEMON_DESCRIPTORS,
+        .descriptors = jobs * RMX_JOB_DESCRIPTORS + pairs * RMX_FLOW_SPOOLS +
+                       sessions * RMX_SESSION_DESCRIPTORS + processes * RMX_WORKER_DESCRIPTORS +
+                       (uint64_t)lanes * RMX_LANE_DESCRIPTORS + RMX_DAEMON_DESCRIPTORS,
     };
-    budget->workers_bytes = workers * budget->worker_arena_bytes;
+    budget->processes = processes;
+    budget->workers_bytes = workers * budget->worker_arena_bytes +
+                            (uint64_t)lanes * RMX_TRIALS * budget->trial_arena_bytes +
+                            isolated * budget->isolated_arena_bytes;
     budget->sessions_bytes = sessions * budget->session_arena_bytes;
     budget->total_bytes = budget->workers_bytes + budget->sessions_bytes + budget->jobs_bytes;
 }

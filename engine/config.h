@@ -53,13 +53,16 @@ bool rmx_config_fits(const struct rmx_config *config, char *error, size_t error_
 
 /* What a daemon with this configuration takes; does not depend on the media or the load. */
 struct rmx_config_budget {
-    uint64_t worker_arena_bytes;  /* one worker's mail, flow table and rings */
-    uint64_t session_arena_bytes; /* one session's progress slots */
-    uint64_t workers_bytes;       /* all arenas of all workers */
+    uint64_t worker_arena_bytes;   /* one worker's mail, flow table and rings */
+    uint64_t session_arena_bytes;  /* one session's progress slots */
+    uint64_t trial_arena_bytes;    /* the same of a lane's trial berth */
+    uint64_t isolated_arena_bytes; /* and of an isolated one */
+    uint64_t workers_bytes;        /* all arenas of all workers */
     uint64_t sessions_bytes;
     uint64_t jobs_bytes;  /* all lanes' job tables */
     uint64_t total_bytes; /* of the above; the programs' own memory is not in it */
     uint64_t descriptors; /* open at once, at most */
+    uint64_t processes;   /* of workers: shared, isolated, for trials, and spares */
 };
 
 /* workers and lanes: as planned, not as configured (there 0 means "as many as ..."). job_bytes: of

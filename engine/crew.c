@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "engine/cage.h"
+#include "engine/cell.h"
 #include "engine/clock.h"
 #include "engine/demise.h"
 #include "engine/flow.h"
@@ -18,7 +19,6 @@
 #include "engine/pass.h"
 #include "engine/ration.h"
 #include "engine/share.h"
-#include "engine/trial.h"
 #include "engine/turnover.h"
 
 /* Notes taken from one worker before the others get their turn. */
@@ -26,6 +26,13 @@
 
 /* Between two looks of the watchdog. */
 #define WATCH_NS 500000000u
+
+void rmx_crew_retire(struct rmx_crew *crew, struct rmx_berth *berth)
+{
+    berth->retired = true;
+    berth->open = false;
+    rmx_warden_kill(&crew->warden, berth->index);
+}
 
 /* Jobs whose answer came before the worker died have still to be written: that takes as long as
  * their readers like, and needs no worker. */
@@ -41,13 +48,6 @@ static bool is_deserted(const struct rmx_berth *berth)
         }
     }
     return needed == 0;
-}
-
-void rmx_crew_retire(struct rmx_crew *crew, struct rmx_berth *berth)
-{
-    berth->retired = true;
-    berth->open = false;
-    rmx_warden_kill(&crew->warden, berth->index);
 }
 
 void rmx_crew_refill(struct rmx_crew *crew)
@@ -129,6 +129,15 @@ static void give_way(const struct rmx_lane *lane, uint32_t index, pid_t pid)
     }
 }
 
+/* What the log calls the worker that is ready. */
+static const char *role_of(const struct rmx_crew *crew, uint32_t index)
+{
+    if (index < crew->workers) {
+        return "worker_ready";
+    }
+    return index < crew->workers + RMX_TRIALS ? "trial_ready" : "isolated_ready";
+}
+
 static void worker_ready(void *owner, uint32_t index, pid_t pid)
 {
     struct rmx_crew *crew = owner;
@@ -146,8 +155,8 @@ static void worker_ready(void *owner, uint32_t index, pid_t pid)
     }
     give_way(lane, index, pid);
     rmx_stats_add(&lane->stats, RMX_STATS_WORKER_STARTS, 1);
-    rmx_log(RMX_LOG_INFO, index < crew->workers ? "worker_ready" : "trial_ready",
-        RMX_LOG_U64("lane", lane->index), RMX_LOG_U64("worker", index), RMX_LOG_I64("pid", pid),
+    rmx_log(RMX_LOG_INFO, role_of(crew, index), RMX_LOG_U64("lane", lane->index),
+        RMX_LOG_U64("worker", index), RMX_LOG_I64("pid", pid),
         RMX_LOG_I64("cpu", cpu == RMX_PLAN_NONE ? -1 : (int64_t)cpu));
     crew->berths[index].open = true;
     crew->berths[index].pid = pid;
@@ -258,7 +267,7 @@ void rmx_crew_watch(struct rmx_crew *crew)
             rmx_cage_count(crew->lane, &crew->berths[i]);
         }
     }
-    rmx_trial_watch(crew->lane, now);
+    rmx_cell_watch(crew->lane, now);
     rmx_turnover_measure(crew);
 }
 
@@ -367,8 +376,7 @@ static int make_berth(
         return error;
     }
     crew->count++;
-    berth->trial = index == crew->workers;
-    if (!berth->trial) {
+    if (index < crew->workers) { /* others have no channels */
         give_claims(crew, berth);
     }
     error = rmx_region_prefault(&berth->arena);
@@ -397,21 +405,22 @@ static int make_berths(struct rmx_crew *crew)
         },
         [RMX_PAIR_BARE] = { .count = config->flows_ring },
     };
-    struct rmx_pair_geometry trial[RMX_PAIR_SIZES];
+    struct rmx_pair_geometry few[RMX_PAIR_SIZES];
+    uint32_t count = crew->workers + RMX_TRIALS + crew->isolated;
     int error = 0;
 
-    crew->berths = calloc(crew->workers + 1, sizeof(*crew->berths));
+    crew->berths = calloc(count, sizeof(*crew->berths));
     crew->claims =
         calloc(rmx_share_claims(config->channel_bytes) * RMX_WORKER_CHANNELS_MAX * crew->workers,
             sizeof(*crew->claims));
     if (crew->berths == NULL || crew->claims == NULL) {
         return -ENOMEM;
     }
-    for (uint32_t i = 0; i < crew->workers && error == 0; i++) {
-        error = make_berth(crew, i, geometry);
+    for (uint32_t i = 0; i < count && error == 0; i++) {
+        rmx_cell_geometry(few, geometry, i == crew->workers);
+        error = make_berth(crew, i, i < crew->workers ? geometry : few);
     }
-    rmx_trial_geometry(trial, geometry);
-    return error < 0 ? error : make_berth(crew, crew->workers, trial);
+    return error;
 }
 
 /* A worker's descriptors are limited as ours are. */
@@ -444,6 +453,7 @@ int rmx_crew_start(struct rmx_crew *crew, struct rmx_lane *lane, const char **wh
     *crew = (struct rmx_crew){
         .lane = lane,
         .workers = lane->place->workers,
+        .isolated = lane->config->isolated_workers,
         .channels_max = channels_max(),
     };
     error = make_berths(crew);

@@ -2,10 +2,6 @@
  *
  * A lane's workers: their berths, the notes they write, what happens when one dies. Runs on the
  * lane's thread. Must never let a worker's word touch a job that is not that worker's.
- *
- * Beside the berths that all jobs share there is the trial berth, of few pairs: a job that may have
- * ended its worker runs there once more, with nobody beside it, and the next one gets a worker that
- * has seen no other.
  */
 #ifndef RMX_ENGINE_CREW_H
 #define RMX_ENGINE_CREW_H
@@ -22,26 +18,22 @@ struct rmx_lane;
 struct rmx_crew {
     struct rmx_lane *lane;
     struct rmx_warden warden;
-    struct rmx_berth *berths; /* one for each worker: the shared ones, then the trial berth */
-    uint64_t *claims;         /* of all their shares; owned */
-    uint32_t workers;         /* that are shared */
-    uint32_t count;           /* of all berths */
-    uint32_t channels_max;    /* of one worker */
-    uint64_t watch_ns;        /* when to look next */
-    uint32_t shares_refused;  /* by workers, and not in the log yet */
-    uint64_t shares_warn_ns;  /* when they may be */
+    struct rmx_berth
+        *berths;      /* one for each worker: the shared ones, then those of engine/cell.h */
+    uint64_t *claims; /* of all their shares; owned */
+    uint32_t workers; /* that are shared */
+    uint32_t isolated;
+    uint32_t count;          /* of all berths */
+    uint32_t channels_max;   /* of one worker */
+    uint64_t watch_ns;       /* when to look next */
+    uint32_t shares_refused; /* by workers, and not in the log yet */
+    uint64_t shares_warn_ns; /* when they may be */
 };
 
 /* Makes the berths on the lane's node and starts the workers, which follow as the loop turns.
  * Returns 0 or -errno; *why then is a sentence (static) that says what to do. */
 int rmx_crew_start(struct rmx_crew *crew, struct rmx_lane *lane, const char **why);
 void rmx_crew_fini(struct rmx_crew *crew);
-
-/* The one for a job that is tried alone. */
-static inline struct rmx_berth *rmx_crew_trial(const struct rmx_crew *crew)
-{
-    return &crew->berths[crew->workers];
-}
 
 /* Sends the berth's worker a message and a note that it is there. Returns 0, -EAGAIN: its socket is
  * full, or no descriptors can be sent now; or another -errno: its process is being ended. */
@@ -51,8 +43,8 @@ int rmx_crew_tell(struct rmx_crew *crew, struct rmx_berth *berth,
 /* Does what could not be done when it was due. */
 void rmx_crew_tend(struct rmx_crew *crew);
 
-/* Gives berths whose worker died a new one, once nobody needs what it left there; and ends the one
- * that a job was tried in. */
+/* Gives berths whose worker died a new one, once nobody needs what it left there; and ends
+ * those that take no more jobs. */
 void rmx_crew_refill(struct rmx_crew *crew);
 
 /* Ends the process of a worker that has nothing left to do and is to be given nothing more: it has

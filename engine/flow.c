@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/cell.h"
 #include "engine/client.h"
 #include "engine/clock.h"
 #include "engine/course.h"
@@ -269,6 +270,28 @@ static uint32_t take_rings(struct rmx_flow *flow)
     return status;
 }
 
+/* Sees whom it may share its worker with. Returns as take_files(). */
+static uint32_t take_isolation(struct rmx_flow *flow)
+{
+    uint32_t least = flow->lane->config->isolation;
+
+    flow->isolation = flow->spec.isolation > least ? flow->spec.isolation : least;
+    if (flow->isolation == RMX_ISOLATION_SHARED) {
+        return 0;
+    }
+    if (flow->spec.channel != 0) {
+        rmx_outcome_text(flow->text, "isolation: this daemon isolates all jobs (its setting "
+                                     "isolation), and a channel leads to a shared worker");
+        return RMX_STATUS_BAD_JOB;
+    }
+    if (flow->lane->crew.isolated == 0) {
+        rmx_outcome_text(flow->text, "isolation: this daemon has no isolated workers (its setting "
+                                     "isolated_workers)");
+        return RMX_STATUS_BAD_JOB;
+    }
+    return 0;
+}
+
 /* All that can be wrong with a job from the start. Returns as take_files(). */
 static uint32_t take_all(struct rmx_flow *flow, int *input_fd, int *output_fd)
 {
@@ -276,6 +299,7 @@ static uint32_t take_all(struct rmx_flow *flow, int *input_fd, int *output_fd)
     uint32_t status = rmx_member_join(flow, &why);
 
     rmx_outcome_text(flow->text, why);
+    status = status != 0 ? status : take_isolation(flow);
     status = status != 0 ? status : take_files(flow, input_fd, output_fd);
     flow->lane->descriptors += descriptors(flow);
     status = status != 0 ? status : take_rings(flow);
@@ -335,6 +359,7 @@ void rmx_flow_start(struct rmx_flow *flow, struct rmx_berth *berth, struct rmx_p
         return;
     }
     rmx_phase_enter(flow, RMX_FLOW_RUNNING);
+    rmx_cell_assign(berth, flow);
     flow->times.taken_ns = rmx_clock_ns();
     flow->berth = berth;
     flow->pair = pair;

@@ -111,6 +111,7 @@ struct rmx_flow {
     bool on_core;           /* with the job on its core, so it said */
     bool judged;            /* what becomes of the job now is decided */
     bool alone;             /* it runs in the trial berth, or is to */
+    uint32_t isolation;     /* enum rmx_job_isolation */
     uint32_t losses;        /* workers that died under it so far */
     uint64_t reach;         /* where they had written its output to, at most */
     uint32_t stop;          /* enum rmx_status to end with; 0 = let it run */

@@ -18,10 +18,17 @@
 
 #define RMX_CPUS_MAX    1024u /* cpu numbers we can name: glibc's cpu_set_t */
 #define RMX_LANES_MAX   16u   /* more NUMA nodes than that share lanes */
-#define RMX_WORKERS_MAX 256u  /* worker processes of the whole daemon, without the spare */
+#define RMX_WORKERS_MAX 256u  /* worker processes that jobs share, of the whole daemon */
 
 #define RMX_SESSIONS_MAX 1024u  /* connected clients */
 #define RMX_JOBS_MAX     16384u /* entries of one lane's job table, queued and running */
+
+#define RMX_TRIALS       1u  /* trial berths of a lane */
+#define RMX_ISOLATED_MAX 16u /* isolated berths of a lane */
+
+/* Ring pairs of an isolated berth, if a shared one has as many. */
+#define RMX_ISOLATED_SMALL 8u
+#define RMX_ISOLATED_BULK  2u
 
 #define RMX_FLOW_RINGS      2u /* a flow has an input and an output ring */
 #define RMX_JOB_DESCRIPTORS 2u /* a job has an input and an output descriptor */
@@ -68,7 +75,8 @@ _Static_assert(RMX_WRITE_BYTES_MAX <= INT_MAX, "a write's result would not fit")
 
 /* Every session can have its receive, and each worker its bell and its control socket, in one
  * submission: a turn of an idle lane that wakes up is one system call. */
-_Static_assert(RMX_URING_ENTRIES >= 2 * RMX_SESSIONS_MAX + 3 * RMX_WORKERS_MAX,
+_Static_assert(RMX_URING_ENTRIES >=
+                   2 * RMX_SESSIONS_MAX + 3 * (RMX_WORKERS_MAX + RMX_TRIALS + RMX_ISOLATED_MAX),
     "a turn would need several submissions");
 _Static_assert((RMX_URING_ENTRIES & (RMX_URING_ENTRIES - 1)) == 0, "not a power of two");
 _Static_assert(RMX_URING_ENTRIES <= RMX_URING_ENTRIES_MAX, "the kernel would refuse the ring");

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "engine/crew.h"
+#include "engine/cell.h"
 #include "engine/flow.h"
 #include "engine/lane.h"
 #include "engine/portion.h"
@@ -20,16 +20,28 @@
 #define ANYWHERE        0u
 #define PLACES_OF_BERTH 2u
 
+/* Jobs that ask for more isolation wait in the two places of the first isolated berth, one for each
+ * level, and go to any of these. */
+static uint32_t first_isolated(const struct rmx_crew *crew)
+{
+    return 1 + (crew->workers + RMX_TRIALS) * PLACES_OF_BERTH;
+}
+
 static uint32_t place_of(const struct rmx_flow *flow)
 {
+    const struct rmx_crew *crew = &flow->lane->crew;
     bool bare = rmx_flow_wants(flow) == RMX_PAIR_BARE;
-    const struct rmx_berth *berth;
 
-    if (flow->share == NULL && !flow->alone) {
-        return ANYWHERE;
+    if (flow->share != NULL) {
+        return 1 + flow->share->berth->index * PLACES_OF_BERTH + (bare ? 1 : 0);
     }
-    berth = flow->alone ? rmx_crew_trial(&flow->lane->crew) : flow->share->berth;
-    return 1 + berth->index * PLACES_OF_BERTH + (bare ? 1 : 0);
+    if (flow->alone) {
+        return 1 + crew->workers * PLACES_OF_BERTH;
+    }
+    if (flow->isolation != RMX_ISOLATION_SHARED) {
+        return first_isolated(crew) + flow->isolation - RMX_ISOLATION_CLIENT;
+    }
+    return ANYWHERE;
 }
 
 /* --- in and out ------------------------------------------------------------------------------- */
@@ -181,6 +193,10 @@ static struct rmx_berth *berth_for(
     if (place == ANYWHERE) {
         return any_berth_for(crew, wish);
     }
+    if (place >= first_isolated(crew)) {
+        return rmx_cell_isolated_for(
+            crew, wish, RMX_ISOLATION_CLIENT + place - first_isolated(crew));
+    }
     berth = &crew->berths[(place - 1) / PLACES_OF_BERTH];
     return berth->open && rmx_portion_pair(berth, wish) != RMX_PAIR_NONE ? berth : NULL;
 }
@@ -196,8 +212,9 @@ static bool could_start(
         bool bare = place != ANYWHERE && place % PLACES_OF_BERTH == 0;
 
         wish.size = bare ? RMX_PAIR_BARE : RMX_PAIR_SMALL;
-        if (of->waiting[place] > 0 && berth_for(crew, place, &wish) != NULL) {
-            return true;
+        if (of->waiting[place] > 0 &&
+            (place >= first_isolated(crew) || berth_for(crew, place, &wish) != NULL)) {
+            return true; /* of those isolated each has to be asked: they are few */
         }
     }
     return false;

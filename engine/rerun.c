@@ -15,6 +15,7 @@
 #include "engine/lane.h"
 #include "engine/log.h"
 #include "engine/outcome.h"
+#include "engine/peer.h"
 
 /* --- the facts ------------------------------------------------------------------------------- */
 

@@ -16,10 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "engine/budget.h"
 #include "engine/clock.h"
 #include "engine/config.h"
 #include "engine/lane.h"
@@ -70,25 +70,6 @@ static int complain(const char *what, int error)
     return EXIT_FAULT;
 }
 
-/* Every job brings two descriptors: take as many as the hard limit lets us. */
-static void raise_descriptors(uint64_t wanted)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
-        return;
-    }
-    if (limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
-    if (limit.rlim_cur < wanted) {
-        rmx_log(RMX_LOG_WARN, "few_descriptors", RMX_LOG_U64("limit", limit.rlim_cur),
-            RMX_LOG_U64("wanted", wanted),
-            RMX_LOG_STR("remedy", "raise LimitNOFILE=, or lower jobs_max and sessions_max"));
-    }
-}
-
 static int open_signals(void)
 {
     sigset_t set;
@@ -103,20 +84,6 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void log_budget(const struct supervisor *sup)
-{
-    struct rmx_config_budget budget;
-
-    rmx_config_budget(
-        &sup->config, sup->plan.workers, sup->plan.lanes, sizeof(struct rmx_flow), &budget);
-    raise_descriptors(budget.descriptors);
-    rmx_log(RMX_LOG_INFO, "memory", RMX_LOG_U64("total_bytes", budget.total_bytes),
-        RMX_LOG_U64("worker_arena_bytes", budget.worker_arena_bytes),
-        RMX_LOG_U64("workers", sup->plan.workers),
-        RMX_LOG_U64("sessions_bytes", budget.sessions_bytes),
-        RMX_LOG_U64("job_table_bytes", budget.jobs_bytes));
-}
-
 static int plan(struct supervisor *sup)
 {
     int error = rmx_topology_load(&sup->topology, NULL);
@@ -128,7 +95,7 @@ static int plan(struct supervisor *sup)
     if (sup->plan.why[0] != 0) {
         rmx_log(RMX_LOG_WARN, "plan", RMX_LOG_STR("why", sup->plan.why));
     }
-    log_budget(sup);
+    rmx_budget_announce(&sup->config, &sup->plan);
     return 0;
 }
 

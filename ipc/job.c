@@ -90,8 +90,11 @@ static int check_numbers(const struct rmx_job_spec *spec, const char **why)
     if (spec->outputs != ports) {
         return refuse(RMX_STATUS_BAD_JOB, "outputs: not what this kind of job takes", why);
     }
-    if (spec->zero1) {
-        return refuse(RMX_STATUS_BAD_JOB, "zero1: must be 0", why);
+    if (spec->isolation >= RMX_ISOLATIONS) {
+        return refuse(RMX_STATUS_BAD_JOB, "isolation: not a level", why);
+    }
+    if (spec->isolation != RMX_ISOLATION_SHARED && spec->channel != 0) {
+        return refuse(RMX_STATUS_BAD_JOB, "isolation: a channel leads to a shared worker", why);
     }
     return 0;
 }

@@ -61,12 +61,20 @@ enum rmx_job_class {
     RMX_CLASSES = 3,
 };
 
+/* Whom a job shares its worker with. */
+enum rmx_job_isolation {
+    RMX_ISOLATION_SHARED = 0, /* with jobs of any session */
+    RMX_ISOLATION_CLIENT = 1, /* with jobs of its session */
+    RMX_ISOLATION_JOB = 2,    /* with none; the next job gets another worker */
+    RMX_ISOLATIONS = 3,
+};
+
 /* The request. All strings end in NUL inside their array and all bytes after it are zero.
  *
  *   0        8            16    20     24     26     28    29      30    31   32
  *   | job    | deadline   | kind| flags| class| maps | ins | outs  | in  | out |
  *   | input_format 32 | format 32 | traceparent 56 | map 16 x 32 | options 976 |
- *   | channel 4 | flow 4 | input ring 16 | output ring 16 | input bytes 8 | 4 | 4 | group 4 | 0 |
+ *   | channel 4 | flow 4 | input ring 16 | output ring 16 | input bytes 8 | 4 | 4 | group 4 | 4 |
  */
 struct rmx_job_spec {
     uint64_t job;         /* the client's name for it; unique among its jobs in flight, not 0 */
@@ -93,7 +101,7 @@ struct rmx_job_spec {
     uint32_t interleave_us;          /* LIVE: a packet waits so long for other streams' */
     uint32_t fragment_us;            /* LIVE: of an MP4 fragment; 0 = from keyframe to keyframe */
     uint32_t group;                  /* an open group of the session's; 0 = none */
-    uint32_t zero1;
+    uint32_t isolation;              /* enum rmx_job_isolation; at least so much */
 };
 
 _Static_assert(offsetof(struct rmx_job_spec, class_) == 24, "wire format");

@@ -414,5 +414,10 @@ Test(config, the_budget_is_what_the_settings_say)
     cr_assert_eq(one.jobs_bytes, 1024 * 1000);
     cr_assert_eq(one.total_bytes, one.workers_bytes + one.sessions_bytes + one.jobs_bytes);
     cr_assert_eq(two.total_bytes - one.total_bytes, one.worker_arena_bytes);
+    cr_assert_eq(one.workers_bytes,
+        one.worker_arena_bytes + one.trial_arena_bytes + one.isolated_arena_bytes);
+    cr_assert_leq(one.trial_arena_bytes, 2 * 256 * 1024 + 2 * 4194304 + (1 << 20));
+    cr_assert_eq(one.processes, 4, "shared, isolated, for trials, and a spare");
+    cr_assert_eq(two.processes, 5);
     cr_assert_geq(one.descriptors, 2 * 1024 + 2 * 64);
 }

@@ -135,10 +135,10 @@ Test(job, words_that_must_be_0_are)
 {
     struct rmx_job_spec spec = remux();
 
-    spec.zero1 = 1;
-    assert_bad(&spec, "zero1");
-    spec.zero1 = 1u << 31;
-    assert_bad(&spec, "zero1");
+    spec.isolation = RMX_ISOLATIONS;
+    assert_bad(&spec, "isolation");
+    spec.isolation = 1u << 31;
+    assert_bad(&spec, "isolation");
 }
 
 Test(job, input_format_is_a_word_that_ends_and_nothing_follows)

@@ -193,8 +193,8 @@ Test(spec, what_makes_no_sense_is_named)
     job.input = -3;
     bad(&job, "input");
     job = with_rings();
-    job.reserved0 = 1;
-    bad(&job, "reserved");
+    job.isolation = RMX_CLIENT_WORKER;
+    bad(&job, "isolation");
     job = with_rings();
     job.sink = &(struct rmx_sink){ .write = NULL };
     bad(&job, "sink");

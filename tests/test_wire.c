@@ -80,7 +80,7 @@ static struct field fields[] = {
     FIELD(rmx_job_spec, interleave_us),
     FIELD(rmx_job_spec, fragment_us),
     FIELD(rmx_job_spec, group),
-    FIELD(rmx_job_spec, zero1),
+    FIELD(rmx_job_spec, isolation),
     FIELD(rmx_msg_cancel, head),
     FIELD(rmx_msg_cancel, job),
     FIELD(rmx_msg_ping, head),

@@ -191,7 +191,7 @@ rmx_criterion(test_replay tests/test_replay.c rmx_engine)
 
 # A daemon that writes down which ways its jobs go.
 add_executable(edge_daemon EXCLUDE_FROM_ALL
-    engine/ringmuxd.c engine/listener.c tests/edge_book.c)
+    engine/ringmuxd.c engine/listener.c engine/privilege.c tests/edge_book.c)
 target_link_libraries(edge_daemon PRIVATE rmx_engine -Wl,--wrap=rmx_phase_enter)
 set_target_properties(edge_daemon PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 
@@ -212,6 +212,7 @@ rmx_criterion(test_e2e_operator tests/test_e2e_operator.c rmx_harness)
 rmx_criterion(test_e2e_peers tests/test_e2e_peers.c rmx_harness)
 rmx_criterion(test_e2e_deadline tests/test_e2e_deadline.c rmx_harness)
 rmx_criterion(test_e2e_edges tests/test_e2e_edges.c rmx_harness)
+rmx_criterion(test_e2e_isolation tests/test_e2e_isolation.c rmx_harness)
 if(TARGET test_e2e_channel)
     target_sources(test_e2e_channel PRIVATE tests/raw_client.c)
     target_sources(test_e2e_portion PRIVATE tests/raw_client.c)
@@ -243,7 +244,8 @@ foreach(story stuck replay kills penalty)
     add_dependencies(test_e2e_${story} ringmuxd ringmux-worker stuck-worker)
 endforeach()
 add_dependencies(test_e2e_stream ringmuxd ringmux-worker)
-foreach(story protocol faults live leaks channel portion spool group deadline operator edges)
+foreach(story protocol faults live leaks channel portion spool group deadline operator edges
+        isolation)
     add_dependencies(test_e2e_${story} ringmuxd ringmux-worker)
 endforeach()
 add_dependencies(test_e2e_edges edge_daemon)
