@@ -18,101 +18,25 @@ if anything was not as wanted.
 import argparse
 import collections
 import ctypes
-import mmap
 import os
 import random
 import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 
-HEADER = struct.Struct("<IIQIiI36x")
-POINT = struct.Struct("<QI20s4Q")
-POINTS_MAX = 8191
-PAGE_BYTES = HEADER.size + POINTS_MAX * POINT.size
-MODULE_SHIFT = 48
-SHORT = -1
+from fault_points import BENIGN, ERRORS, FINAL, MODULE_SHIFT, WAYS, Page, Places
+
 PATIENCE_S = 15
 READY_S = 3
 FLOW_S = 50  # it ends itself before
 SETTINGS = ["--workers=1", "--pin=off", "--flows-small=6", "--flows-bulk=4", "--credits=16",
             "--drain-timeout=3s", "--log-format=text", "--log-level=info"]
-ERRORS = {
-    "EINTR": 4, "EIO": 5, "EAGAIN": 11, "ENOMEM": 12, "EACCES": 13, "EBUSY": 16, "EINVAL": 22,
-    "ENFILE": 23, "EMFILE": 24, "ENOSPC": 28, "EPERM": 1, "ENOSYS": 38, "ENOTCONN": 107,
-    "ENOBUFS": 105, "ECONNABORTED": 103, "EALREADY": 114, "EADDRINUSE": 98, "ENOLCK": 37,
-    "ECONNREFUSED": 111, "short": SHORT,
-}
-# How a call may fail. What is not named here: ENOMEM. An eventfd that does not block and counts to
-# ten takes every write.
-WAYS = {
-    "poll": "EINTR ENOMEM", "eventfd": "EMFILE ENFILE ENOMEM", "eventfd_read": "EAGAIN EINTR",
-    "eventfd_write": "", "signalfd": "EMFILE ENOMEM", "timerfd_create": "EMFILE ENOMEM",
-    "epoll_create1": "EMFILE ENFILE", "epoll_ctl": "ENOMEM ENOSPC",
-    "memfd_create": "EMFILE ENFILE ENOMEM", "ftruncate": "ENOSPC EIO EINTR ENOMEM",
-    "fallocate": "ENOSPC EIO EINTR ENOMEM", "madvise": "ENOMEM EAGAIN EINVAL",
-    "accept4": "EMFILE ENFILE ENOMEM ECONNABORTED EINTR EAGAIN", "socket": "EMFILE ENFILE ENOMEM",
-    "socketpair": "EMFILE ENFILE ENOMEM", "bind": "EADDRINUSE ENOMEM EACCES",
-    "connect": "EINTR EAGAIN ECONNREFUSED", "listen": "EADDRINUSE", "shutdown": "ENOTCONN",
-    "sendto": "EINTR EAGAIN ENOBUFS", "sendmsg": "EINTR EAGAIN ENOBUFS ENOMEM",
-    "recvmsg": "EINTR EAGAIN ENOMEM", "access": "EACCES", "chmod": "EIO", "fchmod": "EIO",
-    "mkdir": "ENOSPC", "mkostemp": "EMFILE ENOSPC EACCES", "unlink": "EIO",
-    "flock": "EINTR ENOLCK EAGAIN", "stat": "EIO ENOMEM", "lstat": "EIO ENOMEM",
-    "fstat": "EIO ENOMEM", "fstatfs": "EIO ENOSYS", "statx": "EIO ENOSYS", "readlink": "EIO",
-    "lseek": "EIO", "kill": "EPERM", "waitpid": "EINTR", "getrlimit": "EPERM", "setrlimit": "EPERM",
-    "sched_getaffinity": "EPERM", "sched_setaffinity": "EPERM EINVAL",
-    "hwloc_topology_load": "ENOSYS", "fopen": "EMFILE ENOMEM EACCES", "fdopen": "ENOMEM",
-    "posix_spawn": "EAGAIN ENOMEM EMFILE", "pthread_create": "EAGAIN", "close": "EIO EINTR",
-    "open": "EMFILE ENFILE ENOSPC EINTR EACCES EIO", "fcntl": "EMFILE ENOMEM EPERM",
-    "read": "EINTR EAGAIN EIO short", "write": "EINTR EAGAIN EIO ENOSPC short",
-    "pread": "EINTR EIO short", "pwritev": "EINTR EIO ENOSPC short",
-    "mmap": "ENOMEM EAGAIN", "pidfd_open": "EMFILE ENOMEM", "pidfd_send_signal": "EPERM",
-    "uring_init": "ENOMEM EMFILE EPERM ENOSYS", "uring_submit": "EINTR EAGAIN EBUSY",
-    "uring_submit_get": "EINTR EAGAIN EBUSY", "uring_submit_wait": "EINTR EAGAIN EBUSY",
-    "uring read": "EINTR EAGAIN EIO ENOMEM short",
-    "uring writev": "EINTR EAGAIN EIO ENOSPC ENOMEM short", "uring poll": "ENOMEM",
-    "uring openat": "EMFILE ENOSPC EACCES", "uring close": "EIO", "uring cancel": "EALREADY",
-}
-# What costs nobody anything: the call is made again, or as well later.
-BENIGN = {"EINTR", "EAGAIN", "EBUSY", "short"}
-# No second try is meant: a wish of ours is not fulfilled, and a line says so.
-FINAL = {("posix_spawn", "EAGAIN"), ("pthread_create", "EAGAIN"), ("mmap", "EAGAIN"),
-         ("flock", "EAGAIN"), ("madvise", "EAGAIN")}
 
 Case = collections.namedtuple("Case", "flow role key name frames visit error")
-
-
-class Page:
-    """The shared file; see tests/fault_page.h."""
-
-    def __init__(self, path):
-        self.path = path
-        with open(path, "wb+") as file:
-            file.truncate(PAGE_BYTES)
-            self.map = mmap.mmap(file.fileno(), PAGE_BYTES)
-
-    def prepare(self, armed, role, key=0, nth=0, error=0):
-        """Nothing was passed, and this is to fail."""
-        self.map[:] = bytes(PAGE_BYTES)
-        self.map[:HEADER.size] = HEADER.pack(armed, role, key, nth, error, 0)
-
-    def disarm(self):
-        self.map[0:4] = bytes(4)
-
-    def fired(self):
-        return HEADER.unpack_from(self.map)[5] != 0
-
-    def points(self):
-        found = []
-        for i in range(POINTS_MAX):
-            key, visits, name, *frames = POINT.unpack_from(self.map, HEADER.size + i * POINT.size)
-            if key:
-                found.append((key, name.split(b"\0")[0].decode(), tuple(frames), visits))
-        return sorted(found, key=lambda point: (point[1], point[2]))
 
 
 class Daemon:
@@ -120,6 +44,7 @@ class Daemon:
 
     def __init__(self, campaign, role, *settings):
         self.place = campaign.place
+        self.flow_program = campaign.program("tests/fault_flow")
         self.log_path = os.path.join(self.place, f"daemon{role}.log")
         environment = dict(os.environ, LD_PRELOAD=campaign.shim, RMX_FAULT_PAGE=campaign.page.path,
                            RMX_FAULT_ROLE=str(role))
@@ -137,15 +62,22 @@ class Daemon:
             return log.read()
 
     def wait_ready(self):
-        """True: it says that it serves, or has lost its tongue. False: it has ended."""
-        until = time.monotonic() + READY_S
-        while time.monotonic() < until:
+        """True: it says that it serves, or serves and has lost its tongue. False: it has ended."""
+        begun = time.monotonic()
+        while time.monotonic() < begun + PATIENCE_S:
             if re.search(r"^\S+ INFO  ready", self.log(), re.M):
                 return True
             if self.process.poll() is not None:
                 return False
+            if time.monotonic() > begun + READY_S and self.serves():
+                return True
             time.sleep(0.002)
-        return True
+        raise Wrong("it neither serves nor ends")
+
+    def serves(self):
+        """It takes a connection, and has done a job for it."""
+        return subprocess.run([self.flow_program, "check", self.place], capture_output=True,
+                              timeout=FLOW_S, check=False).returncode == 0
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
@@ -220,7 +152,7 @@ class Campaign:
         self.page = Page(os.path.join(place, "page"))
         self.daemon = None
         self.random = random.Random(seed)
-        subprocess.run([self.program("tests/fault_flow"), "learn", place], check=True, timeout=120)
+        subprocess.run([self.program("tests/fault_flow"), "learn", place], check=True, timeout=300)
 
     def program(self, name):
         return os.path.join(self.build, name)
@@ -236,6 +168,8 @@ class Campaign:
 
     def fresh_daemon(self):
         """One that has done a little of everything, so that what it holds is what it holds."""
+        if self.daemon is not None and self.daemon.process.poll() is not None:
+            self.drop_daemon()
         if self.daemon is None:
             self.page.prepare(0, 0)
             self.daemon = Daemon(self, 1)
@@ -336,14 +270,14 @@ class Campaign:
         self.page.prepare(1, 1 if flow == "hand over" else 2, *case)
         new = Daemon(self, 2, "--replace")
         try:
-            outcome = self.settle_handover(old, new)
+            outcome = self.settle_handover(old, new, case)
         finally:
             self.page.disarm()
             old.kill()
             new.kill()
         return outcome
 
-    def settle_handover(self, old, new):
+    def settle_handover(self, old, new, case):
         if new.wait_ready():
             code = old.wait_end()
             self.page.disarm()
@@ -354,7 +288,7 @@ class Campaign:
             self.end_well(new)
             return f"handed over; exit {code}"
         self.page.disarm()
-        outcome = self.refused_start(new)
+        outcome = self.refused_start(new, self.fails_in_library(case[0]))
         if old.process.poll() is not None:
             raise Wrong(f"both are gone: {outcome}")
         self.flow("check")
@@ -394,27 +328,6 @@ def judge(campaign, case):
         campaign.drop_daemon()
         return False, reached, " / ".join([str(wrong), *log])
     return True, campaign.page.fired(), outcome
-
-
-class Places:
-    """Names for addresses of ringmuxd."""
-
-    def __init__(self, program):
-        self.program = program
-        self.names = {}
-
-    def learn(self, frames):
-        own = sorted({frame for frame in frames if frame and frame >> MODULE_SHIFT == 0})
-        said = subprocess.run(["addr2line", "-f", "-s", "-e", self.program,
-                               *[hex(frame - 1) for frame in own]],
-                              capture_output=True, text=True, check=False).stdout.splitlines()
-        for frame, function, line in zip(own, said[0::2], said[1::2]):
-            self.names[frame] = f"{function} ({line.split(' ')[0]})"
-
-    def name(self, frames):
-        names = [self.names.get(frame, f"module {frame >> MODULE_SHIFT}") for frame in frames
-                 if frame]
-        return " < ".join(name.split(" (")[0] if i else name for i, name in enumerate(names[:3]))
 
 
 def write_report(path, rows, counts, places):

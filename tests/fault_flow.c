@@ -387,13 +387,13 @@ int main(int argc, char **argv)
         return argc == 2 ? 0 : 2;
     }
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)alarm(ALARM_S); /* whatever hangs: it ends */
     (void)snprintf(fault_race.dir, sizeof(fault_race.dir), "%s", argv[2]);
     (void)snprintf(fault_race.socket, sizeof(fault_race.socket), "%s/socket", argv[2]);
     if (strcmp(argv[1], "learn") == 0) {
         learn();
         return 0;
     }
+    (void)alarm(ALARM_S); /* whatever hangs: it ends */
     race_media_load(&fault_race);
     race_media_recall(&fault_race);
     if (strcmp(argv[1], "check") == 0) {

@@ -163,7 +163,8 @@ int fault_point_pass(const char *name, struct fault_here here)
 
 int fault_point_pass_for(const char *name, void (*done)(void))
 {
-    uint64_t frame[FAULT_FRAMES] = { place_of((uintptr_t)done) };
+    /* As if from inside it: a return address lies behind a call. */
+    uint64_t frame[FAULT_FRAMES] = { place_of((uintptr_t)done + 1) };
 
     return pass(name, frame);
 }

@@ -20,4 +20,11 @@ if(TARGET race_driver)
             RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
         add_dependencies(${program} ringmuxd ringmux-worker rmx_fault)
     endforeach()
+    if(NOT RMX_SANITIZE) # whose run-time library wants to be the first
+        add_test(NAME test_faults COMMAND ${RMX_PYTHON}
+            ${CMAKE_SOURCE_DIR}/tests/fault_campaign.py ${CMAKE_BINARY_DIR} --sample 10)
+        add_test(NAME test_kills COMMAND kill_campaign 200 1)
+        add_test(NAME test_kills_of_daemons COMMAND kill_campaign --daemon 10 1)
+        set_tests_properties(test_faults test_kills test_kills_of_daemons PROPERTIES TIMEOUT 300)
+    endif()
 endif()
