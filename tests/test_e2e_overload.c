@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "tests/raw_client.h"
@@ -304,4 +305,21 @@ Test(e2e_overload, busy_workers_with_a_crowd_in_front_refuse_background_jobs, .f
     cr_assert_eq(end_of(submit_noop(RMX_CLASS_NORMAL)), RMX_STATUS_OK);
     harness_counter_becomes(watch, "load_level", 0);
     cr_assert_eq(end_of(submit_noop(RMX_CLASS_BACKGROUND)), RMX_STATUS_OK);
+}
+
+/* They want the cores that the lane works on, too. */
+Test(e2e_overload, workers_give_way_to_the_lane, .fini = stop)
+{
+    static const char *const settings[] = { "--workers=2", "--worker-nice=3", NULL };
+    pid_t workers[2];
+    int daemon_nice;
+
+    start(settings);
+    daemon_nice = getpriority(PRIO_PROCESS, (id_t)harness.daemon);
+    cr_assert_eq(harness_workers(&harness, workers, 2), 2);
+    for (int i = 0; i < 2; i++) {
+        int nice_of = getpriority(PRIO_PROCESS, (id_t)workers[i]);
+
+        cr_assert_eq(nice_of, daemon_nice + 3 < 19 ? daemon_nice + 3 : 19);
+    }
 }
