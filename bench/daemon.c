@@ -38,6 +38,26 @@ static void clean_up(void)
     }
 }
 
+/* SIGCHLD: a benchmark that waits for a daemon which is gone would wait for ever. */
+static void heed_child(int signal_number)
+{
+    static const char words[] = "the daemon died: no figures\n";
+    siginfo_t gone = { .si_pid = 0 };
+
+    (void)signal_number;
+    if (to_end == NULL ||
+        waitid(P_PID, (id_t)to_end->pid, &gone, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+        gone.si_pid == 0) {
+        return; /* another child, as ffmpeg */
+    }
+    ssize_t said = write(STDERR_FILENO, words, sizeof(words) - 1);
+    (void)said; /* where nobody reads, the exit code is enough */
+    (void)unlink(to_end->clip);
+    (void)unlink(to_end->socket);
+    (void)rmdir(to_end->dir);
+    _exit(EXIT_FAILURE);
+}
+
 static void make_clip(const char *path, const char *seconds)
 {
     rmx_process_ffmpeg((const char *const[]){ "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25",
@@ -62,6 +82,7 @@ void rmx_daemon_start(
     const char *command[ARGUMENTS_MAX] = { program == NULL ? RMX_BENCH_DAEMON : program, socket,
         "--log-level=error" };
     char *arguments[ARGUMENTS_MAX]; /* the same, typed as posix_spawn(3) wants it */
+    const struct sigaction action = { .sa_handler = heed_child, .sa_flags = SA_RESTART };
     int error;
 
     *daemon = (struct rmx_daemon){ .dir = "/tmp/ringmux-bench-XXXXXX" };
@@ -82,6 +103,8 @@ void rmx_daemon_start(
     }
     to_end = daemon;
     (void)atexit(clean_up);
+    (void)sigaction(SIGCHLD, &action, NULL);
+    heed_child(SIGCHLD); /* it may have died before */
 }
 
 struct rmx_client *rmx_daemon_client(const struct rmx_daemon *daemon)
@@ -104,13 +127,13 @@ void rmx_daemon_stop(struct rmx_daemon *daemon)
 {
     int status = -1;
 
+    to_end = NULL;
     (void)kill(daemon->pid, SIGTERM);
     if (waitpid(daemon->pid, &status, 0) != daemon->pid || status != 0) {
         rmx_process_die("the daemon", "it did not end well");
     }
     (void)unlink(daemon->clip);
     (void)rmdir(daemon->dir);
-    to_end = NULL;
 }
 
 uint64_t rmx_daemon_bytes(const struct rmx_daemon *daemon)

@@ -144,7 +144,8 @@ enum rmx_flags {
     RMX_SPOOL = 64,          /* the daemon may keep a bounded, unnamed temporary file where a stream
                                 would have to be read or written out of order */
     RMX_LIVE = 128           /* packet in, packet out: see interleave_us and fragment_us. To "fmp4",
-                                "cmaf", "mpegts", "flv" or "matroska"; not with RMX_SPOOL */
+                                "cmaf", "mpegts", "flv", "matroska", "webm", "ogg", "adts" or "mp3";
+                                not with RMX_SPOOL */
 };
 
 enum rmx_class { /* who waits, and who is refused, when there is not room for all */

@@ -25,6 +25,7 @@ def make_media(folder):
         "live.ts": video + audio + ["-c:v", "libx264", "-preset", "ultrafast", "-g", "10",
                                     "-c:a", "aac"],
         "vp.webm": video + audio + ["-c:v", "libvpx", "-c:a", "libvorbis"],
+        "a.aac": audio + ["-c:a", "aac"],
         "a.mp3": audio + ["-c:a", "libmp3lame"],
         "a.flac": audio + ["-c:a", "flac"],
         "a.wav": audio + ["-c:a", "pcm_s16le"],

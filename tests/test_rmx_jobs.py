@@ -6,6 +6,7 @@
 """
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -398,6 +399,25 @@ class Operator(Case):
         head = self.rmx("stat").stdout.decode().splitlines()[0]
         self.assertRegex(head, r"^ringmuxd, process \d+: ready; load level 1: background jobs are "
                          r"refused$")
+
+
+class Manual(Case):
+    def test_every_end_stands_with_its_exit_code(self):
+        here = os.path.dirname(os.path.abspath(__file__))
+        with open(os.path.join(here, "../ipc/status.def")) as file:
+            rows = re.findall(r"^RMX_STATUS\((\w+), +\d+, +\w+, +\w+, +(\d+)", file.read(), re.M)
+        with open(os.path.join(here, "../clients/rmx.1")) as file:
+            codes = file.read().split(".SH EXIT STATUS")[1].split(".SH ENVIRONMENT")[0]
+        told = {}
+        for part in codes.split(".TP\n")[1:]:
+            tag, text = part.split("\n", 1)
+            for code in re.findall(r"\d+", tag):
+                told[code] = text
+        self.assertGreater(len(rows), 20)
+        for name, code in rows:
+            with self.subTest(status=name):
+                word = {"CANCELLED": "cancelled"}.get(name, name)
+                self.assertRegex(told[code], r"\b%s\b" % word)
 
 
 if __name__ == "__main__":

@@ -213,6 +213,29 @@ class Streams(Case):
                     file.write(got)
                 self.assertEqual(len(packets(self.at("live.mp4"))), len(packets(clip("live.ts"))))
 
+    def test_live_into_what_only_some_streams_fit(self):
+        for source, target in (("vp.webm", "webm"), ("vp.webm", "ogg"), ("a.mp3", "mp3"),
+                               ("a.aac", "adts"), ("a.aac", "matroska")):
+            with self.subTest(source=source, target=target):
+                data = contents(clip(source))
+                process = self.start_rmx("remux", "--live", "--format", target, "-", "-")
+                self.feed(process, data[:-64])
+                self.assertTrue(select.select([process.stdout], [], [], PATIENCE_S)[0],
+                                "it speaks before its input ends")
+                self.feed(process, data[-64:])
+                process.stdin.close()
+                with open(self.at("live"), "wb") as file:
+                    file.write(process.stdout.read())
+                self.assertEqual(process.wait(PATIENCE_S), 0, process.stderr.read())
+                self.assertEqual(len(packets(self.at("live"))), len(packets(clip(source))))
+
+    def test_live_into_what_is_finished_at_its_end_is_refused(self):
+        for target in "mp4", "mov":
+            with self.subTest(target=target):
+                piped = self.piped("--live", "--format", target, source=clip("av.ts"))
+                self.assertEqual(piped.returncode, 4)
+                self.assertIn(b"cannot be live", piped.stderr)
+
     def test_a_reader_who_sleeps_stops_the_writer(self):
         subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-f", "lavfi", "-i",
                         "anoisesrc=r=48000:d=100", "-ac", "2", self.at("long.wav")], check=True,
@@ -341,12 +364,12 @@ class PrivateDaemon(Streams):
 class Usage(Case):
     def test_what_makes_no_sense_is_refused(self):
         table = [
-            (["--interleave", "200ms", "a", "b.ts"], "--live"),
-            (["--fragment", "packet", "a", "b.ts"], "--live"),
+            (["--interleave", "200ms", "a", "b.ts"], "that is live"),
+            (["--fragment", "packet", "a", "b.ts"], "that is live"),
             (["--live", "--fragment", "sometimes", "a", "b.ts"], "200ms"),
             (["--live", "--interleave", "2h", "a", "b.ts"], "at most 1m"),
             (["--live", "--interleave", "1ns", "a", "b.ts"], "200ms"),
-            (["--live", "--spool", "a", "b.ts"], "--spool or --live"),
+            (["--live", "--spool", "a", "b.ts"], "spool or live"),
         ]
         for args, words in table:
             with self.subTest(args=args):
