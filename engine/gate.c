@@ -106,10 +106,21 @@ static void hear_again(struct rmx_gate *gate)
     }
 }
 
+/* Takes the next message. That it closed with answers unread is told once, and before what it had
+ * said. */
+static int receive(struct rmx_client *client, struct rmx_sock_fds *fds)
+{
+    unsigned char *message = client->lane->gate.message;
+    int bytes = rmx_sock_recv(client->fd, message, RMX_WIRE_BYTES_MAX, fds, MSG_DONTWAIT);
+
+    return bytes == -ECONNRESET
+               ? rmx_sock_recv(client->fd, message, RMX_WIRE_BYTES_MAX, fds, MSG_DONTWAIT)
+               : bytes;
+}
+
 static void hear(struct rmx_op *op, int events)
 {
     struct rmx_client *client = op->owner;
-    struct rmx_gate *gate = &client->lane->gate;
     uint64_t now = rmx_clock_ns();
     int bytes = -EAGAIN;
 
@@ -122,7 +133,7 @@ static void hear(struct rmx_op *op, int events)
          i++) {
         struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
 
-        bytes = rmx_sock_recv(client->fd, gate->message, RMX_WIRE_BYTES_MAX, &fds, MSG_DONTWAIT);
+        bytes = receive(client, &fds);
         if (bytes <= 0) {
             break;
         }
@@ -159,14 +170,13 @@ static void hear(struct rmx_op *op, int events)
  * unread would cost it the answers that it has not read. */
 static void hear_out(struct rmx_client *client)
 {
-    struct rmx_gate *gate = &client->lane->gate;
     int bytes = 1;
 
     (void)shutdown(client->fd, SHUT_RD);
     while (bytes > 0 && client->fd >= 0 && !rmx_client_waits(client)) {
         struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
 
-        bytes = rmx_sock_recv(client->fd, gate->message, RMX_WIRE_BYTES_MAX, &fds, MSG_DONTWAIT);
+        bytes = receive(client, &fds);
         if (bytes > 0) {
             rmx_request_take(client, (size_t)bytes, &fds);
             rmx_sock_fds_close(&fds);
@@ -320,6 +330,7 @@ void rmx_gate_close(struct rmx_gate *gate)
         if (gate->clients[i].fd >= 0) {
             hear_out(&gate->clients[i]);
         }
+        gate->clients[i].has_socket = false; /* it may use it by now, and was about to say so */
         rmx_client_part(&gate->clients[i], "the daemon ends");
     }
 }

@@ -114,17 +114,31 @@ static int say(struct dialogue *dialogue, const void *message, size_t bytes)
 }
 
 /* What a daemon says that takes no part in this. */
-static int refusal(const struct rmx_msg_goodbye *goodbye)
+static int refusal(uint32_t status)
 {
-    switch (goodbye->status) {
+    switch (status) {
     case RMX_STATUS_UNSUPPORTED:
         return -EPROTONOSUPPORT;
     case RMX_STATUS_DRAINING:
     case RMX_STATUS_BUSY:
         return -EBUSY;
+    case RMX_STATUS_DENIED:
+        return -EPERM;
     default:
         return -EPROTO;
     }
+}
+
+/* Takes one message. That the daemon closed with words of ours unread is told once, and before what
+ * it said. */
+static int receive(struct dialogue *dialogue)
+{
+    int bytes = rmx_sock_recv(
+        dialogue->sock, &dialogue->answer, sizeof(dialogue->answer), &dialogue->fds, MSG_DONTWAIT);
+
+    return bytes == -ECONNRESET ? rmx_sock_recv(dialogue->sock, &dialogue->answer,
+                                      sizeof(dialogue->answer), &dialogue->fds, MSG_DONTWAIT)
+                                : bytes;
 }
 
 /* The next message, which is to be of this type. */
@@ -138,15 +152,14 @@ static int hear(struct dialogue *dialogue, uint16_t type)
         return -ETIMEDOUT;
     }
     rmx_sock_fds_close(&dialogue->fds);
-    bytes = rmx_sock_recv(
-        dialogue->sock, &dialogue->answer, sizeof(dialogue->answer), &dialogue->fds, MSG_DONTWAIT);
+    bytes = receive(dialogue);
     if (bytes <= 0) {
         return bytes == 0 ? -ECONNRESET : bytes;
     }
     heard = rmx_session_receive(
         &dialogue->talk, &dialogue->answer, (size_t)bytes, (uint32_t)dialogue->fds.count);
     if (heard == RMX_MSG_GOODBYE) {
-        return refusal(&dialogue->answer.goodbye);
+        return refusal(dialogue->answer.goodbye.status);
     }
     return heard == type ? 0 : -EPROTO;
 }
@@ -170,7 +183,7 @@ static int greet(struct dialogue *dialogue)
     };
     int error = say(dialogue, &hello, sizeof(hello));
 
-    if (error == 0) {
+    if (error == 0 || error == -ECONNRESET) { /* it may have said why it is gone */
         error = hear(dialogue, RMX_MSG_WELCOME);
     }
     if (error == 0 && !(dialogue->answer.welcome.features & RMX_FEATURE_OPERATOR)) {
@@ -200,7 +213,7 @@ static int ask(struct dialogue *dialogue, struct rmx_handover_taken *taken)
         return error;
     }
     if (dialogue->answer.reply.status != RMX_STATUS_OK) {
-        return dialogue->answer.reply.status == RMX_STATUS_BUSY ? -EBUSY : -EPROTO;
+        return refusal(dialogue->answer.reply.status);
     }
     *taken = (struct rmx_handover_taken){
         .listen_fd = rmx_sock_fds_take(&dialogue->fds, 0),

@@ -45,13 +45,14 @@ static void remember(struct rmx_listener *listener, const char *path)
     }
 }
 
-/* Only while we still listen there, since then it cannot be somebody else's. */
+/* Only the file that we made: a number may be another file's by now, but not as old. */
 static void remove_file(const char *path, const struct stat *ours)
 {
     struct stat now;
 
     if (ours->st_ino != 0 && stat(path, &now) == 0 && now.st_ino == ours->st_ino &&
-        now.st_dev == ours->st_dev) {
+        now.st_dev == ours->st_dev && now.st_ctim.tv_sec == ours->st_ctim.tv_sec &&
+        now.st_ctim.tv_nsec == ours->st_ctim.tv_nsec) {
         (void)unlink(path);
     }
 }
@@ -210,7 +211,7 @@ int rmx_listener_take_over(struct rmx_listener *listener, const struct rmx_confi
 
 void rmx_listener_close(struct rmx_listener *listener)
 {
-    if (listener->fd < 0 || listener->closed) {
+    if (listener->fd < 0 && !listener->closed) {
         return;
     }
     listener->closed = true;
@@ -218,13 +219,16 @@ void rmx_listener_close(struct rmx_listener *listener)
         return;
     }
     remove_file(listener->name, &listener->file);
-    (void)shutdown(listener->fd, SHUT_RDWR);
+    if (listener->fd >= 0) {
+        (void)shutdown(listener->fd, SHUT_RDWR);
+    }
 }
 
 /* --- while we drain -------------------------------------------------------------------------- */
 
-void rmx_listener_open_drain(struct rmx_listener *listener)
+void rmx_listener_open_drain(struct rmx_listener *listener, const struct rmx_config *config)
 {
+    bool shared = config->operator_gids.count > 0;
     int bytes;
     int fd;
 
@@ -233,8 +237,12 @@ void rmx_listener_open_drain(struct rmx_listener *listener)
     }
     bytes = snprintf(
         listener->drain_name, sizeof(listener->drain_name), "%s" RMX_SOCK_DRAINING, listener->name);
-    fd = bytes < (int)sizeof(listener->drain_name) ? rmx_sock_listen(listener->drain_name, 0600)
-                                                   : -ENAMETOOLONG;
+    if (bytes >= (int)sizeof(listener->drain_name)) {
+        fd = -ENAMETOOLONG;
+    } else {
+        fd = shared ? listen_at(listener->drain_name, config)
+                    : rmx_sock_listen(listener->drain_name, 0600);
+    }
     if (fd < 0) {
         rmx_log(RMX_LOG_DEBUG, "no_drain_socket", RMX_LOG_STR("socket", listener->drain_name),
             RMX_LOG_ERRNO("why", fd));

@@ -45,12 +45,14 @@ int rmx_listener_take_over(struct rmx_listener *listener, const struct rmx_confi
     struct rmx_handover_taken *taken);
 
 /* We take no more clients: unless somebody else does, those that come from here on are refused.
- * fd stays open, since lanes may be about to use its number. */
+ * fd stays open, since lanes may be about to use its number. Called again when the lanes are over:
+ * who was offered the socket may have gone without it. */
 void rmx_listener_close(struct rmx_listener *listener);
 
 /* We begin to drain: where clients came to a file of ours, drain_fd listens beside it from now on,
- * on its name and RMX_SOCK_DRAINING. Where that cannot be there is none, and the log says so. */
-void rmx_listener_open_drain(struct rmx_listener *listener);
+ * on its name and RMX_SOCK_DRAINING, for our user and root; if there are operator_gids, for all who
+ * could come before. Where that cannot be there is none, and the log says so. */
+void rmx_listener_open_drain(struct rmx_listener *listener, const struct rmx_config *config);
 
 /* We end, no lane accepts any more: its file goes. */
 void rmx_listener_close_drain(struct rmx_listener *listener);

@@ -167,7 +167,7 @@ static void order(struct supervisor *sup, enum rmx_lane_order what)
     if (first) {
         rmx_notify_stopping();
         count(sup, RMX_STATS_DRAINING, 1);
-        rmx_listener_open_drain(&sup->listener);
+        rmx_listener_open_drain(&sup->listener, &sup->config);
     }
     sup->order = what;
     sup->patience_until_ns =

@@ -262,3 +262,29 @@ Test(e2e_draining, inherited_socket_has_one_beside_it_too)
     cr_assert_eq(unlink(place.socket), 0);
     close(inherit.socket);
 }
+
+/* Who was offered the socket, and went, has taken nothing: its file goes, though late. */
+Test(e2e_draining, socket_that_was_offered_in_vain_goes_with_its_daemon)
+{
+    static const struct rmx_msg_head handover = {
+        .type = RMX_MSG_HANDOVER,
+        .bytes = sizeof(handover),
+    };
+    struct rmx_msg_handover_reply reply;
+    struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
+    struct rmx_client *client;
+    struct harness daemon;
+    int next;
+
+    start(&daemon, &client);
+    next = raw_operator(&place);
+    cr_assert_eq(rmx_sock_say(next, &handover, sizeof(handover), 0), 0);
+    cr_assert_eq(raw_receive(next, &reply, sizeof(reply), &fds), (int)sizeof(reply));
+    cr_assert_eq(reply.status, RMX_STATUS_OK);
+    rmx_sock_fds_close(&fds);
+    drain(&daemon);
+    cr_assert_eq(access(place.socket, F_OK), 0);
+    close(next);
+    rmx_close(&client);
+    cr_assert_eq(deploy_exit(&daemon), 0);
+}

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A user whose jobs end one worker after another is kept waiting, alone, and is told so. The
- * workers' program is stuck-worker, in which WAV has two bugs.
+ * What one user's jobs may cost others: who ends one worker after another is kept waiting, alone,
+ * and is told so; and critical jobs are few. The workers' program is stuck-worker, in which WAV has
+ * two bugs.
  */
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,7 +33,8 @@ static struct rmx_client *client_of(uid_t uid)
 static void set_up(void)
 {
     static const char worker[] = "--worker-program=" RMX_BUILD_DIR "/tests/stuck-worker";
-    static const char *const settings[] = { "--workers=1", "--socket-mode=0666", worker, NULL };
+    static const char *const settings[] = { "--workers=1", "--socket-mode=0666",
+        "--critical-per-uid=2", worker, NULL };
 
     if (geteuid() != 0) {
         cr_skip_test("only root can be several users");
@@ -63,6 +66,52 @@ Test(e2e_penalty, a_user_whose_jobs_end_workers_waits_and_no_other)
     (void)poll(NULL, 0, (int)(result.retry_after_ns / 1000000u) + 1);
     (void)harness_remux(&harness, alice, harness_media("small.mp4"), "mpegts");
     harness_counter_becomes(bob, "jobs_in_flight", 0);
+    rmx_close(&alice);
+    rmx_close(&bob);
+    harness_stop(&harness);
+}
+
+/* A job whose input is a pipe with one byte: it waits for more. Returns the pipe's end. */
+static int submit_stuck(struct rmx_client *client, uint32_t class_)
+{
+    struct rmx_job job = RMX_JOB_INIT;
+    int ends[2];
+
+    cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+    cr_assert_eq(write(ends[1], "x", 1), 1);
+    job.input = ends[0];
+    job.output = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    job.format = "mpegts";
+    job.job_class = class_;
+    cr_assert_eq(rmx_submit(client, &job, 1, NULL), 1);
+    close(job.input);
+    close(job.output);
+    return ends[1];
+}
+
+Test(e2e_penalty, critical_jobs_of_one_user_are_few_while_others_have_jobs)
+{
+    struct rmx_client *alice = client_of(ALICE);
+    struct rmx_client *bob = client_of(BOB);
+    int pipes[6];
+
+    for (int i = 0; i < 4; i++) {
+        pipes[i] = submit_stuck(alice, RMX_CRITICAL);
+    }
+    harness_counter_becomes(alice, "jobs_running", 4);
+    cr_assert_eq(harness_counter(bob, "jobs_made_normal"), 0);
+    pipes[4] = submit_stuck(bob, RMX_CRITICAL); /* one of its own is not too many */
+    harness_counter_becomes(bob, "jobs_running", 5);
+    cr_assert_eq(harness_counter(bob, "jobs_made_normal"), 0);
+    pipes[5] = submit_stuck(alice, RMX_CRITICAL);
+    harness_counter_becomes(alice, "jobs_made_normal", 1);
+    for (int i = 0; i < 6; i++) {
+        close(pipes[i]);
+    }
+    for (int i = 0; i < 5; i++) {
+        (void)harness_wait(alice);
+    }
+    (void)harness_wait(bob);
     rmx_close(&alice);
     rmx_close(&bob);
     harness_stop(&harness);
