@@ -20,24 +20,27 @@
 
 #define STANDARD_USER      "ringmux"
 #define STANDARD_DIRECTORY "/run/ringmux"
+#define ENTRY_BYTES        4096 /* of the user database, with its texts */
 
 /* By name or number; a number need not have a name. False: there is nobody called so. */
 static bool look_up(const char *user, uid_t *uid, gid_t *gid)
 {
-    const struct passwd *entry = getpwnam(user);
+    char text[ENTRY_BYTES];
+    struct passwd entry;
+    struct passwd *found = NULL;
     uint64_t number = 0;
+    bool by_number = rmx_quantity_number(user, 10, &number) && number < UINT32_MAX;
 
-    if (entry == NULL && rmx_quantity_number(user, 10, &number) && number < UINT32_MAX) {
-        entry = getpwuid((uid_t)number);
-        *uid = (uid_t)number;
-        *gid = entry != NULL ? entry->pw_gid : (gid_t)number;
-        return true;
+    (void)getpwnam_r(user, &entry, text, sizeof(text), &found);
+    if (found == NULL && by_number) {
+        (void)getpwuid_r((uid_t)number, &entry, text, sizeof(text), &found);
     }
-    if (entry != NULL) {
-        *uid = entry->pw_uid;
-        *gid = entry->pw_gid;
+    if (found == NULL && !by_number) {
+        return false;
     }
-    return entry != NULL;
+    *uid = found != NULL ? found->pw_uid : (uid_t)number;
+    *gid = found != NULL ? found->pw_gid : (gid_t)number;
+    return true;
 }
 
 int rmx_privilege_find(

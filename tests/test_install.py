@@ -106,8 +106,8 @@ class InstallTree(unittest.TestCase):
 
     @unittest.skipUnless(shutil.which("systemd-analyze"), "there is no systemd-analyze")
     def test_service_is_exposed_as_little_as_we_say(self):
-        """SECURITY.md says 1.4 of 10; the tool counts in tenths."""
-        run("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=14",
+        """SECURITY.md says 1.6 of 10; the tool counts in tenths."""
+        run("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=16",
             self.find("lib/systemd/system/ringmuxd.service"))
 
     def test_library_exports_only_its_public_calls(self):
