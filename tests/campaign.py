@@ -3,7 +3,7 @@
 """Media files that are wrong in every way, through one daemon, beside jobs that are not.
 
     tests/campaign.py BUILD_DIR [--files 2000] [--seed 1] [--first 0] [--report FILE]
-                      [--media DIR] [--set NAME=VALUE]... [--no-memory] [--quiet]
+                      [--media DIR] [--set NAME=VALUE]... [--liars] [--no-memory] [--quiet]
 
 Mutants of the files in DIR (the collection beside the project, or clips made here), --files of
 them, go through one daemon as fast as it takes them; all the while eight honest jobs run, and what
@@ -51,6 +51,9 @@ def arguments():
     parser.add_argument("--list", help="only write the names of the media here, one a line")
     parser.add_argument("--media", default=str(MEDIA))
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--liars", action="store_true",
+                        help="workers that write what they like into what they share with the "
+                             "daemon (liar_worker.c), and no honest jobs")
     parser.add_argument("--no-memory", action="store_true", help="do not judge it: a sanitizer")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     return parser.parse_args()
@@ -107,11 +110,15 @@ class Campaign:
     def program(self, name):
         return os.path.join(self.options.build, name)
 
+    def settings(self):
+        liar = "worker-program=" + self.program("tests/liar-worker")
+        return ["--" + pair for pair in [liar] * self.options.liars + self.options.set]
+
     def start_daemon(self):
         self.log = open(os.path.join(self.folder, "log"), "w+")
         self.daemon = subprocess.Popen(
             [self.program("ringmuxd"), "--socket=" + self.socket, "--socket-mode=0666",
-             "--log-level=warn", "--log-format=json", *("--" + pair for pair in self.options.set)],
+             "--log-level=warn", "--log-format=json", *self.settings()],
             stdin=subprocess.DEVNULL, stderr=self.log, stdout=self.log)
         if not wait_until(lambda: self.stats() is not None):
             raise SystemExit("the daemon does not start")
@@ -211,14 +218,15 @@ class Campaign:
     def run(self, names):
         self.start_daemon()
         try:
-            self.start_honest()
+            if not self.options.liars:
+                self.start_honest()
             self.memory = Memory(self.daemon.pid)
             self.memory.look()
             before = self.stats()
             self.start_hostile(names)
             seconds = self.watch()
             self.hearing.join(timeout=60)
-            honest = self.end_honest()
+            honest = [] if self.options.liars else self.end_honest()
             self.check(self.daemon.poll() is None, "the daemon ended")
             wait_until(lambda: (self.stats() or {}).get("fds_open") == 0, 10)
             after = self.stats()

@@ -38,6 +38,13 @@ rmx_fuzz(config tests/fuzz_config.c 2000 rmx_engine_base)
 rmx_fuzz(options tests/fuzz_options.c 5000 rmx_remux)
 rmx_fuzz(media tests/fuzz_media.c 3000 rmx_media rmx_worker)
 
+rmx_fuzz(client tests/fuzz_client.c 2000 rmx_fake_daemon)
+add_library(rmx_batch_line STATIC clients/rmx_task.c clients/rmx_request.c clients/rmx_args.c
+    clients/rmx_choice.c clients/rmx_manner.c clients/rmx_text.c clients/rmx_say.c
+    clients/rmx_report.c clients/rmx_json.c clients/rmx_signal.c)
+target_link_libraries(rmx_batch_line PUBLIC ringmux_static rmx_flags PkgConfig::JANSSON)
+rmx_fuzz(batch tests/fuzz_batch.c 20000 rmx_batch_line)
+
 # --- hostile files, tens of thousands of them, beside honest jobs -------------------------------
 if(TARGET ringmuxd)
     add_executable(campaign_client tests/campaign_client.c tests/campaign_mutant.c
@@ -57,4 +64,15 @@ if(TARGET ringmuxd)
     add_test(NAME test_campaign COMMAND ${RMX_PYTHON} ${CMAKE_SOURCE_DIR}/tests/campaign.py
         ${CMAKE_BINARY_DIR} --files ${files} ${judged})
     set_tests_properties(test_campaign PROPERTIES TIMEOUT 300)
+
+    # The same without honest jobs, whose bytes nobody can vouch for: the workers lie.
+    add_executable(liar-worker engine/worker/ringmux_worker.c tests/liar_worker.c)
+    target_link_libraries(liar-worker PRIVATE rmx_worker)
+    target_link_options(
+        liar-worker PRIVATE ${RMX_WORKER_LINK_OPTIONS} -Wl,--wrap=rmx_task_run)
+    set_target_properties(liar-worker PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    add_test(NAME test_liars COMMAND ${RMX_PYTHON} ${CMAKE_SOURCE_DIR}/tests/campaign.py
+        ${CMAKE_BINARY_DIR} --files 500 --liars --no-memory)
+    set_tests_properties(test_liars PROPERTIES TIMEOUT 300)
 endif()

@@ -142,11 +142,6 @@ static void tell(enum rmx_note_kind kind)
     (void)kind;
 }
 
-static enum rmx_status lack(void)
-{
-    return RMX_STATUS_OK;
-}
-
 /* --- the job -----------------------------------------------------------------------------------
  */
 
@@ -225,9 +220,7 @@ static bool computes_too_long(const uint8_t *bytes, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const bool late = false;
-    const struct rmx_task_host host = {
-        .sleep = sleep_well, .tell = tell, .lack = lack, .late = &late
-    };
+    const struct rmx_task_host host = { .sleep = sleep_well, .tell = tell, .late = &late };
 
     if (size < ORDERS_BYTES || computes_too_long(data, size)) {
         return 0;
