@@ -41,6 +41,10 @@ void rmx_connect_failed(struct rmx_result *result, int err)
         rmx_run_failed(result, RMX_UNSUPPORTED, 0,
             "this is for root and the user that ringmuxd runs as: use sudo");
         break;
+    case -EACCES:
+        rmx_run_failed(result, RMX_DENIED, 0,
+            "the daemon is not for this user: see socket_group in ringmuxd(8)");
+        break;
     case -EBUSY:
         rmx_run_failed(result, RMX_BUSY, 0, "the daemon has no room for another client: try again");
         break;

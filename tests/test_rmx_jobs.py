@@ -394,6 +394,17 @@ class Operator(Case):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn(b"no class is refused", result.stdout)
 
+    @unittest.skipUnless(os.getuid() == 0 and shutil.which("setpriv"), "takes another user")
+    def test_a_socket_for_others_says_whose_it_is(self):
+        self.start_daemon("--socket-mode=0600")
+        os.chmod(self.folder, 0o755)
+        for args in ["ping"], ["jobs"], ["remux", "in.mp4", "out.ts"]:
+            with self.subTest(args=args), open(self.at("in.mp4"), "w"):
+                result = self.run_quiet(["setpriv", "--reuid=65534", "--clear-groups",
+                                         program("rmx"), *args], env=self.env, cwd=self.folder)
+                self.assertEqual(result.returncode, 77, result.stderr)
+                self.assert_one_line(result, "DENIED", "socket_group")
+
     def test_stat_says_first_what_counts(self):
         self.start_crowd(queued=1)
         head = self.rmx("stat").stdout.decode().splitlines()[0]
