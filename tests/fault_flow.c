@@ -29,9 +29,9 @@
 #include "tests/fault_page.h"
 
 #define CREDITS     16
-#define GROUP_MS    12000
+#define GROUP_MS    30000
 #define SETTLE_MS   3 /* what follows an end: closes, a session's parting */
-#define ALARM_S     40
+#define ALARM_S     120
 #define WORKERS_MAX 16
 
 struct race fault_race;

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PATIENCE_NS UINT64_C(12000000000)
+#define PATIENCE_NS UINT64_C(30000000000)
 
 /* --- what came of it -------------------------------------------------------------------------- */
 
