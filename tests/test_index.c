@@ -280,6 +280,7 @@ Test(index, track_of_fragments_whose_id_is_too_large_is_seen)
 {
     add_box("ftyp", 20);
     add_box("mdat", 100);
+    add_box("what", 12);
     add_moov(add_tkhd, 0x80000000u, true);
     cr_assert_eq(look_for_names(false), 1);
 }

@@ -124,23 +124,27 @@ static int any_has_no_id(struct rmx_source *source, const struct rmx_box *moov)
     return 0;
 }
 
-int rmx_index_is_nameless(struct rmx_source *source)
+/* Of what begins as an MP4. Returns as peek_box(). */
+static int find_moov(struct rmx_source *source, struct rmx_box *box)
 {
-    struct rmx_box moov = { .end = 0 };
-    struct rmx_box mvex;
+    int n = peek_box(source, 0, INT64_MAX, box);
 
-    do {
-        int n = peek_box(source, moov.end, INT64_MAX, &moov);
-
-        if (n <= 0) {
-            return n;
-        }
-    } while (moov.type != MKBETAG('m', 'o', 'o', 'v') &&
-             (may_come_first(moov.type) || moov.type == MKBETAG('m', 'd', 'a', 't')));
-    if (moov.type != MKBETAG('m', 'o', 'o', 'v')) {
+    if (n <= 0 || box->type == MKBETAG('m', 'o', 'o', 'v')) {
+        return n;
+    }
+    if (box->type != MKBETAG('m', 'd', 'a', 't') && !may_come_first(box->type)) {
         return 0;
     }
-    int n = any_has_no_id(source, &moov);
+    return find_box(source, box->end, INT64_MAX, MKBETAG('m', 'o', 'o', 'v'), box);
+}
+
+int rmx_index_is_nameless(struct rmx_source *source)
+{
+    struct rmx_box moov;
+    struct rmx_box mvex;
+    int n = find_moov(source, &moov);
+
+    n = n <= 0 ? n : any_has_no_id(source, &moov);
     return n <= 0 ? n
                   : find_box(source, moov.at + moov.head_bytes, moov.end,
                         MKBETAG('m', 'v', 'e', 'x'), &mvex);
