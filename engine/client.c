@@ -314,6 +314,8 @@ static void leave_channels(struct rmx_client *client)
 bool rmx_client_may_log(const struct rmx_client *client)
 {
     uint64_t missed = 0;
+
+    rmx_assert(client->peer != NULL);
     bool may = rmx_peer_may_log(client->peer, rmx_clock_ns(), &missed);
 
     if (missed > 0) {

@@ -14,6 +14,34 @@
 #define NAME_BYTES 64
 #define BETWEEN    ", "
 
+#define WORDS_BYTES 65536 /* for all that is known of one: a group's members, too */
+
+static bool find_user(const char *name, uint32_t *id)
+{
+    char words[WORDS_BYTES];
+    struct passwd user;
+    struct passwd *found = NULL;
+
+    if (getpwnam_r(name, &user, words, sizeof(words), &found) != 0 || found == NULL) {
+        return false;
+    }
+    *id = user.pw_uid;
+    return true;
+}
+
+static bool find_group(const char *name, uint32_t *id)
+{
+    char words[WORDS_BYTES];
+    struct group group;
+    struct group *found = NULL;
+
+    if (getgrnam_r(name, &group, words, sizeof(words), &found) != 0 || found == NULL) {
+        return false;
+    }
+    *id = group.gr_gid;
+    return true;
+}
+
 /* One user or group; false: there is none. (uid_t)-1 is nobody: chown(2) and others say so. */
 static bool read_one(const char *name, enum rmx_identity_kind kind, uint32_t *id)
 {
@@ -23,16 +51,7 @@ static bool read_one(const char *name, enum rmx_identity_kind kind, uint32_t *id
         *id = (uint32_t)number;
         return number < UINT32_MAX;
     }
-    if (kind == RMX_IDENTITY_USERS) {
-        const struct passwd *user = getpwnam(name);
-
-        *id = user != NULL ? user->pw_uid : 0;
-        return user != NULL;
-    }
-    const struct group *group = getgrnam(name);
-
-    *id = group != NULL ? group->gr_gid : 0;
-    return group != NULL;
+    return kind == RMX_IDENTITY_USERS ? find_user(name, id) : find_group(name, id);
 }
 
 bool rmx_identity_read(
