@@ -9,8 +9,9 @@
  *     kill_campaign --daemon KILLS [SEED]    of the daemon: its clients learn of it at once, all of
  *                                            its processes go with it, and it starts again
  *
- * Says how many died, what became of the jobs, and how many ran. Exits 1 with the seed if anything
- * is not as it should be; the same seed draws the same victims, but the moments are the machine's.
+ * SIGINT and SIGTERM end it early, as if all had died. Says how many died, what became of the jobs,
+ * and how many ran. Exits 1 with the seed if anything is not as it should be; the same seed draws
+ * the same victims, but the moments are the machine's.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -62,6 +63,14 @@ struct campaign {
     uint64_t running; /* jobs, over all the looks at them */
     uint64_t looks;
 };
+
+static volatile sig_atomic_t enough; /* we were told to end */
+
+static void hear_enough(int number)
+{
+    (void)number;
+    enough = 1;
+}
 
 uint64_t race_now_ns(void)
 {
@@ -121,6 +130,7 @@ static void start_client(struct campaign *campaign, size_t index)
         race_fail(campaign->race, "fork: %s", strerrordesc_np(errno));
     }
     if (pid == 0) {
+        (void)signal(SIGINT, SIG_IGN); /* its end is told by the race */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)race_client_run(&thread);
         _exit(0);
@@ -284,7 +294,7 @@ static void kill_all(struct campaign *campaign, uint64_t kills)
 {
     struct rmx_client *client = race_daemon_connect(campaign->race);
 
-    while (campaign->workers_killed + campaign->clients_killed < kills) {
+    while (campaign->workers_killed + campaign->clients_killed < kills && enough == 0) {
         uint64_t roll = dice_below(&campaign->dice, 100);
 
         nap_ms(PAUSE_MS / 2 + dice_below(&campaign->dice, PAUSE_MS));
@@ -431,6 +441,8 @@ static void prepare(struct campaign *campaign, uint64_t seed, const char *dir)
     (void)snprintf(race->dir, sizeof(race->dir), "%s", dir);
     (void)snprintf(race->socket, sizeof(race->socket), "%s/socket", dir);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGINT, hear_enough);
+    (void)signal(SIGTERM, hear_enough);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     race_media_load(race);
     race_media_learn(race);
