@@ -352,6 +352,9 @@ if(TARGET ringmuxd)
     add_test(NAME test_hostile_memory COMMAND ${RMX_PYTHON}
         ${CMAKE_SOURCE_DIR}/tests/test_hostile_memory.py ${CMAKE_BINARY_DIR})
     set_tests_properties(test_hostile_memory PROPERTIES TIMEOUT 300)
+    add_test(NAME test_bombs
+        COMMAND ${RMX_PYTHON} ${CMAKE_SOURCE_DIR}/tests/test_bombs.py ${CMAKE_BINARY_DIR})
+    set_tests_properties(test_bombs PROPERTIES TIMEOUT 300)
 endif()
 
 include(tests/fuzz.cmake)

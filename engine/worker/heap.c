@@ -74,10 +74,10 @@ static bool may_have(size_t bytes)
 }
 
 /* What was asked for and allowed. A block of no bytes may be NULL. */
-static void *charged(void *block, size_t bytes)
+static void *charged(void *block, bool large, size_t bytes)
 {
     if (block != NULL) {
-        rmx_purse_charge(usable(block));
+        rmx_purse_charge(large ? libc.usable(block) : mi_usable_size(block));
     } else if (bytes > 0) {
         rmx_purse_lack();
     }
@@ -86,10 +86,12 @@ static void *charged(void *block, size_t bytes)
 
 void *malloc(size_t bytes)
 {
+    bool large = is_large(bytes);
+
     if (!may_have(bytes)) {
         return NULL;
     }
-    return charged(is_large(bytes) ? libc.malloc(bytes) : mi_malloc(bytes), bytes);
+    return charged(large ? libc.malloc(bytes) : mi_malloc(bytes), large, bytes);
 }
 
 void *calloc(size_t count, size_t bytes)
@@ -103,7 +105,9 @@ void *calloc(size_t count, size_t bytes)
     if (!may_have(total)) {
         return NULL;
     }
-    return charged(is_large(total) ? libc.calloc(count, bytes) : mi_calloc(count, bytes), total);
+    bool large = is_large(total);
+
+    return charged(large ? libc.calloc(count, bytes) : mi_calloc(count, bytes), large, total);
 }
 
 void free(void *block)
@@ -151,20 +155,23 @@ void *realloc(void *block, size_t bytes)
     if (bytes > before && !may_have(bytes - before)) {
         return NULL;
     }
-    after = charged(resize(block, bytes), bytes);
-    if (after != NULL || bytes == 0) {
-        rmx_purse_refund(before);
+    after = resize(block, bytes);
+    if (after == NULL && bytes > 0) {
+        rmx_purse_lack();
+        return NULL;
     }
-    return after;
+    rmx_purse_refund(before);
+    return after == NULL ? NULL : charged(after, !is_small(after), bytes);
 }
 
 void *memalign(size_t align, size_t bytes)
 {
+    bool large = is_large(bytes);
+
     if (!may_have(bytes)) {
         return NULL;
     }
-    return charged(
-        is_large(bytes) ? libc.memalign(align, bytes) : mi_memalign(align, bytes), bytes);
+    return charged(large ? libc.memalign(align, bytes) : mi_memalign(align, bytes), large, bytes);
 }
 
 int posix_memalign(void **block, size_t align, size_t bytes)
