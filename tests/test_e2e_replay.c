@@ -17,7 +17,9 @@
 
 #define NS_PER_MS  UINT64_C(1000000)
 #define PIPE_BYTES 4096u
-#define HELD       3u /* jobs */
+#define HELD       3u      /* jobs */
+#define LOOP_TICKS 3u      /* 30 ms: no demuxer computes so long for a second of sound */
+#define HELD_BYTES 100000u /* that one reads before it waits */
 
 static struct harness harness;
 static struct rmx_client *client;
@@ -146,34 +148,113 @@ static void expect_end(uint64_t id, uint32_t status)
     cr_assert_eq(result.status, status, "%s: %s", rmx_end_name(result.status), result.text);
 }
 
-/* The worker has so many jobs, and each has come as far as it can. */
-static void await_running(uint64_t jobs)
+/* Its line in /proc, from its state on. */
+static const char *stat_of(pid_t pid, char (*text)[512])
 {
-    harness_counter_becomes(client, "jobs_running", jobs);
-    (void)poll(NULL, 0, 100);
+    char path[32];
+    const char *after;
+    ssize_t bytes = -1;
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        bytes = read(fd, *text, sizeof(*text) - 1);
+        close(fd);
+    }
+    (*text)[bytes > 0 ? bytes : 0] = 0;
+    after = strrchr(*text, ')');
+    return after != NULL ? after + 2 : "?";
 }
 
-static void kill_worker(void)
+/* How long it has computed, in clock ticks. */
+static unsigned long ticks_of(pid_t pid)
 {
-    uint64_t deaths = harness_counter(client, "worker_deaths");
+    unsigned long ticks = 0;
+    char text[512];
+
+    (void)sscanf(stat_of(pid, &text), "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu", &ticks);
+    return ticks;
+}
+
+static pid_t await_worker(void)
+{
     pid_t worker;
 
     while (harness_workers(&harness, &worker, 1) != 1) {
         (void)poll(NULL, 0, 1);
     }
-    cr_assert_eq(kill(worker, SIGKILL), 0);
+    return worker;
+}
+
+/* The workers have so many jobs, and the shared one does nothing but one that loops. */
+static void await_looping(uint64_t jobs)
+{
+    unsigned long before;
+    pid_t worker;
+
+    harness_counter_becomes(client, "jobs_running", jobs);
+    worker = await_worker();
+    before = ticks_of(worker);
+    while (ticks_of(worker) < before + LOOP_TICKS) {
+        (void)poll(NULL, 0, 10);
+    }
+}
+
+/* The workers have so many jobs, and the shared one has slept for a while. */
+static void await_asleep(uint64_t jobs)
+{
+    char text[512];
+
+    harness_counter_becomes(client, "jobs_running", jobs);
+    for (int looks = 0; looks < 10; looks++) {
+        if (stat_of(await_worker(), &text)[0] != 'S') {
+            looks = 0;
+        }
+        (void)poll(NULL, 0, 10);
+    }
+}
+
+/* All of them have read what they can since the daemon had read `before`, and wait. */
+static void await_held(uint64_t jobs, uint64_t before)
+{
+    while (harness_counter(client, "bytes_in") < before + HELD_BYTES) {
+        (void)poll(NULL, 0, 1);
+    }
+    await_asleep(jobs);
+}
+
+static void kill_worker(void)
+{
+    uint64_t deaths = harness_counter(client, "worker_deaths");
+
+    cr_assert_eq(kill(await_worker(), SIGKILL), 0);
     harness_counter_becomes(client, "worker_deaths", deaths + 1);
+}
+
+/* Kills its worker while it waits, so often. */
+static void bereave(uint64_t jobs, int times)
+{
+    for (int i = 0; i < times; i++) {
+        uint64_t before = harness_counter(client, "bytes_in");
+
+        kill_worker();
+        await_held(jobs, before);
+    }
 }
 
 /* --- those beside it ------------------------------------------------------------------------- */
 
 static void hold_all(struct held held[HELD])
 {
+    uint64_t before;
+
     held[0] = hold_spooled();
     harness_counter_becomes(client, "spools_open", 1);
+    before = harness_counter(client, "bytes_in");
     held[1] = hold_file();
     held[2] = hold_file();
-    await_running(HELD);
+    await_held(HELD, before + HELD_BYTES);
 }
 
 static void expect_all(const struct held held[HELD])
@@ -226,10 +307,11 @@ Test(e2e_replay, those_beside_a_job_in_an_endless_loop_run_again)
 
 Test(e2e_replay, job_whose_bytes_are_gone_is_WORKER_LOST)
 {
+    uint64_t before = harness_counter(client, "bytes_in");
     struct held held = hold_file();
     char filling[PIPE_BYTES];
 
-    await_running(1);
+    await_held(1, before);
     cr_assert_eq(read(held.reader, filling, PIPE_BYTES), (ssize_t)PIPE_BYTES);
     (void)poll(NULL, 0, 100); /* its output is in the pipe now */
     kill_worker();
@@ -240,15 +322,14 @@ Test(e2e_replay, job_whose_bytes_are_gone_is_WORKER_LOST)
 
 Test(e2e_replay, innocent_job_outlives_three_workers_and_runs_alone_after_the_fourth)
 {
+    uint64_t before = harness_counter(client, "bytes_in");
     struct held held = hold_file();
 
-    for (int i = 0; i < 4; i++) {
-        await_running(1);
-        kill_worker();
-    }
-    harness_counter_becomes(client, "jobs_tried_alone", 1);
+    await_held(1, before);
+    bereave(1, 3);
     cr_assert_eq(harness_counter(client, "jobs_replayed"), 3);
-    await_running(1);
+    bereave(1, 1);
+    cr_assert_eq(harness_counter(client, "jobs_tried_alone"), 1);
     kill_worker(); /* which is not its own any more */
     cr_assert_eq(let_go(&held), wanted);
     expect_end(held.id, RMX_OK);
@@ -261,10 +342,10 @@ static uint64_t occupy_trial(void)
 {
     uint64_t id = bad_wav_submit(&harness, client, BAD_WAV_LOOPS, 0);
 
-    await_running(1);
+    await_looping(1);
     kill_worker();
     harness_counter_becomes(client, "jobs_tried_alone", 1);
-    await_running(1);
+    await_asleep(1);
     return id;
 }
 
@@ -273,10 +354,10 @@ static uint64_t queue_for_trial(struct rmx_client *of, uint64_t deadline_ns)
 {
     uint64_t id = bad_wav_submit(&harness, of, BAD_WAV_LOOPS, deadline_ns);
 
-    await_running(2);
+    await_looping(2);
     kill_worker();
     harness_counter_becomes(client, "jobs_tried_alone", 2);
-    await_running(1);
+    await_asleep(1);
     cr_assert_eq(harness_counter(client, "jobs_queued"), 1);
     return id;
 }
@@ -300,7 +381,7 @@ Test(e2e_replay, job_that_waits_for_its_trial_can_be_cancelled)
 Test(e2e_replay, job_that_waits_for_its_trial_has_its_deadline)
 {
     uint64_t tried = occupy_trial();
-    uint64_t id = queue_for_trial(client, rmx_deadline_in(1000 * NS_PER_MS));
+    uint64_t id = queue_for_trial(client, rmx_deadline_in(4000 * NS_PER_MS));
 
     expect_end(id, RMX_DEADLINE);
     end_trial(tried);
@@ -323,10 +404,13 @@ Test(e2e_replay, job_with_a_spool_that_waits_for_its_trial_can_be_cancelled)
     uint64_t tried = occupy_trial();
     struct held held = hold_spooled();
 
-    for (int i = 0; i < 4; i++) {
-        await_running(2);
+    harness_counter_becomes(client, "spools_open", 1);
+    await_asleep(2);
+    for (int i = 0; i < 3; i++) {
         kill_worker();
+        await_asleep(2);
     }
+    kill_worker();
     harness_counter_becomes(client, "jobs_queued", 1);
     cr_assert_eq(harness_counter(client, "spools_open"), 1);
     cr_assert_eq(rmx_cancel(client, held.id), 0);
@@ -345,19 +429,20 @@ Test(e2e_replay, trial_that_others_wait_for_ends_after_ten_seconds)
     cr_assert_eq(result.id, tried);
     cr_assert_eq(result.status, RMX_WORKER_LOST);
     cr_assert_not_null(strstr(result.text, "ten seconds"), "%s", result.text);
-    await_running(1);
+    harness_counter_becomes(client, "jobs_running", 1);
     cr_assert_eq(harness_counter(client, "jobs_queued"), 0, "it is its turn");
     end_trial(id);
 }
 
 Test(e2e_replay, daemon_that_drains_finishes_what_waits)
 {
+    uint64_t before = harness_counter(client, "bytes_in");
     struct held held = hold_file();
     struct rmx_result result = { .id = 0 };
     pid_t killed;
     pid_t next;
 
-    await_running(1);
+    await_held(1, before);
     cr_assert_eq(kill(harness.daemon, SIGTERM), 0);
     (void)poll(NULL, 0, 50);
     cr_assert_eq(harness_workers(&harness, &killed, 1), 1);

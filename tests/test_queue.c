@@ -390,3 +390,25 @@ Test(queue, any_job_may_be_taken_out_at_any_time)
     cr_assert_gt(started, 100);
     cr_assert_null(next());
 }
+
+Test(queue, job_that_comes_back_goes_before_those_that_came_later)
+{
+    struct rmx_flow *early[4];
+    struct rmx_flow *later;
+
+    for (int i = 0; i < 4; i++) {
+        early[i] = push(0, RMX_CLASS_NORMAL);
+    }
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(next_short(), early[i]);
+    }
+    later = push(0, RMX_CLASS_NORMAL);
+    rmx_queue_push(&lane.queue, early[2]);
+    rmx_queue_push(&lane.queue, early[0]);
+    rmx_queue_push(&lane.queue, early[1]);
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(next_short(), early[i]);
+    }
+    cr_assert_eq(next_short(), later);
+    cr_assert_eq(lane.queue.count, 0);
+}
