@@ -7,7 +7,8 @@ a worker (seccomp, Landlock, namespaces, limits), once with none of it, in turn.
 
 BUILD_DIR holds ringmuxd, bench/bench_small_job and tests/odd-worker, which alone can do without.
 Each turn is one run of bench_small_job for either, and which comes first changes with each. Prints
-JSON: the median of each, and of what a turn's two runs are to each other. Exits 1 if a run fails.
+JSON: the median of each, in microseconds, and of what a turn's two runs are to each other. Exits 1
+if a run fails.
 """
 import argparse
 import json
@@ -20,7 +21,19 @@ import time
 
 PATIENCE_S = 120
 KINDS = {"caged": "", "free": "free"}  # and what RMX_ODD says
-MEASURES = ("ringmux_job", "of_it_running", "empty_job")
+MEASURES = ("ringmux_job", "of_it_running", "empty_job")  # of bench_small_job
+WORKERS_CPU = "workers_cpu_of_a_run"  # the kernel's count: the one to trust on a busy machine
+
+
+def children_of(pid):
+    tasks = f"/proc/{pid}/task"
+    return [child for task in os.listdir(tasks)
+            for child in open(f"{tasks}/{task}/children", encoding="ascii").read().split()]
+
+
+def cpu_us(pid):
+    with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
+        return int(file.read().split()[0]) / 1000
 
 
 class Daemon:
@@ -31,6 +44,10 @@ class Daemon:
              "--user=root",
              "--worker-program=" + os.path.join(build, "tests/odd-worker")],
             env=dict(os.environ, RMX_ODD=KINDS[kind]), stdin=subprocess.DEVNULL)
+
+    def workers_cpu_us(self):
+        return sum(cpu_us(worker) for zygote in children_of(self.process.pid)
+                   for worker in children_of(zygote))
 
     def end(self):
         self.process.terminate()
@@ -45,27 +62,29 @@ def wait_for(path):
         time.sleep(0.01)
 
 
-def run(options, socket):
+def run(options, daemon):
+    before = daemon.workers_cpu_us()
     done = subprocess.run(
         [os.path.join(options.build, "bench/bench_small_job"), "-n", str(options.rounds), "-s",
-         socket, options.clip], capture_output=True, timeout=PATIENCE_S, check=False)
+         daemon.socket, options.clip], capture_output=True, timeout=PATIENCE_S, check=False)
     if done.returncode != 0:
         sys.exit(f"bench_small_job: {done.stderr.decode()}")
     said = json.loads(done.stdout)
-    return {name: said[name]["p50"] for name in MEASURES}
+    return {**{name: said[name]["p50"] for name in MEASURES},
+            WORKERS_CPU: daemon.workers_cpu_us() - before}
 
 
 def measure(options, daemons):
     runs = {kind: [] for kind in KINDS}
     for turn in range(options.turns):
         for kind in sorted(KINDS, reverse=turn % 2 == 1):
-            runs[kind].append(run(options, daemons[kind].socket))
+            runs[kind].append(run(options, daemons[kind]))
     report = {}
-    for name in MEASURES:
+    for name in (*MEASURES, WORKERS_CPU):
         caged, free = ([one[name] for one in runs[kind]] for kind in KINDS)
         report[name] = {
-            "caged_p50_us": statistics.median(caged),
-            "free_p50_us": statistics.median(free),
+            "caged_us": round(statistics.median(caged), 1),
+            "free_us": round(statistics.median(free), 1),
             "caged_to_free": round(statistics.median(a / b for a, b in zip(caged, free)), 4),
         }
     return report
