@@ -96,6 +96,11 @@ void rmx_file_fini(struct rmx_file *file)
     rmx_base_close(&file->fd);
 }
 
+bool rmx_file_is_unfit(int error)
+{
+    return error == -EBADF || error == -EISDIR || error == -EOPNOTSUPP || error == -EINVAL;
+}
+
 const char *rmx_file_error_text(int error)
 {
     switch (error) {
@@ -108,6 +113,6 @@ const char *rmx_file_error_text(int error)
     case -EINVAL:
         return "the descriptor is neither a file, a pipe, a socket nor a character device";
     default:
-        return "the descriptor cannot be used";
+        return "its file system does not say what it is";
     }
 }

@@ -40,6 +40,9 @@ int rmx_file_take_input(struct rmx_file *file, int *fd);
 int rmx_file_take_output(struct rmx_file *file, int *fd);
 void rmx_file_fini(struct rmx_file *file);
 
+/* True: no job could use the descriptor. False: its file system failed. */
+bool rmx_file_is_unfit(int error);
+
 /* "is not open for reading" and the like, for the job's text. */
 const char *rmx_file_error_text(int error);
 

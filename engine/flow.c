@@ -234,6 +234,7 @@ static uint32_t take_files(struct rmx_flow *flow, int *input_fd, int *output_fd)
 {
     const struct rmx_job_spec *spec = &flow->spec;
     const char *which = "input";
+    uint32_t failed = RMX_STATUS_INPUT_IO;
     char why[RMX_JOB_TEXT_BYTES];
     int error = 0;
 
@@ -242,6 +243,7 @@ static uint32_t take_files(struct rmx_flow *flow, int *input_fd, int *output_fd)
     }
     if (error == 0 && spec->outputs > 0 && spec->output_port == RMX_JOB_DESCRIPTOR) {
         which = "output";
+        failed = RMX_STATUS_OUTPUT_IO;
         error = rmx_file_take_output(&flow->output, output_fd);
     }
     if (error == 0) {
@@ -249,7 +251,11 @@ static uint32_t take_files(struct rmx_flow *flow, int *input_fd, int *output_fd)
     }
     (void)snprintf(why, sizeof(why), "the %s: %s", which, rmx_file_error_text(error));
     rmx_outcome_text(flow->text, why);
-    return RMX_STATUS_BAD_JOB;
+    if (rmx_file_is_unfit(error)) {
+        return RMX_STATUS_BAD_JOB;
+    }
+    flow->cause = error;
+    return failed;
 }
 
 static bool is_late(const struct rmx_flow *flow)

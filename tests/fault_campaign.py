@@ -221,7 +221,8 @@ class Campaign:
         return "serves" + self.end_well(self.daemon)
 
     def fails_in_library(self, wanted):
-        """An allocation of libhwloc's own, which looks at none: no word of ours can be had."""
+        """An allocation of libhwloc's or the C library's own, which end the process for it: no word
+        of ours can be had."""
         return any(key == wanted and frames[0] >> MODULE_SHIFT
                    for key, _, frames, _ in self.page.points())
 
@@ -237,7 +238,7 @@ class Campaign:
     def refused_start(daemon, in_library=False):
         lines = daemon.log().strip().splitlines()
         code = daemon.process.returncode
-        if code in (-signal.SIGSEGV, -signal.SIGABRT) and in_library:
+        if code in (-signal.SIGSEGV, -signal.SIGABRT, 127) and in_library:
             return "the library ends the process"
         if code <= 0:
             raise Wrong(f"it ended with {code}: {lines[-1] if lines else 'no word'}")
