@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "engine/obituary.h"
 #include "engine/share.h"
 
 static const uint64_t to_worker_at = offsetof(struct rmx_worker_shm, to_worker);
@@ -155,6 +156,7 @@ void rmx_berth_reset(struct rmx_berth *berth)
     atomic_store_explicit(&berth->shm->busy_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&berth->shm->ready, 0, memory_order_relaxed);
     berth->busy_ns = 0;
+    rmx_obituary_clear(&berth->shm->last_words);
     berth->open = false;
     berth->vacant = false;
     berth->party = RMX_PARTY_NOBODY;

@@ -9,6 +9,16 @@
 
 #include "ring/base.h"
 
+void rmx_obituary_clear(struct rmx_last_words_shm *shm)
+{
+    /* Relaxed, all: nobody else has the arena. */
+    atomic_store_explicit(&shm->flow, UINT32_MAX, memory_order_relaxed);
+    atomic_store_explicit(&shm->stage, 0, memory_order_relaxed);
+    atomic_store_explicit(&shm->jobs, 0, memory_order_relaxed);
+    atomic_store_explicit(&shm->signal, 0, memory_order_relaxed);
+    shm->text[0] = '\0';
+}
+
 void rmx_obituary_read(
     const struct rmx_last_words_shm *shm, uint32_t flows, struct rmx_last_words *words)
 {

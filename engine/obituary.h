@@ -18,6 +18,9 @@ struct rmx_last_words {
     char text[RMX_LAST_WORDS_BYTES]; /* printable, NUL-terminated */
 };
 
+/* Before the next worker comes: what it has not said is not to be read as its own. */
+void rmx_obituary_clear(struct rmx_last_words_shm *shm);
+
 /* flows: entries of its flow table. The process must be dead. */
 void rmx_obituary_read(
     const struct rmx_last_words_shm *shm, uint32_t flows, struct rmx_last_words *words);

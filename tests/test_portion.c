@@ -164,3 +164,12 @@ Test(portion, nobody_is_told_what_anybody_could_have)
     (void)take_all(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 0);
     cr_assert_eq(rmx_portion_pair(&berth, &nobody), RMX_PAIR_SMALL);
 }
+
+Test(portion, worker_that_takes_no_more_jobs_is_given_none_until_it_is_replaced)
+{
+    berth.spent = true;
+    cr_assert_null(take(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 0));
+    cr_assert_null(take(RMX_PAIR_BARE, RMX_CLASS_CRITICAL, 0));
+    rmx_berth_reset(&berth);
+    cr_assert_not_null(take(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 0));
+}

@@ -189,6 +189,53 @@ Test(warden, workers_that_were_to_end_are_replaced_without_a_pause)
     stop();
 }
 
+static void kill_first(void)
+{
+    unsigned deaths = seen[0].deaths;
+
+    cr_assert_eq(kill(seen[0].pid, SIGKILL), 0);
+    while (seen[0].deaths == deaths) {
+        cr_assert_geq(rmx_loop_turn(&loop, 10000000), 0);
+    }
+    (void)turn_until(all_ready);
+}
+
+/* That is its client's affair: others do not wait for it. */
+Test(warden, workers_that_die_under_a_job_are_replaced_without_a_pause)
+{
+    struct rmx_pair *pair;
+
+    start();
+    (void)turn_until(all_ready);
+    pair = rmx_berth_take(&berths[0], RMX_PAIR_SMALL, 0, RMX_CLASS_NORMAL, &warden);
+    for (unsigned i = 0; i < 2 * RMX_BRAKE_DEATHS; i++) {
+        kill_first();
+    }
+    cr_assert_eq(warden.brake.count, 0);
+    rmx_berth_give(&berths[0], pair);
+    kill_first();
+    cr_assert_eq(warden.brake.count, 1, "but one that dies idle counts");
+    stop();
+}
+
+Test(warden, next_worker_inherits_no_last_words)
+{
+    struct rmx_last_words_shm *shm;
+    struct rmx_last_words words;
+
+    start();
+    shm = &berths[1].shm->last_words;
+    atomic_store(&shm->flow, 0);
+    atomic_store(&shm->signal, SIGSEGV);
+    shm->text[0] = 'x';
+    rmx_berth_reset(&berths[1]);
+    rmx_obituary_read(shm, berths[1].pairs_count, &words);
+    cr_assert_eq(words.flow, UINT32_MAX);
+    cr_assert_eq(words.signal, 0);
+    cr_assert_eq(words.text[0], 0);
+    stop();
+}
+
 Test(warden, zygote_that_dies_takes_its_workers_and_all_come_back)
 {
     pid_t first;
