@@ -183,9 +183,11 @@ static struct field fields[] = {
     FIELD(rmx_lane_msg, wait_status),
     FIELD(rmx_lane_msg, arena_bytes),
     FIELD(rmx_lane_msg, flows),
-    FIELD(rmx_lane_msg, zero),
+    FIELD(rmx_lane_msg, lacks),
     FIELD(rmx_lane_msg, memory_max_bytes),
     FIELD(rmx_lane_msg, spin_ns),
+    FIELD(rmx_lane_msg, lacks_error),
+    FIELD(rmx_lane_msg, zero),
     FIELD(rmx_flow_shm, spec),
     FIELD(rmx_flow_shm, input_bytes),
     FIELD(rmx_flow_shm, input_at),
@@ -203,12 +205,17 @@ static struct field fields[] = {
     FIELD(rmx_flow_shm, waits_since_ns),
     FIELD(rmx_flow_shm, waited_ns),
     FIELD(rmx_flow_shm, result),
+    FIELD(rmx_flow_shm, memory_max_bytes),
+    FIELD(rmx_flow_shm, cpu_max_ns),
+    FIELD(rmx_flow_shm, cpu_ns),
     FIELD(rmx_flow_shm, zero),
     FIELD(rmx_last_words_shm, flow),
     FIELD(rmx_last_words_shm, stage),
     FIELD(rmx_last_words_shm, jobs),
     FIELD(rmx_last_words_shm, signal),
     FIELD(rmx_last_words_shm, moves),
+    FIELD(rmx_last_words_shm, unknown_calls),
+    FIELD(rmx_last_words_shm, unknown_call),
     FIELD(rmx_last_words_shm, text),
 };
 
@@ -303,7 +310,7 @@ Test(wire, sizes_and_limits_are_those_the_document_names)
     cr_assert_eq(RMX_CHANNEL_BYTES_MAX, 4096ull << 20);
     cr_assert_eq(RMX_CHANNEL_FLOWS_MAX, 1024);
     cr_assert_eq(RMX_CHANNEL_MAIL_SLOTS, 4096);
-    cr_assert_eq(RMX_LANE_WIRE_VERSION, 3);
+    cr_assert_eq(RMX_LANE_WIRE_VERSION, 4);
     cr_assert_eq(RMX_WORKER_MAIL_SLOTS, 16384);
     cr_assert_eq(RMX_WORKER_FLOWS_MAX, 2048);
     cr_assert_eq(RMX_WORKER_CHANNELS_MAX, 256);
