@@ -246,7 +246,7 @@ class Campaign:
         self.log.seek(0)
         words = collections.Counter()
         for line in self.log:
-            event = json.loads(line)
+            event = json.loads(line) if line.startswith("{") else {}  # a sanitizer's words
             if event.get("event") in ("worker_died", "worker_condemned"):
                 words[event.get("last_words") or event.get("why") or "killed"] += 1
         return {
