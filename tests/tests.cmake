@@ -203,6 +203,7 @@ target_compile_definitions(rmx_harness PUBLIC RMX_BUILD_DIR="${CMAKE_BINARY_DIR}
 rmx_criterion(test_e2e_protocol tests/test_e2e_protocol.c rmx_harness)
 rmx_criterion(test_e2e_faults tests/test_e2e_faults.c rmx_harness)
 rmx_criterion(test_e2e_recycle tests/test_e2e_recycle.c rmx_harness)
+rmx_criterion(test_e2e_ration tests/test_e2e_ration.c rmx_harness)
 rmx_criterion(test_e2e_live tests/test_e2e_live.c rmx_harness)
 rmx_criterion(test_e2e_stream tests/test_e2e_stream.c rmx_harness)
 rmx_criterion(test_e2e_spool tests/test_e2e_spool.c rmx_harness Threads::Threads)
