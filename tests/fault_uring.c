@@ -62,16 +62,24 @@ static const char *name_of(uint8_t opcode)
     }
 }
 
+/* What a word of the kernel's points to. */
+static const void *at(uint64_t word)
+{
+    union {
+        uint64_t word;
+        const void *pointer;
+    } address = { .word = word };
+
+    return address.pointer;
+}
+
 static void shorten(struct io_uring_sqe *sqe)
 {
-    const struct iovec *parts;
-
     if (sqe->opcode == IORING_OP_READ) {
         sqe->len = sqe->len > 1 ? sqe->len / 2 : sqe->len;
     } else if (sqe->opcode == IORING_OP_WRITEV) {
-        memcpy(&parts, &sqe->addr, sizeof(parts));
-        doomed.part = parts[0];
-        doomed.part.iov_len = parts[0].iov_len > 1 ? parts[0].iov_len / 2 : parts[0].iov_len;
+        doomed.part = *(const struct iovec *)at(sqe->addr);
+        doomed.part.iov_len = doomed.part.iov_len > 1 ? doomed.part.iov_len / 2 : 1;
         sqe->addr = (uint64_t)(uintptr_t)&doomed.part;
         sqe->len = 1;
     }
@@ -99,7 +107,7 @@ static void look_at_submissions(const struct io_uring *ring)
     }
     for (unsigned i = sq->sqe_head; i != sq->sqe_tail; i++) {
         struct io_uring_sqe *sqe = &sq->sqes[i & sq->ring_mask];
-        const struct rmx_op *op = (const struct rmx_op *)(uintptr_t)sqe->user_data;
+        const struct rmx_op *op = at(sqe->user_data);
         int error = fault_point_pass_for(name_of(sqe->opcode), (void (*)(void))op->done);
 
         if (error == FAULT_SHORT) {
