@@ -42,9 +42,11 @@ struct words {
 
 static void say(const struct fake_daemon *daemon, const uint8_t *message, size_t bytes, size_t fds)
 {
-    const struct iovec part = { .iov_base = (void *)(uintptr_t)message, .iov_len = bytes };
+    static uint8_t copy[UINT16_MAX];
+    const struct iovec part = { .iov_base = copy, .iov_len = bytes };
     int sent[FDS_MAX] = { daemon->arena.fd, daemon->step_fd, daemon->passed_fd };
 
+    memcpy(copy, message, bytes);
     (void)rmx_sock_send(daemon->fd, &part, 1, sent, (int)(fds % (FDS_MAX + 1)), MSG_DONTWAIT);
 }
 

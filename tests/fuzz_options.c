@@ -4,6 +4,7 @@
  * to a newline. What the job's check lets through is set on a real muxer, which must say OK or
  * BAD_OPTION, and why.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/worker/options.h"
@@ -84,6 +85,6 @@ size_t fuzz_seed(unsigned n, uint8_t *data)
     const char *seed = seeds[n % (sizeof(seeds) / sizeof(*seeds))];
 
     data[0] = (uint8_t)n;
-    memcpy(data + 1, seed, strlen(seed));
+    (void)snprintf((char *)data + 1, FUZZ_SEED_BYTES_MAX - 1, "%s", seed);
     return 1 + strlen(seed);
 }
