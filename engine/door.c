@@ -16,14 +16,15 @@
 /* Connections accepted before others get their turn. */
 #define ACCEPTS_MAX 16
 
-/* How long one may be connected before it says hello; and if its user has more than some that do
- * not: others may be waiting for their entries. */
-#define HELLO_NS       2000000000u
+/* How long one may be connected before it says hello; and while there is no entry left, so that
+ * others wait for one, if its user has more than some that do not. */
+#define HELLO_NS       5000000000u
 #define HURRY_NS       50000000u
 #define STRANGERS_CALM 4u
 
 /* When there is no descriptor for one more, they wait this long. */
 #define ACCEPT_PAUSE_NS 50000000u
+#define FOR_AN_ENTRY    UINT64_MAX /* accept_again_ns: until an entry is free */
 
 _Static_assert(
     RMX_SESSIONS_MAX + RMX_DOOR_ENTRIES <= RMX_WORKER_PARTIES, "two sessions would be one party");
@@ -75,7 +76,10 @@ static void hurry_by(struct rmx_gate *gate, uint64_t when_ns)
 
 static uint64_t hello_by_ns(const struct rmx_client *client)
 {
-    return client->came_ns + (client->peer->strangers > STRANGERS_CALM ? HURRY_NS : HELLO_NS);
+    bool crowded = client->lane->gate.accept_again_ns == FOR_AN_ENTRY;
+
+    return client->came_ns +
+           (crowded && client->peer->strangers > STRANGERS_CALM ? HURRY_NS : HELLO_NS);
 }
 
 static void come_in(struct rmx_client *client, int *fd, const struct ucred *who)
@@ -94,7 +98,7 @@ static void come_in(struct rmx_client *client, int *fd, const struct ucred *who)
     client->peer->strangers++;
     lane->gate.clients_open++;
     lane->gate.strangers++;
-    hurry_by(&lane->gate, client->came_ns); /* those before it may have less time now */
+    hurry_by(&lane->gate, hello_by_ns(client));
     rmx_loop_poll(&lane->loop, &client->hear_op, client->fd, POLLIN);
 }
 
@@ -167,10 +171,11 @@ static struct rmx_client *free_entry(struct rmx_gate *gate)
     return NULL;
 }
 
-/* Those that come wait till then: for a descriptor, or until an entry is free. */
+/* Those that come wait till then, FOR_AN_ENTRY or for a descriptor. */
 static void pause_until(struct rmx_gate *gate, uint64_t when_ns)
 {
     gate->accept_again_ns = when_ns;
+    gate->hurry_ns = 0; /* those that say nothing may have less time now */
 }
 
 static void accept_some(struct rmx_op *op, int events)
@@ -190,7 +195,7 @@ static void accept_some(struct rmx_op *op, int events)
         rmx_autofd int fd = -1;
 
         if (client == NULL) {
-            pause_until(gate, UINT64_MAX);
+            pause_until(gate, FOR_AN_ENTRY);
             return;
         }
         fd = accept4(gate->accept_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -238,8 +243,8 @@ bool rmx_door_is_shut(const struct rmx_gate *gate)
 static void accept_again(struct rmx_gate *gate)
 {
     struct rmx_lane *lane = gate->clients[0].lane;
-    bool again = gate->accept_again_ns == UINT64_MAX ? free_entry(gate) != NULL
-                                                     : rmx_clock_ns() >= gate->accept_again_ns;
+    bool again = gate->accept_again_ns == FOR_AN_ENTRY ? free_entry(gate) != NULL
+                                                       : rmx_clock_ns() >= gate->accept_again_ns;
 
     if (again) {
         gate->accept_again_ns = 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Where connections come in: accepted, looked at, and given a moment to say hello. Who may not talk
- * to us, or comes too often, is told so and gone; who says nothing goes soon, and the sooner the
- * more of its user's connections say nothing, so that there is always an entry for the next. Runs
- * on the lane's thread.
+ * to us, or comes too often, is told so and gone; who says nothing goes soon, and at once where no
+ * entry is left and several of its user's connections say nothing, so that there is always one for
+ * the next. Runs on the lane's thread.
  */
 #ifndef RMX_ENGINE_DOOR_H
 #define RMX_ENGINE_DOOR_H

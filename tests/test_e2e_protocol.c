@@ -161,11 +161,27 @@ Test(e2e_protocol, who_never_says_hello_is_parted_with)
     later = rmx_sock_connect(harness.socket);
     cr_assert_geq(later, 0);
     cr_assert_eq(receive(&byte, 1, &fds), 0);
-    cr_assert_geq(rmx_deadline_in(0), came_ns + 1500000000u, "it had no time to say hello");
+    cr_assert_geq(rmx_deadline_in(0), came_ns + 4500000000u, "it had no time to say hello");
     close(sock);
     sock = later;
     cr_assert_eq(receive(&byte, 1, &fds), 0);
-    cr_assert_lt(rmx_deadline_in(0), came_ns + 6000000000u);
+    cr_assert_lt(rmx_deadline_in(0), came_ns + 30000000000u);
+}
+
+/* As when many start at once on a machine that is busy. */
+Test(e2e_protocol, others_that_say_nothing_hurry_nobody_while_there_is_room)
+{
+    int others[8];
+
+    for (size_t i = 0; i < 8; i++) {
+        others[i] = rmx_sock_connect(harness.socket);
+        cr_assert_geq(others[i], 0);
+    }
+    (void)poll(NULL, 0, 300);
+    say_hello();
+    for (size_t i = 0; i < 8; i++) {
+        close(others[i]);
+    }
 }
 
 Test(e2e_protocol, unknown_version_is_told)
