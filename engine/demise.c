@@ -41,6 +41,7 @@ static enum rmx_replay_death how_it_died(
 
 static void lose_jobs(struct rmx_berth *berth, const struct rmx_last_words *words)
 {
+    enum rmx_replay_death death = how_it_died(berth, words);
     char text[RMX_JOB_TEXT_BYTES];
 
     if (berth->condemned != NULL) {
@@ -51,7 +52,7 @@ static void lose_jobs(struct rmx_berth *berth, const struct rmx_last_words *word
     }
     for (uint32_t i = 0; i < berth->pairs_count; i++) {
         if (berth->pairs[i].owner != NULL) {
-            rmx_flow_lose(berth->pairs[i].owner, how_it_died(berth, words), i == words->flow, text);
+            rmx_flow_lose(berth->pairs[i].owner, death, i == words->flow, text);
         }
     }
 }

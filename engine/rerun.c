@@ -91,13 +91,14 @@ static void say_poison(struct rmx_flow *flow)
 }
 
 /* Its user pays for the worker: when it was alone, or cannot be tried. What somebody else killed is
- * nobody's fault. */
+ * nobody's fault; but of a job alone it cannot be told from one that has its worker end silently,
+ * and some deaths are free. */
 static void blame(struct rmx_flow *flow, enum rmx_replay_verdict verdict)
 {
     bool is_tried = verdict == RMX_REPLAY_AGAIN || verdict == RMX_REPLAY_ALONE;
-    bool is_guilty = verdict == RMX_REPLAY_POISON || (flow->on_core && !is_tried);
+    bool is_suspect = flow->on_core && !is_tried && flow->death != RMX_REPLAY_VANISHED;
 
-    if (is_guilty && flow->death != RMX_REPLAY_VANISHED) {
+    if (flow->alone || is_suspect) {
         rmx_peer_hurt(flow->peer, rmx_clock_ns());
     }
 }

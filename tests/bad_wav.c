@@ -7,7 +7,7 @@
 #include <criterion/criterion.h>
 #include <unistd.h>
 
-#define WAV_BYTES 16044u /* 8,000 samples of 16 bits for one channel, or half of them for two */
+#define WAV_BYTES 16044u /* 8,000 samples of 16 bits for one channel, or fewer for more of them */
 
 int bad_wav_open(const struct harness *harness, enum bad_wav kind)
 {
@@ -16,6 +16,8 @@ int bad_wav_open(const struct harness *harness, enum bad_wav kind)
                           "\x80\x3e\0\0\x02\0\x10\0data\x80\x3e\0",
         [BAD_WAV_CRASHES] = "RIFF\xa4\x3e\0\0WAVEfmt \x10\0\0\0\x01\0\x02\0\x40\x1f\0\0"
                             "\0\x7d\0\0\x04\0\x10\0data\x80\x3e\0",
+        [BAD_WAV_LEAVES] = "RIFF\xa4\x3e\0\0WAVEfmt \x10\0\0\0\x01\0\x04\0\x40\x1f\0\0"
+                           "\0\xfa\0\0\x08\0\x10\0data\x80\x3e\0",
     };
     static const unsigned char silence[WAV_BYTES - sizeof(heads[0])];
     int wav = harness_output(harness, "wav");

@@ -10,6 +10,7 @@
 enum bad_wav {
     BAD_WAV_LOOPS,   /* its demuxer never comes back */
     BAD_WAV_CRASHES, /* its demuxer aborts */
+    BAD_WAV_LEAVES,  /* its demuxer ends the process, without a word */
 };
 
 /* A second of silence, opened for reading. */

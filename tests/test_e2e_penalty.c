@@ -2,7 +2,7 @@
  *
  * What one user's jobs may cost others: who ends one worker after another is kept waiting, alone,
  * and is told so; and critical jobs are few. The workers' program is stuck-worker, in which WAV has
- * two bugs.
+ * three bugs.
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -45,22 +45,23 @@ static void set_up(void)
 
 TestSuite(e2e_penalty, .init = set_up, .timeout = 60);
 
-Test(e2e_penalty, a_user_whose_jobs_end_workers_waits_and_no_other)
+/* Jobs of Alice's each of which ends two workers, the second one alone, and itself so. */
+static void end_workers(enum bad_wav kind, uint32_t status)
 {
     struct rmx_client *alice = client_of(ALICE);
     struct rmx_client *bob = client_of(BOB);
-    struct rmx_result result = { .status = RMX_POISON };
-    int poisoned = 0;
+    struct rmx_result result = { .status = status };
+    int ended = 0;
 
-    for (int i = 0; i < JOBS_MAX && result.status == RMX_POISON; i++) {
-        (void)bad_wav_submit(&harness, alice, BAD_WAV_CRASHES, 0);
+    for (int i = 0; i < JOBS_MAX && result.status == status; i++) {
+        (void)bad_wav_submit(&harness, alice, kind, 0);
         result = harness_wait(alice);
-        poisoned += result.status == RMX_POISON;
+        ended += result.status == status;
     }
     cr_assert_eq(result.status, RMX_BUSY, "%s: %s", rmx_end_name(result.status), result.text);
     cr_assert_not_null(strstr(result.text, "jobs of this user ended too many workers"));
     cr_assert_gt(result.retry_after_ns, 0);
-    cr_assert_geq(poisoned, 9); /* some are free */
+    cr_assert_geq(ended, 9); /* some are free */
     (void)harness_remux(&harness, bob, harness_media("small.mp4"), "mpegts");
     cr_assert_geq(harness_counter(bob, "jobs_refused_penalty"), 1);
     (void)poll(NULL, 0, (int)(result.retry_after_ns / 1000000u) + 1);
@@ -69,6 +70,17 @@ Test(e2e_penalty, a_user_whose_jobs_end_workers_waits_and_no_other)
     rmx_close(&alice);
     rmx_close(&bob);
     harness_stop(&harness);
+}
+
+Test(e2e_penalty, a_user_whose_jobs_end_workers_waits_and_no_other)
+{
+    end_workers(BAD_WAV_CRASHES, RMX_POISON);
+}
+
+/* As a job may that has taken its worker over. */
+Test(e2e_penalty, a_user_whose_jobs_have_their_worker_end_silently_waits_too)
+{
+    end_workers(BAD_WAV_LEAVES, RMX_WORKER_LOST);
 }
 
 /* A job whose input is a pipe with one byte: it waits for more. Returns the pipe's end. */

@@ -2,7 +2,7 @@
  *
  * A worker dies, and its jobs do not: those that can run again do, and come to the very bytes that
  * they would have come to; the one that ended it is tried alone. The workers' program is
- * stuck-worker, in which WAV has two bugs. All of a test's jobs are in one worker.
+ * stuck-worker, in which WAV has three bugs. All of a test's jobs are in one worker.
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>
