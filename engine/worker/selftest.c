@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -47,9 +48,21 @@ static long try_open(void)
     return RMX_WITH_SANITIZER ? -1 : syscall(SYS_openat, AT_FDCWD, "/etc/passwd", O_RDONLY);
 }
 
+#ifdef SYS_open /* not every machine has the old way */
 static long try_name(void)
 {
     return RMX_WITH_SANITIZER ? -1 : syscall(SYS_open, "/etc/passwd", O_RDONLY);
+}
+#endif
+
+/* As some C libraries look at a descriptor; with a name it would say of any file what it is. */
+static long try_look(void)
+{
+    struct stat st;
+
+    return RMX_WITH_SANITIZER
+               ? -1
+               : syscall(SYS_newfstatat, AT_FDCWD, "/etc/passwd", &st, AT_EMPTY_PATH);
 }
 
 static long try_socket(void)
@@ -168,7 +181,10 @@ static const struct probe {
     enum verdict wanted;
 } probes[] = {
     { "open a file", try_open, REFUSED },
+#ifdef SYS_open
     { "open a file the old way", try_name, REFUSED },
+#endif
+    { "look at a file by its name", try_look, REFUSED },
     { "make a socket", try_socket, REFUSED },
     { "connect a socket", try_connect, REFUSED },
     { "run a program", try_execve, REFUSED },
