@@ -7,15 +7,19 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +27,7 @@
 #include "engine/worker/bounds.h"
 #include "engine/worker/lastwords.h"
 #include "engine/worker/sanitizer.h"
+#include "engine/worker/seclusion.h"
 #include "engine/worker/selftest.h"
 #include "engine/worker/trap.h"
 #include "ring/base.h"
@@ -203,6 +208,67 @@ Test(sandbox, room_for_arenas_is_not_room_for_a_heap)
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 #endif
+
+/* --- Landlock, where seccomp would not be there ----------------------------------------------- */
+
+static long landlock_version(void)
+{
+    return syscall(SYS_landlock_create_ruleset, NULL, 0, 1u);
+}
+
+/* Bit n: the nth of what is tried is not refused as Landlock refuses it. */
+static int reach_out(const struct sockaddr_un *ours, socklen_t bytes)
+{
+    const struct sockaddr_in port = { .sin_family = AF_INET,
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int local = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    long version = landlock_version();
+    bool held[] = {
+        open("/etc/passwd", O_RDONLY | O_CLOEXEC) < 0 && errno == EACCES,
+        mkdir("/tmp/ringmux-test-landlock", 0700) < 0 && errno == EACCES,
+        version < 4 ||
+            (bind(tcp, (const struct sockaddr *)&port, sizeof(port)) < 0 && errno == EACCES),
+        version < 6 || (connect(local, (const struct sockaddr *)ours, bytes) < 0 && errno == EPERM),
+        version < 6 || (kill(getppid(), 0) < 0 && errno == EPERM),
+    };
+    int missed = 0;
+
+    for (size_t i = 0; i < sizeof(held); i++) {
+        missed |= held[i] ? 0 : 1 << i;
+    }
+    return missed;
+}
+
+Test(sandbox, landlock_alone_leaves_no_file_no_port_no_socket_and_no_signal,
+    .disabled = RMX_WITH_SANITIZER)
+{
+    struct sockaddr_un ours = { .sun_family = AF_UNIX };
+    socklen_t bytes = sizeof(sa_family_t); /* the kernel picks an abstract name */
+    rmx_autofd int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int status = 0;
+    pid_t pid;
+
+    if (landlock_version() < 1) {
+        cr_skip_test("there is no Landlock here: %s", strerror(errno));
+    }
+    cr_assert_eq(bind(listener, (const struct sockaddr *)&ours, bytes), 0);
+    bytes = sizeof(ours);
+    cr_assert_eq(getsockname(listener, (struct sockaddr *)&ours, &bytes), 0);
+    cr_assert_eq(listen(listener, 1), 0);
+    pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid == 0) {
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || rmx_seclusion_landlock() < 0) {
+            _exit(99);
+        }
+        _exit(reach_out(&ours, bytes));
+    }
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert_eq(status, 0, "%#x", (unsigned)status);
+}
+
+/* --- calls that nobody knows ------------------------------------------------------------------ */
 
 static void make_unknown_calls(void)
 {
