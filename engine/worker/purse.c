@@ -116,7 +116,7 @@ static void explain(const struct rmx_purse *purse, char *text, size_t bytes)
 
     if (refusal->asked_bytes > rmx_purse_piece_bytes) {
         (void)snprintf(text, bytes,
-            "it asks for a piece of memory of %" PRIu64 " KiB, and none is larger than %" PRIu64
+            "it asks for %" PRIu64 " KiB of memory at once, and nobody gets more than %" PRIu64
             " KiB (alloc_max_bytes)",
             refusal->asked_bytes / KIB, (uint64_t)rmx_purse_piece_bytes / KIB);
     } else if (refusal->limit_bytes >= purse->cap_bytes) {

@@ -47,7 +47,7 @@ struct rmx_purse {
     bool lacked_beside; /* and while there were others */
 };
 
-/* No single piece of memory is larger, whoever asks. */
+/* Nobody gets more at once; who has a piece may have it grow by as much. */
 extern size_t rmx_purse_piece_bytes;
 
 /* Of the job on the core; between turns nobody's, which has no limit. Never NULL. */
