@@ -44,6 +44,7 @@ struct rmx_berth *rmx_cell_isolated_for(
             continue;
         }
         rmx_assert(berth->used > 0 || rmx_portion_pair(berth, wish) != RMX_PAIR_NONE);
+        rmx_assert(berth->used == 0 || berth->party != RMX_PARTY_NOBODY);
         if (berth->party == RMX_PARTY_NOBODY) {
             fresh = berth;
         } else if (berth->party == wish->party && isolation == RMX_ISOLATION_CLIENT &&

@@ -229,6 +229,7 @@ void rmx_client_ended(struct rmx_flow *flow)
 
     if (client == NULL) { /* its credit went on standing for the row it had */
         flow->lane->gate.credits_granted--;
+        flow->peer->credits--;
         flow->lane->gate.rows_back = true;
         give_flow(flow);
         return;
@@ -283,6 +284,7 @@ static void cancel_jobs(struct rmx_client *client)
         flow = client->roster->jobs[slot];
         if (flow != NULL) {
             lane->gate.credits_granted++; /* until it ends */
+            client->peer->credits++;
             rmx_flow_orphan(flow);
         }
     }

@@ -35,12 +35,14 @@ void rmx_crew_retire(struct rmx_crew *crew, struct rmx_berth *berth)
 }
 
 /* Jobs whose answer came before the worker died have still to be written: that takes as long as
- * their readers like, and needs no worker. */
-static bool is_deserted(const struct rmx_berth *berth)
+ * their readers like, and needs no worker. But in a berth that is not shared the next worker is
+ * another client's, and must not see them. */
+static bool is_deserted(const struct rmx_crew *crew, const struct rmx_berth *berth)
 {
     uint32_t needed = berth->used;
 
-    for (uint32_t i = 0; i < berth->pairs_count && needed > 0; i++) {
+    for (uint32_t i = 0; berth->index < crew->workers && i < berth->pairs_count && needed > 0;
+         i++) {
         const struct rmx_flow *flow = berth->pairs[i].owner;
 
         if (flow != NULL && !flow->lost && flow->answered) {
@@ -55,7 +57,7 @@ void rmx_crew_refill(struct rmx_crew *crew)
     for (uint32_t i = 0; i < crew->count; i++) {
         struct rmx_berth *berth = &crew->berths[i];
 
-        if (berth->vacant && is_deserted(berth)) {
+        if (berth->vacant && is_deserted(crew, berth)) {
             rmx_berth_reset(berth);
             rmx_warden_refill(&crew->warden, i);
         } else if (berth->open && berth->spent && berth->used == 0) {

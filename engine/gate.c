@@ -27,6 +27,9 @@
 /* Users with a row: as many as there can be, and some that went but for their last jobs. */
 #define PEERS_EACH 2u
 
+_Static_assert(PEERS_EACH *(RMX_SESSIONS_MAX + RMX_DOOR_ENTRIES) <= RMX_BERTH_USERS,
+    "users would have no count in a berth");
+
 void rmx_gate_mark_due(struct rmx_gate *gate, struct rmx_client *client)
 {
     if (!client->due) {
@@ -147,9 +150,11 @@ static void hear(struct rmx_op *op, int events)
     if (events < 0 || bytes == 0 || bytes == -ECONNRESET) {
         rmx_client_part(client, "it closed the connection");
     } else if (bytes == -EMFILE) {
-        rmx_log(RMX_LOG_ERROR, "few_descriptors",
-            RMX_LOG_STR("why", "a message brought more than there is room for"),
-            RMX_LOG_STR("remedy", "raise LimitNOFILE= or 'ulimit -n', or lower jobs_max"));
+        if (rmx_client_may_log(client)) {
+            rmx_log(RMX_LOG_ERROR, "few_descriptors",
+                RMX_LOG_STR("why", "a message brought more than there is room for"),
+                RMX_LOG_STR("remedy", "raise LimitNOFILE= or 'ulimit -n', or lower jobs_max"));
+        }
         rmx_client_say_goodbye(client, RMX_STATUS_BUSY);
         rmx_client_part(client, "no descriptor is left for what it sent");
     } else if (bytes == -ENOMEM || bytes == -ENOBUFS) {

@@ -28,12 +28,14 @@
 
 struct rmx_peer {
     uid_t uid;
+    uint32_t index;     /* of the row */
     bool used;          /* ever: the row is this user's */
+    bool owns;          /* root, or who runs us: the others' limits are not for it */
     uint32_t holders;   /* connections and jobs */
     uint64_t seen_ns;   /* when it was last taken */
     uint32_t strangers; /* connections that have not said hello */
     uint32_t sessions;
-    uint32_t credits;          /* granted to these */
+    uint32_t credits;          /* granted to these, and of jobs that outlive theirs */
     uint32_t jobs;             /* in flight */
     uint32_t critical;         /* of these, those of that class */
     uint64_t channel_bytes;    /* of its channels' arenas */

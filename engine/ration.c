@@ -13,16 +13,17 @@ void rmx_ration_look(struct rmx_berth *berth, uint64_t cpu_max_ns)
 
     for (uint32_t i = 0; i < berth->pairs_count && left > 0; i++) {
         struct rmx_pair *pair = &berth->pairs[i];
+        struct rmx_flow *flow = pair->owner;
 
-        if (pair->owner == NULL) {
+        if (flow == NULL) {
             continue;
         }
         left--;
-        /* Relaxed: a number for itself. */
-        if (atomic_load_explicit(&rmx_berth_flow(berth, pair)->cpu_ns, memory_order_relaxed) >
-            cpu_max_ns) {
+        /* Relaxed: a number for itself. Until the job has begun it is that of the one before. */
+        if (flow->begun && atomic_load_explicit(&rmx_berth_flow(berth, pair)->cpu_ns,
+                               memory_order_relaxed) > cpu_max_ns) {
             rmx_flow_stop(
-                pair->owner, RMX_STATUS_OVER_LIMIT, 0, "it used more CPU time than job_cpu allows");
+                flow, RMX_STATUS_OVER_LIMIT, 0, "it used more CPU time than job_cpu allows");
         }
     }
 }
