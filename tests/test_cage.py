@@ -6,6 +6,7 @@
 """
 import glob
 import os
+import random
 import re
 import signal
 import subprocess
@@ -27,6 +28,31 @@ CLIPS = {
     "matroska": "av.mp4", "webm": "vp.webm", "flv": "av.mp4", "ogg": "a.flac", "adts": "a.mp4",
     "mp3": "a.mp3", "wav": "a.wav", "flac": "a.flac",
 }
+
+# Of each demuxer for which ffmpeg can write, how; the others read noise.
+PICTURE = "-f lavfi -i testsrc2=d=0.4:r=25:s=352x288 "
+SOUND = "-f lavfi -i sine=d=0.4:r=48000 "
+WORDS = "-f srt -i words "
+READ = {
+    "aac": SOUND + "-f adts", "ac3": SOUND + "-f ac3", "aiff": SOUND + "-f aiff",
+    "asf": PICTURE + SOUND + "-c:v mpeg4 -c:a aac -f asf", "ass": WORDS + "-f ass",
+    "au": SOUND + "-f au", "avi": PICTURE + "-c:v mpeg4 -f avi",
+    "caf": SOUND + "-c:a pcm_s16be -f caf", "dts": SOUND + "-c:a dca -strict -2 -f dts",
+    "eac3": SOUND + "-f eac3", "flac": SOUND + "-f flac", "flv": SOUND + "-c:a aac -f flv",
+    "h261": PICTURE + "-c:v h261 -f h261", "h263": PICTURE + "-c:v h263 -f h263",
+    "h264": PICTURE + "-c:v libx264 -f h264", "ivf": PICTURE + "-c:v libvpx -f ivf",
+    "m4v": PICTURE + "-c:v mpeg4 -f m4v", "matroska": PICTURE + "-c:v mpeg4 -f matroska",
+    "mjpeg": PICTURE + "-c:v mjpeg -f mjpeg", "mlp": SOUND + "-c:a mlp -strict -2 -f mlp",
+    "mov": PICTURE + "-c:v mpeg4 -f mov", "mp3": SOUND + "-f mp3",
+    "mpeg": PICTURE + "-c:v mpeg1video -f mpeg", "mpegts": PICTURE + "-c:v mpeg2video -f mpegts",
+    "mpegvideo": PICTURE + "-c:v mpeg2video -f mpeg2video",
+    "mxf": PICTURE + "-c:v mpeg2video -f mxf", "nut": PICTURE + "-c:v mpeg4 -f nut",
+    "ogg": SOUND + "-c:a flac -f ogg", "rm": SOUND + "-c:a ac3 -f rm", "srt": WORDS + "-f srt",
+    "truehd": SOUND + "-c:a truehd -strict -2 -f truehd", "tta": SOUND + "-f tta",
+    "voc": SOUND + "-c:a pcm_u8 -f voc", "w64": SOUND + "-f w64", "wav": SOUND + "-f wav",
+    "webvtt": WORDS + "-f webvtt", "wtv": PICTURE + "-c:v mpeg2video -f wtv", "wv": SOUND + "-f wv",
+}
+READ_WELL = 30  # at least so many of them; ffmpeg may lack an encoder
 
 # Media the project does not bring along; read if it is there.
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -51,6 +77,13 @@ def descriptors_of(pid):
     """What they are, without numbers."""
     links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
     return {re.sub(r"(memfd|socket):.*", r"\1", link) for link in links}
+
+
+def demuxers():
+    """What the fence lets in."""
+    with open(os.path.join(ROOT, "engine/worker/fence.c"), encoding="ascii") as file:
+        text = re.search(r"demuxers\[\] =\n(.*?);", file.read(), re.DOTALL).group(1)
+    return "".join(re.findall(r'"(.*)"', text)).split(",")
 
 
 def is_empty(folder):
@@ -200,8 +233,7 @@ class Odd(Case):
 
 
 class Formats(Case):
-    """Every muxer, and what reads its files and those from elsewhere, inside the real sandbox,
-    without a single refused call."""
+    """Every muxer and demuxer, inside the real sandbox, without a single refused call."""
 
     def setUp(self):
         super().setUp()
@@ -223,6 +255,27 @@ class Formats(Case):
                 result = self.rmx("remux", *how, *args)
                 self.assertEqual(result.returncode, 0, result.stderr)
             self.assertGreater(float(ffprobe(self.at(name + ".mkv"))["format"]["duration"]), 1)
+        self.assert_nothing_was_refused()
+
+    def write(self, demuxer):
+        """A file for it: true to its name, or noise."""
+        path = self.at("input." + demuxer)
+        done = demuxer in READ and subprocess.run(
+            ["ffmpeg", "-v", "error", "-nostdin", "-y", *READ[demuxer].split(), path],
+            cwd=self.folder, timeout=rmx_case.PATIENCE_S, check=False).returncode == 0
+        if not done:
+            with open(path, "wb") as file:
+                file.write(random.Random(demuxer).randbytes(100_000))
+        return path
+
+    def test_each_demuxer_reads(self):
+        with open(self.at("words"), "w", encoding="ascii") as file:
+            file.write("1\n00:00:00,000 --> 00:00:01,000\nword\n\n")
+        self.assertEqual(set(READ) - set(demuxers()), set())
+        read = [demuxer for demuxer in demuxers() if self.rmx(
+            "remux", "--input-format=" + demuxer, "--format=matroska", "--deadline=20s",
+            self.write(demuxer), "/dev/null").returncode == 0]
+        self.assertGreaterEqual(len(set(read) & set(READ)), READ_WELL, read)
         self.assert_nothing_was_refused()
 
     @unittest.skipUnless(os.path.isdir(MEDIA), "RMX_MEDIA does not name a folder of media")
