@@ -186,7 +186,7 @@ class Campaign:
         self.check(self.honest.returncode == 0, "the honest client failed")
         return json.loads(said) if self.honest.returncode == 0 else []
 
-    def judge(self, honest, before, after, memory):
+    def judge(self, honest, after, memory):
         ended = self.counts.get("ended", {})
         self.check(self.hostile.returncode == 0, "the hostile client failed: "
                    + self.hostile.stderr.read().strip())
@@ -231,7 +231,7 @@ class Campaign:
             wait_until(lambda: (self.stats() or {}).get("fds_open") == 0, 10)
             after = self.stats()
             memory = self.memory.table()
-            self.judge(honest, before, after, memory)
+            self.judge(honest, after, memory)
         finally:
             self.end()
         return self.report(seconds, honest, before, after, memory)
