@@ -79,8 +79,10 @@ static int make_tables(struct rmx_berth *berth)
 {
     berth->pairs = calloc(berth->pairs_count, sizeof(*berth->pairs));
     berth->held = calloc(RMX_WORKER_PARTIES + 1, sizeof(*berth->held));
+    berth->users = calloc(RMX_BERTH_USERS + 1, sizeof(*berth->users));
     berth->shares = calloc(RMX_WORKER_CHANNELS_MAX, sizeof(*berth->shares));
-    if (berth->pairs == NULL || berth->held == NULL || berth->shares == NULL) {
+    if (berth->pairs == NULL || berth->held == NULL || berth->users == NULL ||
+        berth->shares == NULL) {
         return -ENOMEM;
     }
     for (uint32_t place = 0; place < RMX_WORKER_CHANNELS_MAX; place++) {
@@ -130,9 +132,11 @@ int rmx_berth_init(struct rmx_berth *berth, uint32_t index,
 void rmx_berth_fini(struct rmx_berth *berth)
 {
     free(berth->shares);
+    free(berth->users);
     free(berth->held);
     free(berth->pairs);
     berth->shares = NULL;
+    berth->users = NULL;
     berth->held = NULL;
     berth->pairs = NULL;
     rmx_base_close(&berth->worker_bell.fd);
@@ -166,8 +170,8 @@ void rmx_berth_reset(struct rmx_berth *berth)
     berth->condemned = NULL;
 }
 
-struct rmx_pair *rmx_berth_take(
-    struct rmx_berth *berth, enum rmx_pair_size size, uint32_t party, uint32_t class_, void *owner)
+struct rmx_pair *rmx_berth_take(struct rmx_berth *berth, enum rmx_pair_size size, uint32_t user,
+    uint32_t party, uint32_t class_, void *owner)
 {
     struct rmx_pair *pair = berth->free_pairs[size];
 
@@ -175,15 +179,17 @@ struct rmx_pair *rmx_berth_take(
         return NULL;
     }
     rmx_assert(pair->owner == NULL && owner != NULL && party < RMX_WORKER_PARTIES);
-    rmx_assert(class_ < RMX_CLASSES);
+    rmx_assert(class_ < RMX_CLASSES && user < RMX_BERTH_USERS);
     berth->free_pairs[size] = pair->next_free;
     berth->free_counts[size]--;
     berth->held[party].pairs[size]++;
+    berth->users[user].pairs[size]++;
     berth->used++;
     berth->used_by[class_]++;
     berth->recycle.jobs++;
     pair->owner = owner;
     pair->party = party;
+    pair->user = user;
     pair->class_ = (uint8_t)class_;
     return pair;
 }
@@ -191,13 +197,15 @@ struct rmx_pair *rmx_berth_take(
 void rmx_berth_give(struct rmx_berth *berth, struct rmx_pair *pair)
 {
     uint16_t *held = &berth->held[pair->party].pairs[pair->size];
+    uint16_t *users = &berth->users[pair->user].pairs[pair->size];
 
-    rmx_assert(pair->owner != NULL && berth->used > 0 && *held > 0);
+    rmx_assert(pair->owner != NULL && berth->used > 0 && *held > 0 && *users > 0);
     pair->owner = NULL;
     pair->next_free = berth->free_pairs[pair->size];
     berth->free_pairs[pair->size] = pair;
     berth->free_counts[pair->size]++;
     (*held)--;
+    (*users)--;
     berth->used--;
     berth->used_by[pair->class_]--;
 }

@@ -35,6 +35,10 @@ enum rmx_pair_size {
 
 #define RMX_PARTY_NOBODY RMX_WORKER_PARTIES /* holds nothing, ever */
 
+/* Rows that engine/peer.h may have for users. */
+#define RMX_BERTH_USERS (2 * RMX_WORKER_PARTIES)
+#define RMX_USER_NOBODY RMX_BERTH_USERS
+
 struct rmx_pair_geometry {
     uint32_t count; /* pairs of this size in a berth */
     uint32_t slots; /* of each of the two rings; a power of two; BARE: 0 */
@@ -49,13 +53,14 @@ struct rmx_pair {
     uint32_t chunk_bytes;
     uint32_t index; /* in the flow table */
     uint32_t party; /* the session whose job has it: below RMX_WORKER_PARTIES */
+    uint32_t user;  /* that session's: below RMX_BERTH_USERS */
     uint8_t size;   /* enum rmx_pair_size */
     uint8_t class_; /* enum rmx_job_class, of the job that has it */
     struct rmx_pair *next_free;
     void *owner; /* the flow that has it; NULL = free */
 };
 
-/* The pairs that one session's jobs have. */
+/* The pairs that one session's jobs have, or those of all of a user's sessions. */
 struct rmx_held {
     uint16_t pairs[RMX_PAIR_SIZES];
 };
@@ -80,6 +85,7 @@ struct rmx_berth {
     struct rmx_pair *free_pairs[RMX_PAIR_SIZES]; /* last used first: its lines are still warm */
     uint32_t free_counts[RMX_PAIR_SIZES];
     struct rmx_held *held;  /* by party, and nobody's; owned */
+    struct rmx_held *users; /* by user, likewise */
     struct rmx_pair *pairs; /* by index; owned */
     uint32_t pairs_count;
     struct rmx_share *shares; /* RMX_WORKER_CHANNELS_MAX of them; owned */
@@ -117,10 +123,10 @@ void rmx_berth_fini(struct rmx_berth *berth);
  * more but ours; pairs may be in use only by jobs that a worker is done with. */
 void rmx_berth_reset(struct rmx_berth *berth);
 
-/* Takes a pair of just this size for a session's job; NULL if there is none. How many of them a
- * session may have is engine/portion.h's. */
-struct rmx_pair *rmx_berth_take(
-    struct rmx_berth *berth, enum rmx_pair_size size, uint32_t party, uint32_t class_, void *owner);
+/* Takes a pair of just this size for a job of a user's session; NULL if there is none. How many of
+ * them these may have is engine/portion.h's. */
+struct rmx_pair *rmx_berth_take(struct rmx_berth *berth, enum rmx_pair_size size, uint32_t user,
+    uint32_t party, uint32_t class_, void *owner);
 void rmx_berth_give(struct rmx_berth *berth, struct rmx_pair *pair);
 
 /* The flow table's entry of a pair. */

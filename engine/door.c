@@ -115,6 +115,7 @@ void rmx_door_let_in(struct rmx_client *client, int *fd)
         say_goodbye(*fd, RMX_STATUS_BUSY);
         return;
     }
+    client->peer->owns = client->access.owns;
     status = judge(lane, &client->access, client->peer, &why);
     if (status == RMX_STATUS_OK) {
         come_in(client, fd, &who);

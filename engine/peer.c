@@ -54,7 +54,11 @@ struct rmx_peer *rmx_peer_take(struct rmx_peers *peers, uid_t uid, uint64_t now_
         return NULL;
     }
     if (!found->used || found->uid != uid) {
-        *found = (struct rmx_peer){ .uid = uid, .used = true };
+        *found = (struct rmx_peer){
+            .uid = uid,
+            .index = (uint32_t)(found - peers->rows),
+            .used = true,
+        };
     }
     found->seen_ns = now_ns;
     rmx_peer_hold(found);

@@ -26,7 +26,7 @@ static const struct {
 #define NEWCOMERS_MAX  8u
 #define NEWCOMERS_PART 8u
 
-/* Pairs that only sessions without one may take. */
+/* Pairs that only sessions without one may take, and the last half only users without one. */
 static uint32_t for_newcomers(uint32_t count)
 {
     uint32_t part = count / NEWCOMERS_PART;
@@ -37,7 +37,22 @@ static uint32_t for_newcomers(uint32_t count)
     return part < NEWCOMERS_MAX ? part : NEWCOMERS_MAX;
 }
 
-/* A session's first one leaves only one to each higher class, not all that is theirs otherwise. */
+/* A session's first one. It leaves only one to each higher class, not all that is theirs otherwise.
+ */
+static bool may_begin(
+    const struct rmx_berth *berth, enum rmx_pair_size size, const struct rmx_wish *wish)
+{
+    uint32_t keeps = rules[size].keeps[wish->class_];
+    uint32_t count = berth->geometry[size].count;
+    uint32_t kept = keeps != 0 ? count / keeps : 0;
+    uint32_t least = kept < wish->class_ ? kept : wish->class_;
+
+    if (berth->users[wish->user].pairs[size] > 0 && !wish->owns) {
+        least += (for_newcomers(count) + 1) / 2;
+    }
+    return berth->free_counts[size] > least;
+}
+
 static bool may_take(
     const struct rmx_berth *berth, enum rmx_pair_size size, const struct rmx_wish *wish)
 {
@@ -49,7 +64,7 @@ static bool may_take(
     uint32_t newcomers = for_newcomers(count);
 
     if (held == 0) {
-        return left > (kept < wish->class_ ? kept : wish->class_);
+        return may_begin(berth, size, wish);
     }
     return left > kept && left > newcomers &&
            held + 1 <= rules[size].times_free * (left - newcomers);

@@ -8,7 +8,8 @@
  * sessions there are: alone it has most of them, and what it leaves is enough for the next ones to
  * begin with, while its own become fewer. Likewise the last of them are left for higher classes.
  * The very last go to sessions that have none at all, each of which may have one: however many
- * jobs of a session stand still, they keep no newcomer from its first.
+ * jobs of a session stand still, they keep no newcomer from its first. And of these the last half
+ * goes to users who have none, but for root and who runs us: nor do all sessions of one user.
  */
 #ifndef RMX_ENGINE_PORTION_H
 #define RMX_ENGINE_PORTION_H
@@ -25,6 +26,8 @@ struct rmx_wish {
     enum rmx_pair_size size;
     uint32_t class_; /* enum rmx_job_class */
     uint32_t party;  /* the session's; RMX_PARTY_NOBODY: what it may not have, no session may */
+    uint32_t user;   /* its row in engine/peer.h; RMX_USER_NOBODY likewise */
+    bool owns;       /* this user is under no limit */
 };
 
 /* The size of the pair it may have in this berth now: the one it would like; or, if that is not to

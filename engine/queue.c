@@ -10,6 +10,7 @@
 #include "engine/cell.h"
 #include "engine/flow.h"
 #include "engine/lane.h"
+#include "engine/peer.h"
 #include "engine/portion.h"
 #include "engine/share.h"
 
@@ -208,6 +209,7 @@ static bool could_start(
     const struct rmx_queue_class *of = &queue->classes[index];
 
     wish.party = RMX_PARTY_NOBODY;
+    wish.user = RMX_USER_NOBODY;
     for (uint32_t place = 0; place < queue->places && of->count > 0; place++) {
         bool bare = place != ANYWHERE && place % PLACES_OF_BERTH == 0;
 
@@ -234,6 +236,8 @@ static struct rmx_flow *first_of(const struct rmx_queue *queue, const struct rmx
             continue;
         }
         wish->party = flow->party;
+        wish->user = flow->peer->index;
+        wish->owns = flow->peer->owns;
         wish->size = rmx_flow_wants(flow);
         at = berth_for(crew, place, wish);
         if (at != NULL) {
@@ -281,8 +285,8 @@ static struct rmx_flow *start_of(struct rmx_queue *queue, struct rmx_crew *crew,
         line_up(of, line);
     }
     count_start(queue, class_);
-    *pair = rmx_berth_take(
-        *berth, rmx_portion_pair(*berth, &wish), flow->party, flow->spec.class_, flow);
+    *pair = rmx_berth_take(*berth, rmx_portion_pair(*berth, &wish), flow->peer->index, flow->party,
+        flow->spec.class_, flow);
     return flow;
 }
 

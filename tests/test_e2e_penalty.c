@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * What one user's jobs may cost others: who ends one worker after another is kept waiting, alone,
- * and is told so; and critical jobs are few. The workers' program is stuck-worker, in which WAV has
- * three bugs.
+ * and is told so; critical jobs are few; and those that stand still leave something. The workers'
+ * program is stuck-worker, in which WAV has three bugs.
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -17,6 +17,7 @@
 #define BOB   40002
 
 #define JOBS_MAX 400 /* by then one is refused */
+#define SESSIONS 12
 
 static struct harness harness;
 
@@ -34,7 +35,7 @@ static void set_up(void)
 {
     static const char worker[] = "--worker-program=" RMX_BUILD_DIR "/tests/stuck-worker";
     static const char *const settings[] = { "--workers=1", "--socket-mode=0666",
-        "--critical-per-uid=2", worker, NULL };
+        "--critical-per-uid=2", "--flows-small=8", "--flows-bulk=1", worker, NULL };
 
     if (geteuid() != 0) {
         cr_skip_test("only root can be several users");
@@ -125,6 +126,30 @@ Test(e2e_penalty, critical_jobs_of_one_user_are_few_while_others_have_jobs)
     }
     (void)harness_wait(bob);
     rmx_close(&alice);
+    rmx_close(&bob);
+    harness_stop(&harness);
+}
+
+/* Of the nine pairs, one stays for a critical job, and one for a user who has none. */
+Test(e2e_penalty, stalled_jobs_of_all_sessions_of_a_user_leave_a_pair_for_another)
+{
+    struct rmx_client *bob = client_of(BOB);
+    struct rmx_client *alice[SESSIONS];
+    int pipes[SESSIONS];
+
+    for (int i = 0; i < SESSIONS; i++) {
+        alice[i] = client_of(ALICE);
+        pipes[i] = submit_stuck(alice[i], RMX_NORMAL);
+    }
+    harness_counter_becomes(bob, "jobs_running", 7);
+    harness_counter_becomes(bob, "jobs_queued", SESSIONS - 7);
+    (void)harness_remux(&harness, bob, harness_media("small.mp4"), "mpegts");
+    cr_assert_eq(harness_counter(bob, "jobs_running"), 7);
+    for (int i = 0; i < SESSIONS; i++) {
+        rmx_close(&alice[i]);
+        close(pipes[i]);
+    }
+    harness_counter_becomes(bob, "jobs_in_flight", 0);
     rmx_close(&bob);
     harness_stop(&harness);
 }

@@ -33,12 +33,20 @@ static void tear_down(void)
 
 TestSuite(portion, .init = set_up, .fini = tear_down, .timeout = 60);
 
+static struct rmx_pair *take_for(const struct rmx_wish *wish)
+{
+    enum rmx_pair_size got = rmx_portion_pair(&berth, wish);
+
+    return got == RMX_PAIR_NONE
+               ? NULL
+               : rmx_berth_take(&berth, got, wish->user, wish->party, wish->class_, &job);
+}
+
+/* For a session of the one user who is under no limit. */
 static struct rmx_pair *take(enum rmx_pair_size size, uint32_t class_, uint32_t party)
 {
-    struct rmx_wish wish = { .size = size, .class_ = class_, .party = party };
-    enum rmx_pair_size got = rmx_portion_pair(&berth, &wish);
-
-    return got == RMX_PAIR_NONE ? NULL : rmx_berth_take(&berth, got, party, class_, &job);
+    return take_for(
+        &(struct rmx_wish){ .size = size, .class_ = class_, .party = party, .owns = true });
 }
 
 static uint32_t take_all(enum rmx_pair_size size, uint32_t class_, uint32_t party)
@@ -132,6 +140,69 @@ Test(portion, jobs_of_greedy_sessions_keep_no_newcomer_out)
     }
 }
 
+/* --- users ------------------------------------------------------------------------------------ */
+
+/* Sessions of this user take all they can get: one after the other, the whole crowd of them. */
+static uint32_t take_crowd(enum rmx_pair_size size, uint32_t class_, uint32_t user, uint32_t first)
+{
+    uint32_t count = 0;
+
+    for (uint32_t party = first; party < first + 100; party++) {
+        while (take_for(&(struct rmx_wish){
+                   .size = size, .class_ = class_, .party = party, .user = user }) != NULL) {
+            count++;
+        }
+    }
+    return count;
+}
+
+Test(portion, all_sessions_of_a_user_leave_the_last_pairs_to_other_users)
+{
+    for (uint32_t greedy = 0; greedy < RMX_CLASSES; greedy++) {
+        (void)take_crowd(RMX_PAIR_SMALL, greedy, 1, 100 * greedy);
+        cr_assert_geq(berth.free_counts[RMX_PAIR_SMALL], 4);
+        cr_assert_geq(berth.free_counts[RMX_PAIR_BULK], 1);
+        for (uint32_t class_ = 0; class_ < RMX_CLASSES; class_++) {
+            struct rmx_pair *pair = take_for(&(struct rmx_wish){
+                .size = RMX_PAIR_SMALL, .class_ = class_, .party = 999, .user = 2 });
+
+            cr_assert_not_null(pair);
+            rmx_berth_give(&berth, pair);
+        }
+    }
+    cr_assert_eq(take_crowd(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 1, 300), 0);
+}
+
+Test(portion, of_the_last_pairs_each_user_has_one)
+{
+    (void)take_crowd(RMX_PAIR_BARE, RMX_CLASS_CRITICAL, 1, 0);
+    cr_assert_eq(berth.free_counts[RMX_PAIR_BARE], 4);
+    for (uint32_t user = 2; user < 6; user++) {
+        cr_assert_eq(take_crowd(RMX_PAIR_BARE, RMX_CLASS_CRITICAL, user, 100 * user), 1);
+    }
+    cr_assert_eq(berth.free_counts[RMX_PAIR_BARE], 0);
+}
+
+Test(portion, who_runs_the_daemon_may_have_all)
+{
+    for (uint32_t party = 0; party < 100; party++) {
+        (void)take_all(RMX_PAIR_BARE, RMX_CLASS_CRITICAL, party);
+    }
+    cr_assert_eq(berth.free_counts[RMX_PAIR_BARE], 0);
+}
+
+Test(portion, pair_that_a_user_gave_back_is_not_counted)
+{
+    struct rmx_wish wish = { .size = RMX_PAIR_BARE, .party = 7, .user = 1 };
+    struct rmx_pair *pair = take_for(&wish);
+
+    rmx_berth_give(&berth, pair);
+    (void)take_crowd(RMX_PAIR_BARE, RMX_CLASS_CRITICAL, 2, 100);
+    cr_assert_not_null(take_for(&wish));
+    wish.party = 8;
+    cr_assert_null(take_for(&wish));
+}
+
 Test(portion, thousand_streams_of_one_client_fit)
 {
     cr_assert_eq(take_all(RMX_PAIR_BARE, RMX_CLASS_NORMAL, 0), 1001);
@@ -159,7 +230,11 @@ Test(portion, every_class_and_session_runs_where_there_is_next_to_nothing)
 
 Test(portion, nobody_is_told_what_anybody_could_have)
 {
-    struct rmx_wish nobody = { .size = RMX_PAIR_SMALL, .party = RMX_PARTY_NOBODY };
+    struct rmx_wish nobody = {
+        .size = RMX_PAIR_SMALL,
+        .party = RMX_PARTY_NOBODY,
+        .user = RMX_USER_NOBODY,
+    };
 
     (void)take_all(RMX_PAIR_SMALL, RMX_CLASS_CRITICAL, 0);
     cr_assert_eq(rmx_portion_pair(&berth, &nobody), RMX_PAIR_SMALL);

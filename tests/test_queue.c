@@ -18,6 +18,7 @@ static struct rmx_berth berths[WORKERS];
 static struct rmx_share shares[WORKERS];
 static struct rmx_flow *jobs;
 static uint32_t used;
+static struct rmx_peer user = { .owns = true };
 
 /* Each worker has 16 small pairs, 2 large and 16 bare ones. */
 static void set_up(void)
@@ -59,7 +60,7 @@ static struct rmx_flow *new_job(uint32_t party, uint32_t class_)
     struct rmx_flow *flow = &jobs[used];
 
     cr_assert_lt(used, JOBS);
-    *flow = (struct rmx_flow){ .lane = &lane, .party = party };
+    *flow = (struct rmx_flow){ .lane = &lane, .party = party, .peer = &user };
     flow->spec.job = ++used;
     flow->spec.class_ = (uint16_t)class_;
     return flow;

@@ -207,7 +207,7 @@ Test(warden, workers_that_die_under_a_job_are_replaced_without_a_pause)
 
     start();
     (void)turn_until(all_ready);
-    pair = rmx_berth_take(&berths[0], RMX_PAIR_SMALL, 0, RMX_CLASS_NORMAL, &warden);
+    pair = rmx_berth_take(&berths[0], RMX_PAIR_SMALL, 0, 0, RMX_CLASS_NORMAL, &warden);
     for (unsigned i = 0; i < 2 * RMX_BRAKE_DEATHS; i++) {
         kill_first();
     }

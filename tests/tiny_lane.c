@@ -361,9 +361,9 @@ static struct tiny_job *take_job(
         cr_assert_lt(job, lane->jobs + TINY_LANE_JOBS);
     }
     *job = (struct tiny_job){ .input = input, .output = output, .port = port };
-    job->pair = rmx_berth_take(&lane->berth, RMX_PAIR_SMALL, 0, RMX_CLASS_NORMAL, job);
+    job->pair = rmx_berth_take(&lane->berth, RMX_PAIR_SMALL, 0, 0, RMX_CLASS_NORMAL, job);
     if (job->pair == NULL) {
-        job->pair = rmx_berth_take(&lane->berth, RMX_PAIR_BULK, 0, RMX_CLASS_NORMAL, job);
+        job->pair = rmx_berth_take(&lane->berth, RMX_PAIR_BULK, 0, 0, RMX_CLASS_NORMAL, job);
     }
     cr_assert_not_null(job->pair);
     return job;
