@@ -58,7 +58,8 @@ struct rmx_client;
  * RMX_SOCKET_DEFAULT. Returns 0 and sets *client, or
  *   -ENOENT, -ECONNREFUSED  no daemon listens there: start ringmuxd, or use rmx_open_private()
  *   -EACCES                 it is not for you
- *   -EBUSY                  it has no room for another client: try again later
+ *   -EBUSY                  it has no room for another client, or for another of yours: try again
+ *                           later
  *   -ESHUTDOWN              it is shutting down and takes no new clients
  *   -EPROTONOSUPPORT        it speaks no version of the protocol that this library knows
  *   -ETIMEDOUT              it did not answer within 10 s
@@ -144,8 +145,8 @@ enum rmx_flags {
     RMX_SPOOL = 64,          /* the daemon may keep a bounded, unnamed temporary file where a stream
                                 would have to be read or written out of order */
     RMX_LIVE = 128           /* packet in, packet out: see interleave_us and fragment_us. To "fmp4",
-                                "cmaf", "mpegts", "flv", "matroska", "webm", "ogg", "adts" or "mp3";
-                                not with RMX_SPOOL */
+                                "cmaf", "mpegts", "flv", "matroska", "webm", "ogg", "adts", "mp3",
+                                "flac" or "wav"; not with RMX_SPOOL */
 };
 
 enum rmx_class { /* who waits, and who is refused, when there is not room for all */
@@ -163,18 +164,21 @@ enum rmx_class { /* who waits, and who is refused, when there is not room for al
 struct rmx_source;
 struct rmx_sink;
 
-/* What to do. Start from RMX_JOB_INIT (or rmx_job_init()): fields may join in reserved space, and
- * what is not set keeps its meaning. The library copies what pointers name before it returns, but
- * for source and sink, which must live until the job has ended. */
-/* Whom a job shares its worker process with, at most; the daemon may allow less. A job that ends
- * its worker takes no other along, wherever: but what a hostile input might make of a worker, it
- * can do to the jobs that share it. Not with RMX_RING. */
+/* Whom a job shares its worker process with, at most; the daemon's setting "isolation" may allow
+ * less. A job that ends its worker takes no other along, wherever: but what a hostile input might
+ * make of a worker, it can do to the jobs that share it. An isolated job waits for one of a few
+ * workers (the setting isolated_workers; where that is 0, it ends BAD_JOB) whose process nobody
+ * else has after it. Not with RMX_RING, which leads to shared workers: BAD_JOB, also where the
+ * daemon isolates all jobs. */
 enum rmx_isolation {
     RMX_SHARED_WORKER = 0, /* with anybody's jobs */
     RMX_CLIENT_WORKER = 1, /* with this client's */
     RMX_JOB_WORKER = 2     /* with none */
 };
 
+/* What to do. Start from RMX_JOB_INIT (or rmx_job_init()): fields may join in reserved space, and
+ * what is not set keeps its meaning. The library copies what pointers name before it returns, but
+ * for source and sink, which must live until the job has ended. */
 struct rmx_job {
     int input;                  /* read from: regular file, pipe, socket, or RMX_RING; -1 = none
                                    (NOOP) */
@@ -585,11 +589,11 @@ uint32_t rmx_daemon_pid(const struct rmx_client *client);
 
 /* --- operators: the jobs of everybody --------------------------------------------------------- */
 
-/* As rmx_open(), for root and the daemon's own user: a client that has no jobs (rmx_submit(),
- * rmx_group_open(): -EPERM), but sees and ends those of others. rmx_ping(), rmx_stats(),
- * rmx_state(), rmx_reconnect() and rmx_close() do what they always do. Where nobody listens, it
- * finds a daemon that drains there. Returns as rmx_open(), or
- *   -EPERM  you are neither */
+/* As rmx_open(), for root, the daemon's own user and the groups of its setting operator_gids: a
+ * client that has no jobs (rmx_submit(), rmx_group_open(): -EPERM), but sees and ends those of
+ * others. rmx_ping(), rmx_stats(), rmx_state(), rmx_reconnect() and rmx_close() do what they always
+ * do. Where nobody listens, it finds a daemon that drains there. Returns as rmx_open(), or
+ *   -EPERM  you are none of these */
 int rmx_open_operator(struct rmx_client **client, const char *path);
 
 enum rmx_job_stage {
@@ -650,6 +654,7 @@ int rmx_cancel_jobs(struct rmx_client *client, const struct rmx_job_match *match
 
 /* --- how a job can end -------------------------------------------------------------------- */
 
+/* ringmux-ends(7) has a table of them: what each means, whose fault it is, whether to try again. */
 enum rmx_end {
     RMX_OK = 0,
     RMX_BAD_MEDIA = 1,
@@ -668,13 +673,13 @@ enum rmx_end {
     RMX_CANCELLED = 14,
     RMX_DEADLINE = 15,
     RMX_BUSY = 16,
-    RMX_WORKER_LOST = 17,
+    RMX_WORKER_LOST = 17, /* and some of it was used up or written: else it is run again */
     RMX_PEER_CORRUPT = 18,
-    RMX_DAEMON_LOST = 19,
+    RMX_DAEMON_LOST = 19, /* it died, or was told to end and has waited long enough */
     RMX_DRAINING = 20,
     RMX_INTERNAL = 21,
-    RMX_POISON = 22,
-    RMX_DENIED = 23 /* rmx_open() says -EACCES */
+    RMX_POISON = 22, /* two workers died under it, in the second it was alone */
+    RMX_DENIED = 23  /* no job ends so: rmx_open() says -EACCES */
 };
 
 /* All take any number; one that this library does not know is "UNKNOWN", at fault "ENGINE". */

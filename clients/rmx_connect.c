@@ -39,7 +39,7 @@ void rmx_connect_failed(struct rmx_result *result, int err)
     switch (err) {
     case -EPERM:
         rmx_run_failed(result, RMX_UNSUPPORTED, 0,
-            "this is for root and the user that ringmuxd runs as: use sudo");
+            "this is for root, ringmuxd's own user and its operator_gids: use sudo");
         break;
     case -EACCES:
         rmx_run_failed(result, RMX_DENIED, 0,

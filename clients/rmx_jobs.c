@@ -15,6 +15,7 @@
 #include "clients/rmx_choice.h"
 #include "clients/rmx_connect.h"
 #include "clients/rmx_json.h"
+#include "clients/rmx_manner.h"
 #include "clients/rmx_report.h"
 #include "clients/rmx_say.h"
 #include "clients/rmx_text.h"
@@ -22,26 +23,19 @@
 #define JOBS_GUESS 256 /* how many there may be, before one knows */
 #define ROW_BYTES  512
 
-struct request {
-    struct rmx_connect connect;
-    bool json;
-};
-
 static const char help[] =
     "usage: rmx jobs [OPTION...]\n"
     "\n"
-    "Lists the jobs that the daemon has in hand, whoever's they are. For root and the daemon's\n"
-    "own user.\n"
+    "Lists the jobs that the daemon has in hand, whoever's they are. For root, the daemon's own\n"
+    "user and its operator_gids.\n"
     "\n"
     "  --json               one JSON object a line\n" RMX_CONNECT_SOCKET_TEXT "\n"
     "examples:\n"
     "  rmx jobs\n"
     "  rmx jobs --json | jq -r 'select(.age_ns > 60e9).name' | xargs rmx cancel\n";
 
-enum { OPT_JSON = RMX_ARGS_OWN };
-
 static const struct option options[] = {
-    { "json", no_argument, NULL, OPT_JSON },
+    RMX_MANNER_JSON_ROW,
     RMX_CONNECT_SOCKET_ROW,
     { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
@@ -49,14 +43,7 @@ static const struct option options[] = {
 
 static int take(void *to, int option, char why[RMX_ARGS_WHY_BYTES])
 {
-    struct request *request = to;
-
-    (void)why; /* there is nothing to get wrong */
-    if (option == OPT_JSON) {
-        request->json = true;
-        return 0;
-    }
-    return rmx_connect_take(&request->connect, option);
+    return rmx_manner_take(to, option, why);
 }
 
 static const struct rmx_args args = { ":h", options, help, take, 0, "no arguments" };
@@ -165,17 +152,17 @@ static void show(struct rmx_client *client, bool json, struct rmx_result *result
 int rmx_jobs_main(int argc, char **argv)
 {
     static const struct rmx_report nameless;
-    struct request request = { .connect = { .is_operator = true } };
+    struct rmx_manner manner = { .connect = { .is_operator = true } };
     struct rmx_client *client = NULL;
     struct rmx_result result = { .status = RMX_OK };
-    int status = rmx_args_read(argc, argv, &args, &request);
+    int status = rmx_args_read(argc, argv, &args, &manner);
 
     if (status >= 0) {
         return status;
     }
-    int err = rmx_connect_open(&request.connect, &client, &result);
+    int err = rmx_connect_open(&manner.connect, &client, &result);
     if (err == 0) {
-        show(client, request.json, &result);
+        show(client, manner.json, &result);
     }
     rmx_close(&client);
     rmx_report_failure(&nameless, &result);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * How rmx is to go about a remux, or a batch of them: the options that both commands have. Runs in
- * the process rmx.
+ * How rmx is to go about a remux, or a batch of them: the options that both commands have. Those
+ * that list things have some of them. Runs in the process rmx.
  */
 #ifndef RMX_CLIENTS_RMX_MANNER_H
 #define RMX_CLIENTS_RMX_MANNER_H
@@ -29,11 +29,14 @@ enum rmx_manner_option {
     RMX_MANNER_NO_PROGRESS,
 };
 
-/* For the options and the help of such a command. */
+/* For the options and the help of such a command, and of one that has --json alone. */
+#define RMX_MANNER_JSON_ROW                                                                        \
+    {                                                                                              \
+        "json", no_argument, NULL, RMX_MANNER_JSON                                                 \
+    }
 #define RMX_MANNER_ROWS                                                                            \
     { "group", required_argument, NULL, RMX_MANNER_GROUP },                                        \
-        { "no-clobber", no_argument, NULL, RMX_MANNER_NO_CLOBBER },                                \
-        { "json", no_argument, NULL, RMX_MANNER_JSON },                                            \
+        { "no-clobber", no_argument, NULL, RMX_MANNER_NO_CLOBBER }, RMX_MANNER_JSON_ROW,           \
         { "quiet", no_argument, NULL, RMX_MANNER_QUIET },                                          \
         { "progress", no_argument, NULL, RMX_MANNER_PROGRESS },                                    \
         { "no-progress", no_argument, NULL, RMX_MANNER_NO_PROGRESS }, RMX_CONNECT_ROWS

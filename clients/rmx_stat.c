@@ -13,14 +13,10 @@
 #include "clients/rmx_args.h"
 #include "clients/rmx_connect.h"
 #include "clients/rmx_json.h"
+#include "clients/rmx_manner.h"
 #include "clients/rmx_report.h"
 
 #define COUNTERS_MAX 256
-
-struct request {
-    struct rmx_connect connect;
-    bool json;
-};
 
 static const char help[] = "usage: rmx stat [OPTION...]\n"
                            "\n"
@@ -33,10 +29,8 @@ static const char help[] = "usage: rmx stat [OPTION...]\n"
                            "  watch rmx stat\n"
                            "  rmx stat --json | jq .jobs_submitted\n";
 
-enum { OPT_JSON = RMX_ARGS_OWN };
-
 static const struct option options[] = {
-    { "json", no_argument, NULL, OPT_JSON },
+    RMX_MANNER_JSON_ROW,
     RMX_CONNECT_ROWS,
     { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
@@ -44,14 +38,7 @@ static const struct option options[] = {
 
 static int take(void *to, int option, char why[RMX_ARGS_WHY_BYTES])
 {
-    struct request *request = to;
-
-    (void)why; /* there is nothing to get wrong */
-    if (option == OPT_JSON) {
-        request->json = true;
-        return 0;
-    }
-    return rmx_connect_take(&request->connect, option);
+    return rmx_manner_take(to, option, why);
 }
 
 static const struct rmx_args args = { ":h", options, help, take, 0, "no arguments" };
@@ -122,16 +109,16 @@ static void show(struct rmx_client *client, bool json, struct rmx_result *result
 int rmx_stat_main(int argc, char **argv)
 {
     static const struct rmx_report nameless;
-    struct request request = { .connect = { .may_operate = true } };
+    struct rmx_manner manner = { .connect = { .may_operate = true } };
     struct rmx_client *client = NULL;
     struct rmx_result result = { .status = RMX_OK };
-    int status = rmx_args_read(argc, argv, &args, &request);
+    int status = rmx_args_read(argc, argv, &args, &manner);
 
     if (status >= 0) {
         return status;
     }
-    if (rmx_connect_open(&request.connect, &client, &result) == 0) {
-        show(client, request.json, &result);
+    if (rmx_connect_open(&manner.connect, &client, &result) == 0) {
+        show(client, manner.json, &result);
     }
     rmx_close(&client);
     rmx_report_failure(&nameless, &result);

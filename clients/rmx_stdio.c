@@ -131,6 +131,9 @@ void rmx_stdio_attach(struct rmx_stdio *stdio, struct rmx_client *client, struct
         .input = -1,
         .output = -1,
     };
+    if (job->isolation != RMX_SHARED_WORKER) {
+        return; /* a ring leads to a shared worker: the daemon moves the bytes */
+    }
     if (job->input == STDIN_FILENO && !is_regular(STDIN_FILENO)) {
         stdio->input = STDIN_FILENO;
         job->input = RMX_RING;

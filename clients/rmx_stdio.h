@@ -42,8 +42,9 @@ struct rmx_stdio {
     }
 
 /* Puts rings in the place of the job's descriptors that are standard input or output and no regular
- * files; those stay, since a descriptor can be read and patched anywhere. *stdio must live until
- * the job has ended, and stay where it is. The client has no job yet. */
+ * files; those stay, since a descriptor can be read and patched anywhere. All stay of a job that
+ * asks for isolation, which has no rings. *stdio must live until the job has ended, and stay where
+ * it is. The client has no job yet. */
 void rmx_stdio_attach(struct rmx_stdio *stdio, struct rmx_client *client, struct rmx_job *job);
 
 void rmx_stdio_watch(const struct rmx_stdio *stdio, struct pollfd watched[RMX_STDIO_ENDS]);

@@ -131,13 +131,19 @@ Test(job, ports_are_those_of_the_kind)
     assert_bad(&spec, "outputs:");
 }
 
-Test(job, words_that_must_be_0_are)
+Test(job, isolation_is_one_of_three_and_rings_have_none)
 {
     struct rmx_job_spec spec = remux();
 
     spec.isolation = RMX_ISOLATIONS;
     assert_bad(&spec, "isolation");
     spec.isolation = 1u << 31;
+    assert_bad(&spec, "isolation");
+    for (spec.isolation = 0; spec.isolation < RMX_ISOLATIONS; spec.isolation++) {
+        assert_fine(&spec);
+    }
+    spec = stream();
+    spec.isolation = RMX_ISOLATION_CLIENT;
     assert_bad(&spec, "isolation");
 }
 

@@ -12,7 +12,7 @@ import subprocess
 import unittest
 
 import rmx_case
-from rmx_case import Case, PATIENCE_S, clip, ffprobe, program
+from rmx_case import Case, PATIENCE_S, clip, ffprobe, program, wait_until
 
 
 class Remux(Case):
@@ -284,6 +284,7 @@ class Failure(Case):
             (["remux", "--fromat", "mp4", "a", "b"], "--format"),
             (["remux", "--deadline", "soon", "a", "b.ts"], "500ms"),
             (["remux", "--class", "vip", "a", "b.ts"], "critical"),
+            (["remux", "--isolation", "none", "a", "b.ts"], "shared, client or job"),
             (["remux", "--format"], "needs a value"),
             (["remux", "--json=yes", "a", "b.ts"], "no value"),
             (["remux", "a"], "one input and one output"),
@@ -331,6 +332,55 @@ class Failure(Case):
         result = self.rmx("remux", clip("av.mp4"), "out.ts")
         self.assertEqual(result.returncode, 69)
         self.assert_one_line(result, "RINGMUX_DAEMON")
+
+
+class Isolation(Case):
+    """Whose jobs may share a worker is for the job to say, and the daemon."""
+
+    def test_who_has_the_isolated_worker_shares_it_with_none(self):
+        self.start_daemon("--isolated-workers=1")
+        remux = ["remux", clip("av.mp4"), "out.ts"]
+        for level in "client", "job":
+            with self.subTest(level=level):
+                holder, writer = self.start_waiting("--isolation", level, name=level)
+                self.assertTrue(wait_until(lambda: b" running " in self.rmx("jobs").stdout))
+                for other in "client", "job":
+                    late = self.rmx(*remux, "--isolation", other, "--deadline", "300ms")
+                    self.assertEqual(late.returncode, 124, late.stderr)
+                    self.assert_one_line(late, "DEADLINE", "queued")
+                for shared in [], ["--isolation", "shared"]:
+                    result = self.rmx(*remux, *shared)
+                    self.assertEqual((result.returncode, result.stderr), (0, b""))
+                writer.close()
+                holder.wait(PATIENCE_S)
+                result = self.rmx(*remux, "--isolation", level)
+                self.assertEqual((result.returncode, result.stderr), (0, b""))
+
+    def test_between_pipes_the_daemon_moves_the_bytes(self):
+        self.start_daemon("--isolation=job")
+        with open(clip("av.ts"), "rb") as file:
+            data = file.read()
+        pipes = ["remux", "--bitexact", "--format", "mpegts", "-", "-"]
+        result = self.rmx(*pipes, input=data)
+        self.assertEqual((result.returncode, result.stdout), (2, b""))
+        self.assert_one_line(result, "BAD_JOB", "isolation")
+        self.rmx("remux", "--bitexact", clip("av.ts"), "out.ts")
+        with open(self.at("out.ts"), "rb") as file:
+            whole = file.read()
+        for level in "client", "job":
+            result = self.rmx(*pipes, "--isolation", level, input=data)
+            self.assertEqual((result.returncode, result.stderr), (0, b""))
+            self.assertEqual(result.stdout, whole)
+
+    def test_a_daemon_without_isolated_workers_refuses(self):
+        self.start_daemon("--isolated-workers=0")
+        for level, code in ("shared", 0), ("client", 2), ("job", 2):
+            with self.subTest(level=level):
+                result = self.rmx("remux", "--isolation", level, clip("av.mp4"), level + ".ts")
+                self.assertEqual(result.returncode, code, result.stderr)
+                if code != 0:
+                    self.assert_one_line(result, "BAD_JOB", "isolated_workers")
+        self.assert_only("shared.ts", "socket")
 
 
 class Others(Case):

@@ -211,6 +211,18 @@ class Failure(BatchCase):
                          "line 3: nothing.mp4: INPUT_IO", "line 4: ")
         self.assertEqual(self.outputs(), ["a.ts", "d.ts"])
 
+    def test_isolation(self):
+        levels = "client", "job", "shared", "job"
+        result = self.rmx("batch", self.script(*(self.job(f"{i}.ts", isolation=level)
+                                                 for i, level in enumerate(levels))))
+        self.assert_told(result, 0, "4 jobs: 4 OK;")
+        self.daemon.terminate()
+        self.daemon.wait(PATIENCE_S)
+        self.start_daemon("--isolated-workers=0")
+        result = self.rmx("batch", self.script(self.job("a.ts", isolation="client")))
+        self.assert_told(result, 2, "BAD_JOB", "isolated_workers")
+        self.assertNotIn("a.ts", self.outputs())
+
     def test_deadlines(self):
         result = self.rmx("batch", self.script(self.job("a.ts", deadline="1ns")))
         self.assert_told(result, 124, "line 1: ", "DEADLINE", '"deadline"')
@@ -243,7 +255,7 @@ class Failure(BatchCase):
         return batch
 
     def test_a_daemon_that_ends_is_no_signal_of_ours(self):
-        batch = self.start_and_end_daemon("--deadline", "2s")
+        batch = self.start_and_end_daemon("--deadline", "5s")
         self.assertEqual(batch.wait(PATIENCE_S), 69)
         self.assertIn(b"DAEMON_LOST", batch.stderr.read())
         self.assertEqual(self.outputs(), ["long.wav"])
@@ -314,6 +326,8 @@ class Lines(BatchCase):
         ('{"options": {"muxrate": 1.5}}', "whole number"),
         ('{"deadline": 5}', "500ms"),
         ('{"class": "vip"}', "background"),
+        ('{"isolation": "none"}', "shared, client or job"),
+        ('{"isolation": 1}', 'give a string, as "job"'),
         ('{"fragment": "2h"}', "at most 1m"),
         ('{"input": "a", "output": "b.ts", "interleave": "1s"}', "live"),
         ('{"input": "a", "output": "b.ts", "live": true, "spool": true}', "spool"),

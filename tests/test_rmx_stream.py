@@ -215,18 +215,19 @@ class Streams(Case):
 
     def test_live_into_what_only_some_streams_fit(self):
         for source, target in (("vp.webm", "webm"), ("vp.webm", "ogg"), ("a.mp3", "mp3"),
-                               ("a.aac", "adts"), ("a.aac", "matroska")):
+                               ("a.aac", "adts"), ("a.aac", "matroska"), ("a.flac", "flac"),
+                               ("a.wav", "wav")):
             with self.subTest(source=source, target=target):
                 data = contents(clip(source))
                 process = self.start_rmx("remux", "--live", "--format", target, "-", "-")
-                self.feed(process, data[:-64])
+                first = len(data) * 3 // 4
+                self.feed(process, data[:first])
                 self.assertTrue(select.select([process.stdout], [], [], PATIENCE_S)[0],
                                 "it speaks before its input ends")
-                self.feed(process, data[-64:])
-                process.stdin.close()
+                told, said = process.communicate(data[first:], PATIENCE_S)
                 with open(self.at("live"), "wb") as file:
-                    file.write(process.stdout.read())
-                self.assertEqual(process.wait(PATIENCE_S), 0, process.stderr.read())
+                    file.write(told)
+                self.assertEqual(process.returncode, 0, said)
                 self.assertEqual(len(packets(self.at("live"))), len(packets(clip(source))))
 
     def test_live_into_what_is_finished_at_its_end_is_refused(self):
