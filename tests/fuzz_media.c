@@ -29,6 +29,7 @@
 #define OUTPUT_MAX   (64u << 20)
 #define ALLOC_MAX    ((size_t)64 << 20)
 #define SEEDS        16u
+#define KINDS        17u /* what is no format is a probe */
 
 struct orders {
     uint8_t format;
@@ -148,27 +149,23 @@ static void tell(enum rmx_note_kind kind)
 static void write_spec(struct rmx_job_spec *spec)
 {
     static const char *const formats[] = { "mp4", "fmp4", "cmaf", "mov", "mpegts", "matroska",
-        "webm", "flv", "ogg", "adts", "mp3", "wav", "flac", "hls", "hls-fmp4", "dash" };
+        "webm", "flv", "ogg", "adts", "mp3", "wav", "flac" };
     static const char *const options[] = { "", "movflags=+faststart", "movflags=+frag_keyframe",
         "muxrate=4000000", "fflags=+genpts", "avoid_negative_ts=make_zero", "mpegts_flags=+latm",
         "flvflags=no_duration_filesize", "write_crc32=0", "hls_time=1", "seg_duration=1",
         "cues_to_front=1", "use_editlist=0", "brand=isom", "live=1", "a=b" };
     const struct orders *orders = &lane.orders;
-    uint8_t format = orders->format % 17;
+    uint8_t format = orders->format % KINDS;
 
-    *spec = (struct rmx_job_spec){ .job = 1, .inputs = 1, .outputs = 1 };
-    spec->kind = format == 16 ? RMX_JOB_PROBE : RMX_JOB_REMUX;
-    if (format < 16) {
+    *spec = (struct rmx_job_spec){ .job = 1, .kind = RMX_JOB_PROBE, .inputs = 1, .outputs = 1 };
+    if (format < sizeof(formats) / sizeof(*formats)) {
+        spec->kind = RMX_JOB_REMUX;
         rmx_assert(rmx_job_set_name(&spec->format, formats[format]) == 0);
     }
     spec->flags = orders->flags &
                   (RMX_JOB_ALL_STREAMS | RMX_JOB_BITEXACT | RMX_JOB_ALLOW_TRUNCATED | RMX_JOB_LIVE);
     if (orders->options % 32 < 16 && options[orders->options % 16][0] != '\0') {
         rmx_assert(rmx_job_add_option(spec, options[orders->options % 16]) == 0);
-    }
-    if (format >= 13 && format < 16) { /* several files need a ring of the client's */
-        spec->kind = RMX_JOB_PROBE;
-        memset(spec->format, 0, sizeof(spec->format));
     }
 }
 
