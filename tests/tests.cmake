@@ -87,6 +87,7 @@ target_link_libraries(rmx_fake_daemon PUBLIC ringmux_static rmx_flags Threads::T
 add_library(rmx_fake_worker STATIC tests/fake_worker.c)
 target_link_libraries(rmx_fake_worker PUBLIC rmx_fake_daemon)
 rmx_program(tsan_client tests/tsan_client.c rmx_fake_worker)
+rmx_program(tsan_crowd tests/tsan_crowd.c rmx_fake_daemon)
 rmx_program(tsan_move tests/tsan_move.c rmx_fake_daemon)
 
 # ThreadSanitizer is there for the programs above; almost all that follows is Criterion's.
@@ -228,7 +229,7 @@ rmx_criterion(test_e2e_daemon tests/test_e2e_daemon.c rmx_harness)
 rmx_criterion(test_e2e_descriptors tests/test_e2e_descriptors.c rmx_harness)
 add_library(rmx_deploy_case STATIC EXCLUDE_FROM_ALL tests/deploy_case.c)
 target_link_libraries(rmx_deploy_case PUBLIC rmx_harness PRIVATE PkgConfig::CRITERION)
-foreach(story handover deploy draining inherit reload)
+foreach(story handover successor deploy draining inherit reload)
     rmx_criterion(test_e2e_${story} tests/test_e2e_${story}.c rmx_deploy_case Threads::Threads)
     add_dependencies(test_e2e_${story} ringmuxd ringmux-worker)
 endforeach()
