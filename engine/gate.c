@@ -335,7 +335,6 @@ void rmx_gate_close(struct rmx_gate *gate)
         if (gate->clients[i].fd >= 0) {
             hear_out(&gate->clients[i]);
         }
-        gate->clients[i].has_socket = false; /* it may use it by now, and was about to say so */
         rmx_client_part(&gate->clients[i], "the daemon ends");
     }
 }

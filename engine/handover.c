@@ -69,11 +69,20 @@ void rmx_handover_confirm(struct rmx_client *client)
     }
 }
 
+static bool has_hung_up(int sock)
+{
+    struct pollfd look = { .fd = sock };
+
+    return poll(&look, 1, 0) == 1 && (look.revents & POLLHUP) != 0;
+}
+
 void rmx_handover_forget(struct rmx_client *client)
 {
     if (client->has_socket) {
         client->has_socket = false;
-        (void)change(client->lane->handover, RMX_HANDOVER_OFFERED, RMX_HANDOVER_OURS);
+        if (!client->lane->draining || has_hung_up(client->fd)) {
+            (void)change(client->lane->handover, RMX_HANDOVER_OFFERED, RMX_HANDOVER_OURS);
+        }
     }
 }
 
@@ -240,13 +249,32 @@ int rmx_handover_ask(const char *path, struct rmx_handover_taken *taken)
     return error;
 }
 
-void rmx_handover_finish(struct rmx_handover_taken *taken)
+/* It has closed the session. The last that it said, if anything, was why. */
+static bool has_parted(int sock)
+{
+    struct rmx_msg_goodbye goodbye;
+    struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
+    uint32_t status = RMX_STATUS_DRAINING;
+
+    while (rmx_sock_recv(sock, &goodbye, sizeof(goodbye), &fds, MSG_DONTWAIT) ==
+           (int)sizeof(goodbye)) {
+        status = goodbye.head.type == RMX_MSG_GOODBYE ? goodbye.status : status;
+        rmx_sock_fds_close(&fds);
+    }
+    return status != RMX_STATUS_DRAINING;
+}
+
+int rmx_handover_finish(struct rmx_handover_taken *taken)
 {
     static const struct rmx_msg_goodbye goodbye = {
         .head = { .type = RMX_MSG_GOODBYE, .bytes = sizeof(goodbye) },
         .status = RMX_STATUS_OK,
     };
+    int error = rmx_sock_say(taken->sock, &goodbye, sizeof(goodbye), 0);
 
-    (void)rmx_sock_say(taken->sock, &goodbye, sizeof(goodbye), 0);
+    if (error < 0) {
+        error = has_parted(taken->sock) ? -EBUSY : -ECONNRESET;
+    }
     rmx_base_close(&taken->sock);
+    return error;
 }

@@ -7,8 +7,9 @@
  *   old   HANDOVER_REPLY + socket     both may accept from here on
  *   next  GOODBYE                     it accepts: the old one stops, tells its clients and drains
  *
- * A next one that goes without GOODBYE has taken nothing: the old one serves on. Must never shut
- * the socket down or remove its file once another may have it.
+ * A next one that goes without GOODBYE has taken nothing: the old one serves on. An old one that
+ * ends before it heard GOODBYE leaves the socket to the next, and its file. Must never shut the
+ * socket down or remove its file once another may have it.
  */
 #ifndef RMX_ENGINE_HANDOVER_H
 #define RMX_ENGINE_HANDOVER_H
@@ -41,7 +42,8 @@ void rmx_handover_offer(struct rmx_client *client);
 /* GOODBYE came: if this one was handed the socket, the supervisor hears that it is given. */
 void rmx_handover_confirm(struct rmx_client *client);
 
-/* It is gone: if it was handed the socket and did not confirm, the socket is ours as before. */
+/* We part with it, or it is gone: if it was handed the socket and did not confirm, the socket is
+ * ours as before. But while we drain only if it is gone: else it may accept by now. */
 void rmx_handover_forget(struct rmx_client *client);
 
 /* --- the old daemon's supervisor ------------------------------------------------------------- */
@@ -73,7 +75,10 @@ struct rmx_handover_taken {
  *   or another error of rmx_sock_connect() */
 int rmx_handover_ask(const char *path, struct rmx_handover_taken *taken);
 
-/* We accept from taken->listen_fd: tells the old daemon, and closes taken->sock. */
-void rmx_handover_finish(struct rmx_handover_taken *taken);
+/* We are about to accept from taken->listen_fd: tells the old daemon, and closes taken->sock.
+ * Returns 0, or
+ *   -ECONNRESET  it has ended meanwhile: the socket is ours, and its file
+ *   -EBUSY       it has parted with us, and serves on: the socket is not ours */
+int rmx_handover_finish(struct rmx_handover_taken *taken);
 
 #endif

@@ -180,31 +180,46 @@ static int open_instead(struct rmx_listener *listener, const struct rmx_config *
     return error == -EADDRINUSE || error == -EBUSY ? -EAGAIN : error;
 }
 
-int rmx_listener_take_over(struct rmx_listener *listener, const struct rmx_config *config,
-    struct rmx_handover_taken *taken)
+static int refuse(struct rmx_listener *listener, const char *path, int error, const char *why)
 {
-    int error;
+    return fail(listener, error, "cannot take over from the daemon at %s: %s", path, why);
+}
 
-    *taken = (struct rmx_handover_taken){ .listen_fd = -1, .sock = -1 };
-    error = rmx_handover_ask(config->socket, taken);
+/* Tells the old one that its socket is ours, and makes it so. */
+static int settle(struct rmx_listener *listener, const char *path, struct rmx_handover_taken *taken)
+{
+    int error = rmx_handover_finish(taken);
+
+    if (error == -EBUSY) {
+        return refuse(listener, path, -EAGAIN, "it parted with us");
+    }
+    listener->fd = rmx_take_fd(&taken->listen_fd);
+    listener->handover.held = taken->held;
+    remember(listener, path);
+    rmx_log(RMX_LOG_INFO, "took_over", RMX_LOG_U64("from_pid", taken->pid),
+        RMX_LOG_STR("which", error == 0 ? "drains" : "has ended"));
+    return 0;
+}
+
+int rmx_listener_take_over(struct rmx_listener *listener, const struct rmx_config *config)
+{
+    struct rmx_handover_taken taken = { .listen_fd = -1, .sock = -1 };
+    const char *path = config->socket;
+    int error = rmx_handover_ask(path, &taken);
+
     if (error == -ENOENT || error == -ECONNREFUSED) {
         return open_instead(listener, config);
     }
     if (error < 0) {
-        return fail(listener, error == -EBUSY || error == -ECONNRESET ? -EAGAIN : error,
-            "cannot take over from the daemon at %s: %s", config->socket, reason(error));
+        return refuse(listener, path, error == -EBUSY || error == -ECONNRESET ? -EAGAIN : error,
+            reason(error));
     }
-    if (!adopt(taken->listen_fd)) {
-        rmx_base_close(&taken->listen_fd);
-        rmx_base_close(&taken->sock);
-        return fail(listener, -EPROTO,
-            "cannot take over from the daemon at %s: what it handed over is no listening socket",
-            config->socket);
-    }
-    listener->fd = rmx_take_fd(&taken->listen_fd);
-    listener->handover.held = taken->held;
-    remember(listener, config->socket);
-    return 0;
+    error = adopt(taken.listen_fd)
+                ? settle(listener, path, &taken)
+                : refuse(listener, path, -EPROTO, "what it handed over is no listening socket");
+    rmx_base_close(&taken.listen_fd);
+    rmx_base_close(&taken.sock);
+    return error;
 }
 
 /* --- the end --------------------------------------------------------------------------------- */

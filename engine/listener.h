@@ -39,10 +39,9 @@ int rmx_listener_inherit(struct rmx_listener *listener);
 int rmx_listener_open(struct rmx_listener *listener, const struct rmx_config *config);
 
 /* Takes over from the daemon at config->socket; where there is none, listens. Our lanes are to
- * accept then, and rmx_handover_finish(taken) follows; taken->sock is -1 if there was none. Returns
- * 0, -EAGAIN: not yet, try again in a moment; or another -errno. Both with why. */
-int rmx_listener_take_over(struct rmx_listener *listener, const struct rmx_config *config,
-    struct rmx_handover_taken *taken);
+ * accept then. Returns 0, -EAGAIN: not yet, try again in a moment; or another -errno. Both with
+ * why. */
+int rmx_listener_take_over(struct rmx_listener *listener, const struct rmx_config *config);
 
 /* We take no more clients: unless somebody else does, those that come from here on are refused.
  * fd stays open, since lanes may be about to use its number. Called again when the lanes are over:

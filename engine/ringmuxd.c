@@ -228,8 +228,7 @@ static void announce(struct supervisor *sup)
 /* All is ready but the socket, which another daemon may have. */
 static void take_over(struct supervisor *sup)
 {
-    struct rmx_handover_taken taken;
-    int error = rmx_listener_take_over(&sup->listener, &sup->config, &taken);
+    int error = rmx_listener_take_over(&sup->listener, &sup->config);
 
     if (error == -EAGAIN && rmx_clock_ns() < sup->patience_until_ns) {
         return;
@@ -243,10 +242,6 @@ static void take_over(struct supervisor *sup)
     for (uint32_t i = 0; i < sup->lanes_count; i++) {
         sup->lanes[i]->listen_fd = sup->listener.fd;
         rmx_lane_order(sup->lanes[i], RMX_LANE_SERVE);
-    }
-    if (taken.sock >= 0) {
-        rmx_log(RMX_LOG_INFO, "took_over", RMX_LOG_U64("from_pid", taken.pid));
-        rmx_handover_finish(&taken);
     }
 }
 
