@@ -310,3 +310,16 @@ Test(index, names_are_not_looked_for_beyond_the_ring_nor_in_what_is_no_mp4)
     add_moov(NULL, 0, true);
     cr_assert_eq(look_for_names(true), 0);
 }
+
+Test(index, name_that_may_come_beyond_the_ring_is_not_missed)
+{
+    size_t moov = open_box("moov");
+
+    add_box("mvex", 40);
+    size_t trak = open_box("trak");
+    add_box("free", SLOTS * CHUNK_BYTES);
+    add_tkhd(0, 1);
+    close_box(trak);
+    close_box(moov);
+    cr_assert_eq(look_for_names(false), 0);
+}

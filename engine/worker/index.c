@@ -86,6 +86,14 @@ static int find_box(
     return 0;
 }
 
+/* Is the whole of it there to be seen? Returns 1, 0 or an AVERROR. */
+static int is_in_sight(struct rmx_source *source, const struct rmx_box *box)
+{
+    unsigned char last;
+
+    return rmx_source_peek(source, box->end - 1, &last, 1);
+}
+
 /* Returns 1; 0, also if that cannot be seen; or an AVERROR. */
 static int has_no_id(struct rmx_source *source, const struct rmx_box *trak)
 {
@@ -95,7 +103,7 @@ static int has_no_id(struct rmx_source *source, const struct rmx_box *trak)
         source, trak->at + trak->head_bytes, trak->end, MKBETAG('t', 'k', 'h', 'd'), &tkhd);
 
     if (n <= 0) {
-        return n < 0 ? n : 1;
+        return n < 0 ? n : is_in_sight(source, trak);
     }
     n = rmx_source_peek(source, tkhd.at + tkhd.head_bytes, head, TKHD_HEAD_BYTES);
     if (n < TKHD_HEAD_BYTES) {
