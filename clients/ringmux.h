@@ -165,11 +165,11 @@ struct rmx_source;
 struct rmx_sink;
 
 /* Whom a job shares its worker process with, at most; the daemon's setting "isolation" may allow
- * less. A job that ends its worker takes no other along, wherever: but what a hostile input might
- * make of a worker, it can do to the jobs that share it. An isolated job waits for one of a few
- * workers (the setting isolated_workers; where that is 0, it ends BAD_JOB) whose process nobody
- * else has after it. Not with RMX_RING, which leads to shared workers: BAD_JOB, also where the
- * daemon isolates all jobs. */
+ * less. It is not for crashes, which others survive as ringmux-ends(7) says: but what a hostile
+ * input might make of a worker, it can do to the jobs that share it. An isolated job waits for one
+ * of a few workers (the setting isolated_workers; where that is 0, it ends BAD_JOB) whose process
+ * nobody else has after it. Not with RMX_RING, which leads to shared workers: BAD_JOB, also where
+ * the daemon isolates all jobs. */
 enum rmx_isolation {
     RMX_SHARED_WORKER = 0, /* with anybody's jobs */
     RMX_CLIENT_WORKER = 1, /* with this client's */
