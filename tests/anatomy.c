@@ -65,8 +65,7 @@ static bool is_one_of(uint64_t name, const uint32_t *names, size_t count)
 
 #define ONE_OF(name, names) is_one_of(name, names, sizeof(names) / sizeof(*(names)))
 
-/* --- MP4 ---------------------------------------------------------------------------------------
- */
+/* --- MP4 -------------------------------------------------------------------------------------- */
 
 #define NAME(a, b, c, d) ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (d))
 
@@ -143,8 +142,7 @@ static void read_boxes(
     }
 }
 
-/* --- EBML --------------------------------------------------------------------------------------
- */
+/* --- EBML ------------------------------------------------------------------------------------- */
 
 /* Bytes of the number at `at`, by its first one; 0: there is none. */
 static uint32_t vint_bytes(const struct reading *reading, size_t at, size_t end, uint32_t max)
@@ -196,8 +194,7 @@ static void read_elements(
     }
 }
 
-/* --- RIFF --------------------------------------------------------------------------------------
- */
+/* --- RIFF ------------------------------------------------------------------------------------- */
 
 static void read_chunks(
     const struct reading *reading, size_t at, size_t end, uint32_t parent, uint32_t depth)
@@ -223,8 +220,7 @@ static void read_chunks(
     }
 }
 
-/* --- rows of the like: packets, tags, pages ------------------------------------------------------
- */
+/* --- rows of the like: packets, tags, pages --------------------------------------------------- */
 
 static void read_packets(const struct reading *reading, size_t at, size_t stride)
 {
@@ -323,8 +319,7 @@ void anatomy_mend_ogg(uint8_t *bytes, size_t size)
     }
 }
 
-/* --- all of them ---------------------------------------------------------------------------------
- */
+/* --- all of them ------------------------------------------------------------------------------ */
 
 void anatomy_read(struct anatomy *anatomy, const uint8_t *bytes, size_t size)
 {

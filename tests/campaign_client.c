@@ -82,8 +82,7 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
 }
 
-/* --- a job's two ends --------------------------------------------------------------------------
- */
+/* --- a job's two ends ------------------------------------------------------------------------- */
 
 static int open_memory(void)
 {
@@ -177,8 +176,7 @@ static void clear(struct slot *slot)
     }
 }
 
-/* --- the jobs ----------------------------------------------------------------------------------
- */
+/* --- the jobs --------------------------------------------------------------------------------- */
 
 static void prepare(struct slot *slot)
 {

@@ -118,8 +118,7 @@ static uint64_t sum_of(const uint8_t *bytes, size_t size)
     return sum | 1;
 }
 
-/* --- a job's ends ------------------------------------------------------------------------------
- */
+/* --- a job's ends ----------------------------------------------------------------------------- */
 
 static void open_pipe(const struct job *job, int ends[2])
 {
@@ -204,8 +203,7 @@ static void clear(struct job *job, enum way output)
     }
 }
 
-/* --- its life ----------------------------------------------------------------------------------
- */
+/* --- its life --------------------------------------------------------------------------------- */
 
 static void send(struct rmx_client *client, size_t n)
 {

@@ -152,8 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-/* --- the seeds ---------------------------------------------------------------------------------
- */
+/* --- the seeds -------------------------------------------------------------------------------- */
 
 static size_t put(uint8_t *data, size_t at, const void *message, size_t bytes, uint8_t fds)
 {

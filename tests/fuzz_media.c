@@ -58,8 +58,7 @@ static struct {
     bool ended;
 } lane;
 
-/* --- the lane ----------------------------------------------------------------------------------
- */
+/* --- the lane --------------------------------------------------------------------------------- */
 
 static void overwrite_last(void)
 {
@@ -143,8 +142,7 @@ static void tell(enum rmx_note_kind kind)
     (void)kind;
 }
 
-/* --- the job -----------------------------------------------------------------------------------
- */
+/* --- the job ---------------------------------------------------------------------------------- */
 
 static void write_spec(struct rmx_job_spec *spec)
 {
@@ -224,8 +222,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-/* --- the seeds ---------------------------------------------------------------------------------
- */
+/* --- the seeds -------------------------------------------------------------------------------- */
 
 /* Our clip in one container after the other, each way round. */
 static struct media make_seed(unsigned n)

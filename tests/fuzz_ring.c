@@ -100,8 +100,7 @@ static void scribble(uint8_t where, uint16_t value)
     }
 }
 
-/* --- the calls ---------------------------------------------------------------------------------
- */
+/* --- the calls -------------------------------------------------------------------------------- */
 
 static void peek_and_read(uint8_t where)
 {
@@ -228,8 +227,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-/* --- the seeds ---------------------------------------------------------------------------------
- */
+/* --- the seeds -------------------------------------------------------------------------------- */
 
 /* Chunks go through, mail goes through; from the third on a word in eight is a lie. */
 size_t fuzz_seed(unsigned n, uint8_t *data)

@@ -56,8 +56,7 @@ static size_t range_at(const struct patient *patient, size_t at)
     return below(patient->dice, 1 + (most >> below(patient->dice, 12)));
 }
 
-/* --- blunt -------------------------------------------------------------------------------------
- */
+/* --- blunt ------------------------------------------------------------------------------------ */
 
 static void flip_bit(struct patient *patient)
 {
@@ -137,8 +136,7 @@ static void copy_range(struct patient *patient)
     memmove(patient->bytes + to, patient->bytes + from, bytes < left ? bytes : left);
 }
 
-/* --- by its pieces -----------------------------------------------------------------------------
- */
+/* --- by its pieces ---------------------------------------------------------------------------- */
 
 static struct anatomy anatomy;
 static uint8_t scratch[SCRATCH_BYTES];
@@ -249,8 +247,7 @@ static void rename_piece(struct patient *patient)
     }
 }
 
-/* --- a choice of them ----------------------------------------------------------------------------
- */
+/* --- a choice of them ------------------------------------------------------------------------- */
 
 static void (*const blunt[])(struct patient *) = { flip_bit, set_byte, set_head_byte, set_number,
     set_number, make_noise, truncate_it, remove_range, clear_range, copy_range };

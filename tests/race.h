@@ -72,8 +72,7 @@ _Noreturn void race_fail(const struct race *race, const char *format, ...)
 
 uint64_t race_now_ns(void);
 
-/* --- race_media.c: what there is to remux ------------------------------------------------------
- */
+/* --- race_media.c: what there is to remux ----------------------------------------------------- */
 
 /* Loads the clips: our own, made by ffmpeg in race->dir unless they are there, and some of the
  * collection of media, if there is one. */
@@ -87,8 +86,7 @@ void race_media_recall(struct race *race);
 /* Removes race->dir and what is in it. */
 void race_media_forget(const struct race *race);
 
-/* --- race_daemon.c: the daemon -----------------------------------------------------------------
- */
+/* --- race_daemon.c: the daemon ---------------------------------------------------------------- */
 
 /* Starts it with these settings besides (NULL-ended), and waits until it listens. */
 pid_t race_daemon_start(const struct race *race, const char *const *settings);
@@ -109,8 +107,7 @@ void race_daemon_check_quiet(const struct race *race, unsigned credits);
 /* A client of it. NULL: it is draining or gone, as it may be. */
 struct rmx_client *race_daemon_connect(const struct race *race);
 
-/* --- race_client.c: a client -------------------------------------------------------------------
- */
+/* --- race_client.c: a client ------------------------------------------------------------------ */
 
 /* One client's life: a thread; its seed is `argument`'s. */
 struct race_thread {

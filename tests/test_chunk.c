@@ -319,8 +319,7 @@ Test(chunk, producer_of_a_full_ring_sleeps_until_room_or_a_seek)
     cr_assert_not(rmx_ring_producer_asked(&consumer.ring), "the ask is withdrawn");
 }
 
-/* --- a peer that writes anything anywhere ------------------------------------------------------
- */
+/* --- a peer that writes anything anywhere ----------------------------------------------------- */
 
 static uint64_t next_random(void)
 {

@@ -211,8 +211,7 @@ Test(index, feed_that_lies_is_PEER_CORRUPT)
     ends_close();
 }
 
-/* --- tracks without an id ----------------------------------------------------------------------
- */
+/* --- tracks without an id --------------------------------------------------------------------- */
 
 /* The box that began there ends here. */
 static void close_box(size_t at)

@@ -126,8 +126,7 @@ Test(traps, a_picture_is_no_media)
         "%s", rmx_status_name(result.status));
 }
 
-/* --- 2: all three lists, and nothing to open ---------------------------------------------------
- */
+/* --- 2: all three lists, and nothing to open -------------------------------------------------- */
 
 Test(traps, a_fenced_context_has_every_list_and_opens_nothing)
 {
@@ -145,8 +144,7 @@ Test(traps, a_fenced_context_has_every_list_and_opens_nothing)
     avformat_free_context(context);
 }
 
-/* --- 3: data references ------------------------------------------------------------------------
- */
+/* --- 3: data references ----------------------------------------------------------------------- */
 
 Test(traps, data_references_stay_off_whatever_the_default)
 {
@@ -158,8 +156,7 @@ Test(traps, data_references_stay_off_whatever_the_default)
     av_dict_free(&options);
 }
 
-/* --- 4: what an input is worth ------------------------------------------------------------------
- */
+/* --- 4: what an input is worth ---------------------------------------------------------------- */
 
 static void expect_verdict(enum rmx_status status, const char *words)
 {
@@ -252,8 +249,7 @@ Test(traps, without_a_limit_nothing_is_refused)
     rmx_purse_refund((size_t)1 << 40);
 }
 
-/* --- 5: decoders --------------------------------------------------------------------------------
- */
+/* --- 5: decoders ------------------------------------------------------------------------------ */
 
 Test(traps, decoders_of_other_libraries_and_of_pictures_are_never_opened)
 {

@@ -24,8 +24,7 @@
 #define CREDITS    16 /* more than there are jobs that wait to be cancelled */
 #define WAIT_MS    20000
 
-/* --- the daemon: a job of class background ends when it is cancelled, others at once -----------
- */
+/* --- the daemon: a job of class background ends when it is cancelled, others at once ---------- */
 
 struct held {
     uint64_t job; /* 0 = this place is free */

@@ -67,8 +67,7 @@ int rmx_index_follows(struct rmx_source *source)
     return 0;
 }
 
-/* --- tracks without an id ----------------------------------------------------------------------
- */
+/* --- tracks without an id --------------------------------------------------------------------- */
 
 /* The first box of a type between two places, after at most BOXES_MAX others. Returns as
  * peek_box(). */

@@ -206,8 +206,7 @@ static const struct probe {
 
 #define PROBES (sizeof(probes) / sizeof(probes[0]))
 
-/* --- the child that tries ----------------------------------------------------------------------
- */
+/* --- the child that tries --------------------------------------------------------------------- */
 
 static struct rmx_selftest_outcome *trying;
 
@@ -256,8 +255,7 @@ static _Noreturn void die_of_danger(void)
     _exit(0);
 }
 
-/* --- the parent that judges ---------------------------------------------------------------------
- */
+/* --- the parent that judges ------------------------------------------------------------------- */
 
 static bool judge(const struct probe *probe, const struct rmx_selftest_outcome *outcome, bool aloud)
 {
@@ -331,8 +329,7 @@ int rmx_selftest_finish(struct rmx_selftest *test, bool aloud)
     return good && died ? 0 : 1;
 }
 
-/* --- by hand
- * -------------------------------------------------------------------------------------- */
+/* --- by hand ---------------------------------------------------------------------------------- */
 
 int rmx_selftest_show(void)
 {
