@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "engine/cell.h"
 #include "engine/clock.h"
 #include "engine/log.h"
 #include "engine/pass.h"
@@ -202,6 +203,7 @@ void rmx_lane_refresh_stats(struct rmx_lane *lane)
     struct rmx_stats *stats = &lane->stats;
     uint64_t used[RMX_PAIR_SIZES] = { 0 };
     uint64_t running = 0;
+    uint64_t isolated = 0;
     uint64_t shares = 0;
     uint64_t peak_bytes = 0;
 
@@ -210,6 +212,7 @@ void rmx_lane_refresh_stats(struct rmx_lane *lane)
 
         shares += berth->shares_used;
         running += berth->used;
+        isolated += i >= lane->crew.workers + RMX_TRIALS ? berth->used : 0;
         peak_bytes = memory_peak(berth, peak_bytes);
         for (int size = 0; size < RMX_PAIR_SIZES; size++) {
             used[size] += berth->geometry[size].count - berth->free_counts[size];
@@ -220,6 +223,8 @@ void rmx_lane_refresh_stats(struct rmx_lane *lane)
     rmx_stats_set(stats, RMX_STATS_JOBS_QUEUED, lane->queue.count);
     rmx_stats_set(stats, RMX_STATS_GROUPS_OPEN, lane->gate.groups_open);
     rmx_stats_set(stats, RMX_STATS_JOBS_RUNNING, running);
+    rmx_stats_set(stats, RMX_STATS_JOBS_ISOLATED, isolated);
+    rmx_stats_set(stats, RMX_STATS_JOBS_ON_TRIAL, rmx_cell_trial(&lane->crew)->used);
     rmx_stats_set(stats, RMX_STATS_FDS_OPEN, lane->descriptors + lane->spools.open);
     rmx_stats_set(stats, RMX_STATS_SPOOLS_OPEN, lane->spools.open);
     rmx_stats_set(stats, RMX_STATS_SPOOL_BYTES, lane->spools.bytes);

@@ -121,7 +121,8 @@ struct rmx_job_result {
     uint64_t packets_in;     /* demuxed from selected streams */
     uint64_t packets_out;    /* given to the muxer */
     uint64_t bytes_expected; /* TRUNCATED: what the input's own index or header promises; else 0 */
-    uint64_t queued_ns;      /* it waited for a worker, once its input had its first byte */
+    uint64_t queued_ns;      /* it waited for a worker, once its input had its first byte; what
+                                workers that died had done until then is waiting, too */
     uint64_t run_ns;         /* worker started it -> worker was done */
     uint64_t total_ns;       /* submit received -> the last byte was written */
     uint64_t input_wait_ns;  /* of total_ns, it waited for its input: for the first byte, and while

@@ -137,7 +137,7 @@ Test(e2e_isolation, jobs_that_want_a_worker_each_wait_for_each_other)
 
     start("--isolated-workers=1", "--isolation=shared");
     first = hold(client, RMX_JOB_WORKER);
-    harness_counter_becomes(client, "jobs_running", 1);
+    harness_counter_becomes(client, "jobs_isolated", 1);
     second = hold(client, RMX_JOB_WORKER);
     harness_counter_becomes(client, "jobs_queued", 1);
     expect(client, RMX_SHARED_WORKER);

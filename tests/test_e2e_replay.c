@@ -429,7 +429,7 @@ Test(e2e_replay, trial_that_others_wait_for_ends_after_ten_seconds)
     cr_assert_eq(result.id, tried);
     cr_assert_eq(result.status, RMX_WORKER_LOST);
     cr_assert_not_null(strstr(result.text, "ten seconds"), "%s", result.text);
-    harness_counter_becomes(client, "jobs_running", 1);
+    harness_counter_becomes(client, "jobs_on_trial", 1);
     cr_assert_eq(harness_counter(client, "jobs_queued"), 0, "it is its turn");
     end_trial(id);
 }
