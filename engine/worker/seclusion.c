@@ -155,11 +155,15 @@ void rmx_seclusion_enter(struct rmx_seclusion *seclusion)
     drop_capabilities();
 }
 
-static _Noreturn void hold_open(pid_t parent)
+/* Outside of the namespace the parent has no number in it: getppid() would not tell that it died
+ * before we could ask to end with it. Its pidfd does. */
+static _Noreturn void hold_open(int parent_fd)
 {
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent || close_range(0, ~0U, 0) < 0 ||
-        prctl(PR_SET_NAME, "ringmux-init") < 0 || rmx_seclusion_landlock() < 0 ||
-        rmx_sandbox_enter() < 0) {
+    struct pollfd parent_ended = { .fd = parent_fd, .events = POLLIN };
+
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || poll(&parent_ended, 1, 0) != 0 ||
+        close_range(0, ~0U, 0) < 0 || prctl(PR_SET_NAME, "ringmux-init") < 0 ||
+        rmx_seclusion_landlock() < 0 || rmx_sandbox_enter() < 0) {
         _exit(1);
     }
     for (;;) {
@@ -169,14 +173,19 @@ static _Noreturn void hold_open(pid_t parent)
 
 int rmx_seclusion_keep(const struct rmx_seclusion *seclusion)
 {
+    rmx_autofd int self_fd = -1;
     pid_t pid;
 
     if ((seclusion->lacks & RMX_LANE_WALL_PID) != 0 || RMX_WITH_SANITIZER) {
         return 0;
     }
+    self_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (self_fd < 0) {
+        return -errno;
+    }
     pid = fork();
     if (pid == 0) {
-        hold_open(0); /* a parent outside of the namespace has no number in it */
+        hold_open(self_fd);
     }
     return pid < 0 ? -errno : pid;
 }
