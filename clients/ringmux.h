@@ -277,8 +277,7 @@ struct rmx_result {
     uint64_t packets_in;     /* demuxed from the chosen streams */
     uint64_t packets_out;    /* given to the muxer */
     uint64_t bytes_expected; /* TRUNCATED: what the input promised; else 0 */
-    uint64_t queued_ns;      /* it waited for a worker, once its input had its first byte; what
-                                workers that died had done until then is waiting, too */
+    uint64_t queued_ns;      /* waited for a worker since its first byte, lost attempts included */
     uint64_t run_ns;         /* started -> done */
     uint64_t total_ns;       /* received -> last byte written */
     char text[RMX_RESULT_TEXT_BYTES]; /* what the media library said, printable, for a person */
