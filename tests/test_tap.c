@@ -58,7 +58,7 @@ static void read_on(struct stream *stream, size_t place, size_t bytes)
     static uint8_t buffer[STREAM_BYTES];
     int got = avio_read(stream->tap.context, buffer, (int)bytes);
 
-    cr_assert_eq(got, bytes);
+    cr_assert_eq(got, (int)bytes);
     for (size_t i = 0; i < bytes; i++) {
         if (buffer[i] != byte_at(place + i)) {
             cr_assert_fail("byte %zu is not what it was", place + i);

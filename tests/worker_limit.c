@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int set_limit(pid_t pid, int resource, rlim_t most)
+static int set_limit(pid_t pid, __rlimit_resource_t resource, rlim_t most)
 {
     struct rlimit limit;
 
@@ -20,7 +20,7 @@ static int set_limit(pid_t pid, int resource, rlim_t most)
 }
 
 /* The worker of a test that root runs is nobody's: only nobody may, or who may everything. */
-void worker_limit_set(pid_t worker, int resource, rlim_t most)
+void worker_limit_set(pid_t worker, __rlimit_resource_t resource, rlim_t most)
 {
     int status = -1;
     pid_t pid = fork();

@@ -9,6 +9,6 @@
 #include <sys/types.h>
 
 /* Lowers a limit of the worker's, or lifts it as far as it was before. */
-void worker_limit_set(pid_t worker, int resource, rlim_t most);
+void worker_limit_set(pid_t worker, __rlimit_resource_t resource, rlim_t most);
 
 #endif
