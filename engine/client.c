@@ -11,6 +11,7 @@
 
 #include "engine/cell.h"
 #include "engine/clock.h"
+#include "engine/discard.h"
 #include "engine/door.h"
 #include "engine/lane.h"
 #include "engine/log.h"
@@ -361,8 +362,7 @@ static void leave(struct rmx_client *client)
     rmx_stats_set(&lane->stats, RMX_STATS_SESSIONS_OPEN, lane->gate.sessions);
     client->credits = 0;
     client->closing = true;
-    (void)shutdown(client->fd, SHUT_RDWR); /* polls hold the socket a little longer than we do */
-    rmx_base_close(&client->fd);
+    rmx_discard_socket(&lane->loop, &client->fd);
     rmx_region_fini(&client->arena);
     rmx_peer_drop(client->peer);
     client->peer = NULL;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine/clock.h"
+#include "engine/discard.h"
 #include "engine/lane.h"
 #include "engine/log.h"
 #include "ipc/sock.h"
@@ -208,6 +209,9 @@ static void accept_some(struct rmx_op *op, int events)
             break;
         }
         rmx_door_let_in(client, &fd);
+        if (fd >= 0) {
+            rmx_discard_socket(&lane->loop, &fd);
+        }
     }
     rmx_loop_poll(&lane->loop, op, gate->accept_fd, POLLIN);
 }

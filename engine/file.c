@@ -96,6 +96,23 @@ void rmx_file_fini(struct rmx_file *file)
     rmx_base_close(&file->fd);
 }
 
+bool rmx_file_is_slow_to_close(int fd)
+{
+    struct statx st;
+
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0) {
+        return true;
+    }
+    switch (st.stx_mode & S_IFMT) {
+    case S_IFREG:
+        return st.stx_dev_major == 0 && !in_memory(fd);
+    case S_IFIFO:
+        return false;
+    default:
+        return true;
+    }
+}
+
 bool rmx_file_is_unfit(int error)
 {
     return error == -EBADF || error == -EISDIR || error == -EOPNOTSUPP || error == -EINVAL;

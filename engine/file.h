@@ -20,7 +20,7 @@ struct rmx_file {
     enum rmx_file_kind kind;
     bool slow; /* a call on it may wait where others return: terminals, network and user-space file
                   systems; so it is never made on the lane's thread */
-    bool lingers;  /* its close may wait: a socket */
+    bool lingers;  /* its close may wait: a socket. Of these two the caller closes fd, aside */
     bool spool;    /* a temporary file of ours: what moves is no job's input or output */
     uint64_t base; /* where the job's byte 0 lies: the descriptor's position when it came */
     uint64_t size; /* bytes from base to the end when it came; UINT64_MAX = unknown */
@@ -39,6 +39,9 @@ struct rmx_file {
 int rmx_file_take_input(struct rmx_file *file, int *fd);
 int rmx_file_take_output(struct rmx_file *file, int *fd);
 void rmx_file_fini(struct rmx_file *file);
+
+/* May its close wait? Of any descriptor, but -1. */
+bool rmx_file_is_slow_to_close(int fd);
 
 /* True: no job could use the descriptor. False: its file system failed. */
 bool rmx_file_is_unfit(int error);

@@ -13,6 +13,7 @@
 #include "engine/client.h"
 #include "engine/clock.h"
 #include "engine/course.h"
+#include "engine/discard.h"
 #include "engine/grace.h"
 #include "engine/lane.h"
 #include "engine/member.h"
@@ -97,11 +98,10 @@ static bool is_closed(struct rmx_flow *flow)
     return spools && !flow->close_ops[0].busy && !flow->close_ops[1].busy;
 }
 
-/* One that waits and was told to end: does so once it holds no spool. */
+/* One that waits and was told to end: does so once nothing of it is left to be closed. */
 static void settle_waiting(struct rmx_flow *flow)
 {
-    if (flow->stop != 0 && !flow->wait_op.busy && !flow->wait_cancel_op.busy &&
-        rmx_course_is_closed(flow)) {
+    if (flow->stop != 0 && !flow->wait_op.busy && !flow->wait_cancel_op.busy && is_closed(flow)) {
         end(flow);
     }
 }
@@ -213,19 +213,15 @@ static void input_spoke(struct rmx_op *op, int events)
     (void)events; /* an error is the first read's to find */
     if (flow->stop == 0) {
         be_ready(flow);
-    } else if (!flow->wait_cancel_op.busy) {
-        end(flow);
+    } else {
+        settle_waiting(flow);
     }
 }
 
 static void wait_cancelled(struct rmx_op *op, int result)
 {
-    struct rmx_flow *flow = op->owner;
-
     (void)result;
-    if (!flow->wait_op.busy) {
-        end(flow);
-    }
+    settle_waiting(op->owner);
 }
 
 /* Takes the descriptors that its spec promises; the caller closes what it leaves. Returns 0, or the
@@ -309,8 +305,8 @@ static uint32_t take_all(struct rmx_flow *flow, int *input_fd, int *output_fd)
     status = status != 0 ? status : take_files(flow, input_fd, output_fd);
     flow->lane->descriptors += descriptors(flow);
     status = status != 0 ? status : take_rings(flow);
-    rmx_base_close(input_fd);
-    rmx_base_close(output_fd);
+    rmx_discard_fd(&flow->lane->loop, input_fd);
+    rmx_discard_fd(&flow->lane->loop, output_fd);
     return status != 0 || !is_late(flow) ? status : RMX_STATUS_DEADLINE;
 }
 
@@ -325,7 +321,7 @@ uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
     status = take_all(flow, input_fd, output_fd);
     if (status != 0) {
         flow->stop = status;
-        end(flow);
+        settle_waiting(flow);
         return status;
     }
     rmx_course_plan(flow);

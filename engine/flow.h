@@ -126,7 +126,7 @@ struct rmx_flow {
 
 /* Makes a job of a checked spec. Takes the descriptors that the spec's inputs and outputs promise
  * from *input_fd and *output_fd in any case. Returns 0 (ADMITTED), or a status > 0 with flow->text
- * set: the descriptors are closed and the flow is ENDED with that status. */
+ * set: the flow ends with that status, once the descriptors are closed. */
 uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
     const struct rmx_job_spec *spec, uint32_t progress_slot, int *input_fd, int *output_fd);
 
@@ -148,7 +148,7 @@ bool rmx_flow_has_pair(const struct rmx_flow *flow);
 void rmx_flow_settle(struct rmx_flow *flow);
 
 /* It shall end, with this status, as soon as what is in flight allows. The first reason stays.
- * An ADMITTED job ends at once. why: "" for the status's own text. */
+ * An ADMITTED job ends once its descriptors are closed. why: "" for the status's own text. */
 void rmx_flow_stop(struct rmx_flow *flow, enum rmx_status status, int cause, const char *why);
 
 /* It is `now`, for which the lane was asked to watch: stops a job that is past its deadline, ends a

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/clock.h"
+#include "engine/discard.h"
 #include "engine/door.h"
 #include "engine/lane.h"
 #include "engine/log.h"
@@ -114,10 +115,10 @@ static void hear_again(struct rmx_gate *gate)
 static int receive(struct rmx_client *client, struct rmx_sock_fds *fds)
 {
     unsigned char *message = client->lane->gate.message;
-    int bytes = rmx_sock_recv(client->fd, message, RMX_WIRE_BYTES_MAX, fds, MSG_DONTWAIT);
+    int bytes = rmx_sock_recv_all(client->fd, message, RMX_WIRE_BYTES_MAX, fds, MSG_DONTWAIT);
 
     return bytes == -ECONNRESET
-               ? rmx_sock_recv(client->fd, message, RMX_WIRE_BYTES_MAX, fds, MSG_DONTWAIT)
+               ? rmx_sock_recv_all(client->fd, message, RMX_WIRE_BYTES_MAX, fds, MSG_DONTWAIT)
                : bytes;
 }
 
@@ -137,12 +138,14 @@ static void hear(struct rmx_op *op, int events)
         struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
 
         bytes = receive(client, &fds);
+        if (bytes > 0) {
+            charge(client, (size_t)bytes, now);
+            rmx_request_take(client, (size_t)bytes, &fds);
+        }
+        rmx_discard_fds(&client->lane->loop, &fds);
         if (bytes <= 0) {
             break;
         }
-        charge(client, (size_t)bytes, now);
-        rmx_request_take(client, (size_t)bytes, &fds);
-        rmx_sock_fds_close(&fds);
     }
     if (client->fd < 0) {
         return;
@@ -184,8 +187,8 @@ static void hear_out(struct rmx_client *client)
         bytes = receive(client, &fds);
         if (bytes > 0) {
             rmx_request_take(client, (size_t)bytes, &fds);
-            rmx_sock_fds_close(&fds);
         }
+        rmx_discard_fds(&client->lane->loop, &fds);
     }
     if (client->fd >= 0) {
         rmx_client_flush(client);

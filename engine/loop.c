@@ -213,6 +213,19 @@ void rmx_loop_close(struct rmx_loop *loop, struct rmx_op *op, int fd)
     start(loop, op);
 }
 
+void rmx_loop_drop(struct rmx_loop *loop, int fd)
+{
+    struct io_uring_sqe *sqe = slot_of(loop);
+
+    if (sqe == NULL) { /* the kernel takes nothing now: to lose it would be worse than to wait */
+        rmx_base_close(&fd);
+        return;
+    }
+    io_uring_prep_close(sqe, fd);
+    io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
+    io_uring_sqe_set_data(sqe, NULL);
+}
+
 void rmx_loop_cancel(struct rmx_loop *loop, struct rmx_op *op, struct rmx_op *target)
 {
     set(op, IORING_OP_ASYNC_CANCEL, -1, target, 0, 0);
@@ -263,7 +276,7 @@ static int harvest(struct rmx_loop *loop)
         if (count == BATCH) {
             break;
         }
-        rmx_assert(op != NULL && op->busy);
+        rmx_assert(op == NULL || op->busy);
         ended[count].op = op;
         ended[count].result = cqe->res;
         ended[count].last = (cqe->flags & IORING_CQE_F_MORE) == 0;
@@ -273,6 +286,9 @@ static int harvest(struct rmx_loop *loop)
     for (uint32_t i = 0; i < count; i++) {
         struct rmx_op *op = ended[i].op;
 
+        if (op == NULL) { /* rmx_loop_drop()'s */
+            continue;
+        }
         loop->in_flight -= ended[i].last ? 1 : 0;
         op->busy = !ended[i].last; /* only now: whoever asks before must still wait for it */
         op->done(op, ended[i].result);

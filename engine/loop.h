@@ -60,6 +60,9 @@ void rmx_loop_open(
 /* Closes fd, which may wait (SO_LINGER, a network file system's flush). */
 void rmx_loop_close(struct rmx_loop *loop, struct rmx_op *op, int fd);
 
+/* The same, and nobody is told when it is done. */
+void rmx_loop_drop(struct rmx_loop *loop, int fd);
+
 /* Asks for an early end of `target`, which still gets its own done (-ECANCELED or its result).
  * op is the cancel's own operation. */
 void rmx_loop_cancel(struct rmx_loop *loop, struct rmx_op *op, struct rmx_op *target);

@@ -10,6 +10,7 @@
 
 #include "engine/allowance.h"
 #include "engine/clock.h"
+#include "engine/discard.h"
 #include "engine/hello.h"
 #include "engine/lane.h"
 #include "engine/member.h"
@@ -116,13 +117,14 @@ static void rank(struct rmx_client *client, struct rmx_job_spec *spec)
 static void submit(
     struct rmx_client *client, struct rmx_msg_submit *submit, struct rmx_sock_fds *fds)
 {
+    struct rmx_loop *loop = &client->lane->loop;
     int next = 0;
 
     rmx_stats_add(&client->lane->stats, RMX_STATS_JOBS_SUBMITTED, submit->head.count);
     for (uint32_t i = 0; i < submit->head.count && client->fd >= 0; i++) {
         struct rmx_job_spec *spec = &submit->jobs[i];
-        rmx_autofd int input_fd = -1;
-        rmx_autofd int output_fd = -1;
+        int input_fd = -1;
+        int output_fd = -1;
 
         if (spec->inputs > 0 && spec->input_port == RMX_JOB_DESCRIPTOR) {
             input_fd = rmx_sock_fds_take(fds, next);
@@ -137,6 +139,8 @@ static void submit(
         } else if (!refuse_unpaid(client, spec->job)) {
             rmx_client_cut_off(client, "it submits without credits and does not read the answers");
         }
+        rmx_discard_fd(loop, &input_fd);
+        rmx_discard_fd(loop, &output_fd);
     }
 }
 
@@ -195,7 +199,7 @@ static void answer(struct rmx_client *client, uint16_t with)
 static void open_channel(
     struct rmx_client *client, const struct rmx_msg_channel *channel, struct rmx_sock_fds *fds)
 {
-    rmx_autofd int arena_fd = rmx_sock_fds_take(fds, 0);
+    int arena_fd = rmx_sock_fds_take(fds, 0);
 
     rmx_share_request(client, channel->arena_bytes, &arena_fd);
 }

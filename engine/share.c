@@ -11,6 +11,7 @@
 #include "engine/allowance.h"
 #include "engine/client.h"
 #include "engine/clock.h"
+#include "engine/discard.h"
 #include "engine/lane.h"
 #include "engine/log.h"
 #include "engine/portion.h"
@@ -282,7 +283,7 @@ void rmx_share_request(struct rmx_client *client, uint64_t arena_bytes, int *are
     uint32_t name = 0;
     enum rmx_status status = open_channel(client, arena_bytes, *arena_fd, &name, fds);
 
-    rmx_base_close(arena_fd);
+    rmx_discard_fd(&client->lane->loop, arena_fd);
     rmx_client_answer_channel(client, name, status, fds);
 }
 

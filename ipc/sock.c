@@ -309,7 +309,7 @@ static void collect(struct msghdr *message, struct rmx_sock_fds *fds)
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
             size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 
-            rmx_assert(count <= RMX_WIRE_FDS_MAX - (size_t)fds->count);
+            rmx_assert(count <= RMX_SOCK_FDS_MAX - (size_t)fds->count);
             memcpy(fds->fds + fds->count, CMSG_DATA(c), count * sizeof(int));
             fds->count += (int)count;
         }
@@ -327,23 +327,30 @@ static int end_or_empty(int fd)
     return -EPROTO;
 }
 
-int rmx_sock_finish(struct rmx_sock_inbox *inbox, int fd, int result, struct rmx_sock_fds *fds)
+/* What to make of what the kernel answered; fds are those that came, whatever that is. */
+static int judge(struct rmx_sock_inbox *inbox, int fd, int result, struct rmx_sock_fds *fds)
 {
-    int answer = result;
-
     fds->count = 0;
     if (result < 0) {
         return result;
     }
     collect(&inbox->message, fds);
-    if (inbox->message.msg_flags & MSG_CTRUNC) {
-        /* Those that came fill the inbox, or it is our own table that had no room for more. */
-        answer = fds->count < (int)RMX_WIRE_FDS_MAX ? -EMFILE : -EPROTO;
-    } else if (inbox->message.msg_flags & MSG_TRUNC) {
-        answer = -EMSGSIZE;
-    } else if (result == 0) {
-        answer = end_or_empty(fd);
+    if (fds->count > (int)RMX_WIRE_FDS_MAX) {
+        return -EPROTO;
     }
+    if (inbox->message.msg_flags & MSG_CTRUNC) { /* our own table had no room for more */
+        return -EMFILE;
+    }
+    if (inbox->message.msg_flags & MSG_TRUNC) {
+        return -EMSGSIZE;
+    }
+    return result == 0 ? end_or_empty(fd) : result;
+}
+
+int rmx_sock_finish(struct rmx_sock_inbox *inbox, int fd, int result, struct rmx_sock_fds *fds)
+{
+    int answer = judge(inbox, fd, result, fds);
+
     if (answer <= 0) {
         rmx_sock_fds_close(fds);
     }
@@ -351,6 +358,16 @@ int rmx_sock_finish(struct rmx_sock_inbox *inbox, int fd, int result, struct rmx
 }
 
 int rmx_sock_recv(int fd, void *buffer, size_t size, struct rmx_sock_fds *fds, int flags)
+{
+    int answer = rmx_sock_recv_all(fd, buffer, size, fds, flags);
+
+    if (answer <= 0) {
+        rmx_sock_fds_close(fds);
+    }
+    return answer;
+}
+
+int rmx_sock_recv_all(int fd, void *buffer, size_t size, struct rmx_sock_fds *fds, int flags)
 {
     struct rmx_sock_inbox inbox;
     ssize_t got;
@@ -360,7 +377,7 @@ int rmx_sock_recv(int fd, void *buffer, size_t size, struct rmx_sock_fds *fds, i
         rmx_sock_prepare(&inbox, buffer, size);
         got = recvmsg(fd, &inbox.message, flags | MSG_CMSG_CLOEXEC);
     } while (got < 0 && errno == EINTR);
-    return rmx_sock_finish(&inbox, fd, got < 0 ? -errno : (int)got, fds);
+    return judge(&inbox, fd, got < 0 ? -errno : (int)got, fds);
 }
 
 int rmx_sock_peer(int fd, struct ucred *peer)

@@ -20,10 +20,14 @@
 /* A daemon that drains listens for operators at the name of its socket and this. */
 #define RMX_SOCK_DRAINING ".draining"
 
+/* So many the kernel carries with a message. There is room for all of them, though it is a rule
+ * that there are no more than RMX_WIRE_FDS_MAX: what has no room the kernel closes, on our time. */
+#define RMX_SOCK_FDS_MAX 253u
+
 /* Descriptors that came with a message; they belong to whoever holds this. */
 struct rmx_sock_fds {
     int count;
-    int fds[RMX_WIRE_FDS_MAX]; /* -1 = taken */
+    int fds[RMX_SOCK_FDS_MAX]; /* -1 = taken */
 };
 
 #define RMX_SOCK_FDS_INIT                                                                          \
@@ -89,13 +93,17 @@ int rmx_sock_say(int fd, const void *message, size_t bytes, int flags);
  * On every return but a positive one, no descriptor stays open and fds is empty. */
 int rmx_sock_recv(int fd, void *buffer, size_t size, struct rmx_sock_fds *fds, int flags);
 
+/* The same, but descriptors of a message that is none are the caller's too: for one who must not
+ * wait for their close. */
+int rmx_sock_recv_all(int fd, void *buffer, size_t size, struct rmx_sock_fds *fds, int flags);
+
 /* rmx_sock_recv() in two halves, for a caller that lets io_uring do the recvmsg in between: give
  * the kernel &inbox->message with MSG_CMSG_CLOEXEC, then what it answered to finish(), which
  * returns as rmx_sock_recv() does. An inbox must not move while the kernel has it. */
 struct rmx_sock_inbox {
     struct msghdr message;
     struct iovec part;
-    _Alignas(struct cmsghdr) unsigned char control[CMSG_SPACE(sizeof(int) * RMX_WIRE_FDS_MAX)];
+    _Alignas(struct cmsghdr) unsigned char control[CMSG_SPACE(sizeof(int) * RMX_SOCK_FDS_MAX)];
 };
 void rmx_sock_prepare(struct rmx_sock_inbox *inbox, void *buffer, size_t size);
 int rmx_sock_finish(struct rmx_sock_inbox *inbox, int fd, int result, struct rmx_sock_fds *fds);

@@ -9,10 +9,13 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pty.h>
+#include <signal.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include "ipc/sock.h"
 #include "tests/harness.h"
 
 static struct harness harness;
@@ -140,6 +143,118 @@ Test(e2e_descriptors, socket_that_lingers_holds_up_nobody)
     (void)harness_wait(client);
     cr_assert_lt(rtt_ns, 10000000000u, "the lane waited for the socket");
     close(input);
+}
+
+/* Two ends of a connection that takes no more; the close of the first waits until the second is
+ * closed, or for 15 s. */
+static void connect_lingering(int ends[2])
+{
+    static const unsigned char bytes[65536];
+    const struct linger wait = { .l_onoff = 1, .l_linger = 15 };
+
+    connect_tcp(ends);
+    (void)setsockopt(ends[0], SOL_SOCKET, SO_LINGER, &wait, sizeof(wait));
+    while (send(ends[0], bytes, sizeof(bytes), MSG_DONTWAIT) > 0) {
+    }
+}
+
+/* The lane waits for nothing: it answers, and again when it has done what came before. */
+static void expect_answers(void)
+{
+    uint64_t until_ns = harness_now_ns() + 10000000000u;
+    uint64_t rtt_ns = 0;
+
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(rmx_ping(client, &rtt_ns), 0);
+        (void)poll(NULL, 0, 50);
+    }
+    cr_assert_lt(harness_now_ns(), until_ns, "the lane waited for a socket");
+}
+
+/* Until it goes on, what it is sent stays unread: so its descriptors are the last. */
+static void stop_daemon(void)
+{
+    cr_assert_eq(kill(harness.daemon, SIGSTOP), 0);
+}
+
+static void let_daemon_go(void)
+{
+    cr_assert_eq(kill(harness.daemon, SIGCONT), 0);
+}
+
+Test(e2e_descriptors, socket_of_a_job_that_is_late_holds_up_nobody)
+{
+    int input = harness_input(harness_media("small.mp4"));
+    int ends[2];
+
+    connect_lingering(ends);
+    stop_daemon();
+    (void)submit(input, ends[0], "mpegts", 1);
+    close(ends[0]);
+    let_daemon_go();
+    expect_answers();
+    close(ends[1]);
+    cr_assert_eq(harness_wait(client).status, RMX_DEADLINE);
+    close(input);
+}
+
+Test(e2e_descriptors, socket_of_a_job_that_waits_holds_up_nobody)
+{
+    int silent[2];
+    int ends[2];
+    uint64_t id;
+
+    cr_assert_eq(pipe2(silent, O_CLOEXEC), 0);
+    connect_lingering(ends);
+    id = submit(silent[0], ends[0], "mpegts", 0);
+    close(ends[0]);
+    harness_counter_becomes(client, "jobs_in_flight", 1);
+    cr_assert_eq(rmx_cancel(client, id), 0);
+    expect_answers();
+    close(ends[1]);
+    cr_assert_eq(harness_wait(client).status, RMX_CANCELLED);
+    close(silent[0]);
+    close(silent[1]);
+}
+
+Test(e2e_descriptors, socket_that_no_job_takes_holds_up_nobody)
+{
+    int closed = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    int ends[2];
+
+    connect_lingering(ends);
+    stop_daemon();
+    (void)submit(closed, ends[0], "mpegts", 0);
+    close(ends[0]);
+    let_daemon_go();
+    expect_answers();
+    cr_assert_eq(harness_wait(client).status, RMX_BAD_JOB);
+    close(ends[1]);
+    close(closed);
+}
+
+Test(e2e_descriptors, sockets_that_nobody_asked_for_hold_up_nobody)
+{
+    const char byte = 0;
+    int sock = rmx_sock_connect(harness.socket);
+    struct iovec part = { .iov_len = sizeof(byte) };
+    int ends[2][2];
+
+    memcpy(&part.iov_base, &(const void *){ &byte }, sizeof(void *));
+    cr_assert_geq(sock, 0);
+    connect_lingering(ends[0]);
+    connect_lingering(ends[1]);
+    stop_daemon();
+    cr_assert_eq(rmx_sock_send(sock, &part, 1, &ends[0][0], 1, MSG_DONTWAIT), 0); /* no message */
+    cr_assert_eq(send(sock, &byte, 0, 0), 0);
+    cr_assert_eq(rmx_sock_send(sock, &part, 1, &ends[1][0], 1, MSG_DONTWAIT), 0); /* not heard */
+    close(ends[0][0]);
+    close(ends[1][0]);
+    close(sock);
+    let_daemon_go();
+    expect_answers();
+    close(ends[0][1]);
+    close(ends[1][1]);
 }
 
 Test(e2e_descriptors, silent_inputs_hold_no_ring_pair)
