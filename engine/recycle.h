@@ -55,11 +55,12 @@ enum rmx_recycle_deed {
     RMX_RECYCLE_GO,   /* end its process now: it has nothing left */
 };
 
-/* Worth a look at all? */
+/* Worth a look at all? One that is closed is, whatever has become of its memory or the limits: else
+ * it would stay so. */
 static inline bool rmx_recycle_is_due(
     const struct rmx_recycle *recycle, const struct rmx_recycle_limits *limits)
 {
-    return (limits->jobs != 0 && recycle->jobs >= limits->jobs) ||
+    return recycle->closed || (limits->jobs != 0 && recycle->jobs >= limits->jobs) ||
            (limits->resident_bytes != 0 && recycle->resident_bytes >= limits->resident_bytes);
 }
 

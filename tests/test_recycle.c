@@ -39,6 +39,19 @@ Test(recycle, worker_is_due_after_so_many_jobs_or_with_so_much_memory)
     cr_assert_not(rmx_recycle_is_due(&recycle, &none), "no limit is no reason");
 }
 
+Test(recycle, closed_one_is_looked_at_until_it_goes_or_opens)
+{
+    const struct rmx_recycle_limits none = { 0 };
+
+    recycle = (struct rmx_recycle){ .resident_bytes = 1 << 20 };
+    cr_assert_eq(look_at(NOW, 3), RMX_RECYCLE_CLOSE);
+    recycle.resident_bytes = 0; /* its jobs have given back what they had */
+    cr_assert(rmx_recycle_is_due(&recycle, &limits));
+    cr_assert(rmx_recycle_is_due(&recycle, &none));
+    cr_assert_eq(look_at(NOW + RMX_RECYCLE_PATIENCE_NS, 3), RMX_RECYCLE_OPEN);
+    cr_assert_not(rmx_recycle_is_due(&recycle, &limits));
+}
+
 Test(recycle, one_without_jobs_goes_at_once)
 {
     cr_assert_eq(look_at(NOW, 0), RMX_RECYCLE_GO);

@@ -241,7 +241,7 @@ add_executable(stuck-worker engine/worker/ringmux_worker.c tests/stuck_demuxer.c
 target_link_libraries(stuck-worker PRIVATE rmx_worker)
 target_link_options(stuck-worker PRIVATE ${RMX_WORKER_LINK_OPTIONS} -Wl,--wrap=av_read_frame)
 set_target_properties(stuck-worker PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-foreach(story stuck replay kills penalty)
+foreach(story stuck replay kills penalty mix)
     rmx_criterion(test_e2e_${story} tests/test_e2e_${story}.c rmx_harness)
     target_sources(test_e2e_${story} PRIVATE tests/bad_wav.c)
     add_dependencies(test_e2e_${story} ringmuxd ringmux-worker stuck-worker)
