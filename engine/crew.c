@@ -68,7 +68,7 @@ void rmx_crew_refill(struct rmx_crew *crew)
 
 void rmx_crew_condemn(struct rmx_crew *crew, struct rmx_berth *berth, const char *why)
 {
-    if (berth->condemned != NULL || berth->vacant) {
+    if (!berth->open) { /* it is dead, or as good as dead */
         return;
     }
     rmx_log(RMX_LOG_ERROR, "worker_condemned", RMX_LOG_U64("lane", crew->lane->index),
