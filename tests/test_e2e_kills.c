@@ -10,10 +10,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "engine/worker/sanitizer.h"
 #include "tests/harness.h"
 
 #define JOBS    16u
-#define KILLS   200u
+#define KILLS   (RMX_WITH_SANITIZER ? 40u : 200u)
 #define WORKERS 2u
 
 static struct harness harness;
