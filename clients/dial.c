@@ -120,7 +120,8 @@ int rmx_dial_once(struct rmx_line **line, const char *path, uint64_t features)
 {
     int err = dial(line, path, features, 0);
 
-    if (err == -EAGAIN || (err == -ETIMEDOUT && rmx_clock_ns() < (*line)->patient_ns)) {
+    if (err == -EAGAIN ||
+        (err == -ETIMEDOUT && *line != NULL && rmx_clock_ns() < (*line)->patient_ns)) {
         return -EINPROGRESS;
     }
     if (err < 0) {

@@ -59,6 +59,7 @@ static const struct option options[] = {
     { NULL, 0, NULL, 0 },
 };
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is rmx_args_read()'s to call */
 static int take(void *to, int option, char why[RMX_ARGS_WHY_BYTES])
 {
     struct request *request = to;

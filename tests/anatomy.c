@@ -126,6 +126,7 @@ static bool read_box(const struct reading *reading, size_t at, size_t end, uint3
 }
 
 /* A level a call: files from outside nest deeper than DEPTH_MAX only to do harm. */
+/* NOLINTNEXTLINE(misc-no-recursion): no deeper than DEPTH_MAX */
 static void read_boxes(
     const struct reading *reading, size_t at, size_t end, uint32_t parent, uint32_t depth)
 {
@@ -168,6 +169,7 @@ static bool holds_elements(uint64_t id)
     return ONE_OF(id, masters);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): no deeper than DEPTH_MAX */
 static void read_elements(
     const struct reading *reading, size_t at, size_t end, uint32_t parent, uint32_t depth)
 {
@@ -196,6 +198,7 @@ static void read_elements(
 
 /* --- RIFF ------------------------------------------------------------------------------------- */
 
+/* NOLINTNEXTLINE(misc-no-recursion): no deeper than DEPTH_MAX */
 static void read_chunks(
     const struct reading *reading, size_t at, size_t end, uint32_t parent, uint32_t depth)
 {

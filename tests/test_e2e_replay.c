@@ -173,6 +173,7 @@ static unsigned long ticks_of(pid_t pid)
     unsigned long ticks = 0;
     char text[512];
 
+    /* NOLINTNEXTLINE(cert-err34-c): the kernel's own */
     (void)sscanf(stat_of(pid, &text), "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu", &ticks);
     return ticks;
 }
