@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -120,6 +121,28 @@ static int lock_directory(const char *path, int *lock)
     return 0;
 }
 
+/* By a descriptor of what is there: where the directory is another user's, the name might become a
+ * link to something else between two calls. */
+static int set_rights(const char *path, mode_t mode, gid_t group)
+{
+    rmx_autofd int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    char itself[32];
+    struct stat status;
+
+    if (fd < 0 || fstat(fd, &status) < 0) {
+        return -errno;
+    }
+    if (!S_ISSOCK(status.st_mode)) {
+        return -EADDRINUSE;
+    }
+    (void)snprintf(itself, sizeof(itself), "/proc/self/fd/%d", fd);
+    if ((group != NO_GROUP && fchownat(fd, "", (uid_t)-1, group, AT_EMPTY_PATH) < 0) ||
+        chmod(itself, mode) < 0) {
+        return -errno;
+    }
+    return 0;
+}
+
 /* The mode goes to the socket first, so that the file is never more open than it; then to the
  * file, for the bits the umask took away. */
 static int bind_file(int fd, const struct name *name, mode_t mode, gid_t group)
@@ -140,8 +163,8 @@ static int bind_file(int fd, const struct name *name, mode_t mode, gid_t group)
     if (error) {
         return error;
     }
-    if ((group != NO_GROUP && chown(path, (uid_t)-1, group) < 0) || chmod(path, mode) < 0) {
-        error = -errno;
+    error = set_rights(path, mode, group);
+    if (error) {
         (void)unlink(path);
     }
     return error;

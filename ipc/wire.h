@@ -26,7 +26,7 @@
 #define RMX_JOBS_ITEMS_MAX   64u /* jobs in one JOBS_REPLY */
 
 /* Bits of HELLO's and WELCOME's features. An OPERATOR may look at, cancel and hand over what is not
- * its own, and may not submit; it is on only for root and for the daemon's own user. */
+ * its own, and may not submit; it is on only for root, the daemon's own user and operator_gids. */
 #define RMX_FEATURE_OPERATOR (UINT64_C(1) << 0)
 #define RMX_FEATURES_ALL     RMX_FEATURE_OPERATOR
 
