@@ -258,13 +258,17 @@ Test(e2e_protocol, surplus_descriptors_are_closed_with_the_session)
 {
     size_t before = harness_descriptors(harness.daemon);
     int fds[20] = { 0 };
+    int rounds = 0;
 
     say_hello();
     make_submit(1);
     cr_assert_eq(send_submit(fds, 20), 0);
     expect_cut_off(RMX_STATUS_PEER_CORRUPT);
     harness_counter_becomes(honest, "sessions_open", 1);
-    cr_assert_leq(harness_descriptors(harness.daemon), before);
+    while (harness_descriptors(harness.daemon) > before) { /* the kernel closes them aside */
+        cr_assert_lt(rounds++, 1000);
+        (void)poll(NULL, 0, 10);
+    }
 }
 
 Test(e2e_protocol, descriptor_of_the_wrong_direction_is_BAD_JOB)
