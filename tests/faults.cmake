@@ -25,6 +25,7 @@ if(TARGET race_driver)
             ${CMAKE_SOURCE_DIR}/tests/fault_campaign.py ${CMAKE_BINARY_DIR} --sample 10)
         add_test(NAME test_kills COMMAND kill_campaign 200 1)
         add_test(NAME test_kills_of_daemons COMMAND kill_campaign --daemon 10 1)
-        set_tests_properties(test_faults test_kills test_kills_of_daemons PROPERTIES TIMEOUT 300)
+        set_tests_properties(test_faults test_kills test_kills_of_daemons PROPERTIES TIMEOUT 300
+            RUN_SERIAL ON)
     endif()
 endif()

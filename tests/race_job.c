@@ -14,9 +14,11 @@
 
 #define FNV_BASIS  14695981039346656037ull
 #define FNV_PRIME  1099511628211ull
-#define LATE_NS    5000000000u /* a job that is to stop has done so by then, on any machine */
 #define OUTPUT_MAX (64u << 20)
 #define BIT(end)   (UINT32_C(1) << (end))
+
+/* A job that is to stop has done so by then, also where all stand still now and then. */
+#define LATE_NS UINT64_C(60000000000)
 
 const char *const race_format[RACE_FORMATS] = { "fmp4", "mpegts", "matroska", "mp4", "flv" };
 

@@ -381,7 +381,7 @@ if(TARGET ringmuxd)
     add_dependencies(race_driver ringmuxd ringmux-worker rmx_shim)
     if(NOT RMX_SANITIZE) # whose run-time library wants to be the first
         add_test(NAME test_races COMMAND race_driver 20)
-        set_tests_properties(test_races PROPERTIES TIMEOUT 200)
+        set_tests_properties(test_races PROPERTIES TIMEOUT 200 RUN_SERIAL ON)
     endif()
 endif()
 
