@@ -28,23 +28,14 @@
 #include "tests/fault_jobs.h"
 #include "tests/fault_page.h"
 
-#define CREDITS     16
-#define GROUP_MS    30000
-#define SETTLE_MS   3 /* what follows an end: closes, a session's parting */
-#define ALARM_S     120
-#define WORKERS_MAX 16
+#define CREDITS   16
+#define GROUP_MS  30000
+#define SETTLE_MS 3 /* what follows an end: closes, a session's parting */
+#define ALARM_S   120
 
 struct race fault_race;
 static struct fault_page *page;
 static pid_t the_daemon;
-
-uint64_t race_now_ns(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 _Noreturn void race_fail(const struct race *race, const char *format, ...)
 {
@@ -221,8 +212,6 @@ static void flow_cancel(void)
 static void flow_death(void)
 {
     struct fault_jobs jobs = { 0 };
-    pid_t workers[WORKERS_MAX];
-    size_t count;
     struct race_job *job;
 
     if (!fault_jobs_open(&jobs)) {
@@ -237,10 +226,7 @@ static void flow_death(void)
         race_job_move(job, jobs.client);
     }
     (void)poll(NULL, 0, SETTLE_MS);
-    count = rmx_process_workers(the_daemon, workers, WORKERS_MAX);
-    for (size_t i = 0; i < count; i++) {
-        (void)kill(workers[i], SIGKILL);
-    }
+    race_victim_kill_workers(the_daemon);
     fault_jobs_wait(&jobs);
     (void)poll(NULL, 0, 20 * SETTLE_MS); /* the next job is for those that live */
     part(&jobs);

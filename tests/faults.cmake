@@ -9,10 +9,12 @@ target_compile_options(rmx_fault PRIVATE -Wall -Wextra -fno-omit-frame-pointer -
 target_link_libraries(rmx_fault PRIVATE ${CMAKE_DL_LIBS})
 if(TARGET race_driver)
     add_executable(fault_flow tests/fault_flow.c tests/fault_jobs.c)
-    add_executable(kill_campaign tests/kill_campaign.c tests/race_client.c)
+    add_executable(kill_campaign tests/kill_campaign.c tests/race_client.c
+        tests/race_report.c)
     foreach(program fault_flow kill_campaign)
         target_sources(${program} PRIVATE tests/race_job.c tests/race_group.c
-            tests/race_daemon.c tests/race_media.c bench/process.c)
+            tests/race_daemon.c tests/race_media.c tests/race_clock.c tests/race_victim.c
+            bench/process.c)
         target_link_libraries(${program} PRIVATE ringmux_static rmx_flags Threads::Threads)
         target_compile_definitions(${program} PRIVATE RMX_BUILD_DIR="${CMAKE_BINARY_DIR}"
             RMX_RACE_MEDIA="${CMAKE_SOURCE_DIR}/../shared/media")

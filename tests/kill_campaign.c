@@ -32,14 +32,12 @@
 #include "tests/race.h"
 
 #define CLIENTS     10
-#define WORKERS_MAX 32
 #define CREDITS     16
 #define PAUSE_MS    24 /* between two victims, on average */
 #define STILL_MS    40 /* at most */
 #define STOPPED_MAX 4
 #define END_SECONDS 40
 #define GONE_NS     UINT64_C(1000000000) /* a client knows by then that the daemon is gone */
-#define LOG_TAIL    4096
 
 static const char *const settings[] = { "--workers=4", "--pin=off", "--flows-small=16",
     "--flows-bulk=4", "--credits=16", "--sessions-max=64", "--drain-timeout=3s", "--log-level=warn",
@@ -70,53 +68,6 @@ static void hear_enough(int number)
 {
     (void)number;
     enough = 1;
-}
-
-uint64_t race_now_ns(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static void show_log(const struct race *race)
-{
-    char path[256];
-    char text[LOG_TAIL];
-    FILE *file;
-    size_t bytes = 0;
-
-    (void)snprintf(path, sizeof(path), "%s/log", race->dir);
-    file = fopen(path, "re");
-    if (file != NULL) {
-        if (fseek(file, -(long)sizeof(text), SEEK_END) < 0) {
-            rewind(file);
-        }
-        bytes = fread(text, 1, sizeof(text), file);
-        (void)fclose(file);
-    }
-    (void)fprintf(stderr, "the daemon's last words:\n%.*s\n", (int)bytes, text);
-}
-
-_Noreturn void race_fail(const struct race *race, const char *format, ...)
-{
-    va_list arguments;
-
-    (void)fprintf(stderr, "seed %" PRIu64 ": ", race->seed);
-    va_start(arguments, format);
-    (void)vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    (void)fputc('\n', stderr);
-    show_log(race);
-    _exit(1);
-}
-
-static void nap_ms(uint64_t ms)
-{
-    struct timespec nap = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
-
-    (void)nanosleep(&nap, NULL);
 }
 
 /* --- clients ---------------------------------------------------------------------------------- */
@@ -164,7 +115,7 @@ static void wait_clients(const struct campaign *campaign)
             if (race_now_ns() > until_ns) {
                 race_fail(campaign->race, "a client does not come to its end");
             }
-            nap_ms(5);
+            race_nap_ms(5);
         }
         if (status != 0) {
             race_fail(campaign->race, "a client ended with %#x", (unsigned)status);
@@ -174,50 +125,13 @@ static void wait_clients(const struct campaign *campaign)
 
 /* --- victims ---------------------------------------------------------------------------------- */
 
-static int open_pidfd(pid_t pid)
-{
-    return (int)syscall(SYS_pidfd_open, pid, 0);
-}
-
-static void hit(int pidfd, int number)
-{
-    (void)syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0);
-}
-
-static bool is_among(pid_t pid, const pid_t *pids, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (pids[i] == pid) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A pidfd of one of the daemon's workers, and of nobody else: what it was when it was opened is
- * looked at afterwards. -1: there is none now. */
-static int pick_worker(struct campaign *campaign)
-{
-    pid_t workers[WORKERS_MAX];
-    size_t count = rmx_process_workers(campaign->daemon, workers, WORKERS_MAX);
-    pid_t pick = count == 0 ? 0 : workers[dice_below(&campaign->dice, count)];
-    int pidfd = pick == 0 ? -1 : open_pidfd(pick);
-
-    count = rmx_process_workers(campaign->daemon, workers, WORKERS_MAX);
-    if (pidfd >= 0 && !is_among(pick, workers, count)) {
-        (void)close(pidfd);
-        pidfd = -1;
-    }
-    return pidfd;
-}
-
 static void wake(struct campaign *campaign, bool all)
 {
     for (size_t i = 0; i < STOPPED_MAX; i++) {
         struct stopped *stopped = &campaign->stopped[i];
 
         if (stopped->pidfd >= 0 && (all || race_now_ns() >= stopped->until_ns)) {
-            hit(stopped->pidfd, SIGCONT);
+            race_victim_hit(stopped->pidfd, SIGCONT);
             (void)close(stopped->pidfd);
             stopped->pidfd = -1;
         }
@@ -231,7 +145,7 @@ static void hold(struct campaign *campaign, int pidfd)
         struct stopped *stopped = &campaign->stopped[i];
 
         if (stopped->pidfd < 0) {
-            hit(pidfd, SIGSTOP);
+            race_victim_hit(pidfd, SIGSTOP);
             stopped->pidfd = pidfd;
             stopped->until_ns =
                 race_now_ns() + (1 + dice_below(&campaign->dice, STILL_MS)) * 1000000;
@@ -244,10 +158,10 @@ static void hold(struct campaign *campaign, int pidfd)
 
 static void hurt_worker(struct campaign *campaign, bool kills)
 {
-    int pidfd = pick_worker(campaign);
+    int pidfd = race_victim_worker(campaign->daemon, dice_roll(&campaign->dice));
 
     if (pidfd >= 0 && kills) {
-        hit(pidfd, SIGKILL);
+        race_victim_hit(pidfd, SIGKILL);
         (void)close(pidfd);
         campaign->workers_killed++;
     } else if (pidfd >= 0) {
@@ -261,7 +175,7 @@ static void hurt_client(struct campaign *campaign, bool kills)
     pid_t pid = campaign->client[index]; /* a child of ours that nobody has waited for */
 
     if (!kills) {
-        int pidfd = open_pidfd(pid);
+        int pidfd = race_victim_open(pid);
 
         if (pidfd >= 0) {
             hold(campaign, pidfd);
@@ -297,7 +211,7 @@ static void kill_all(struct campaign *campaign, uint64_t kills)
     while (campaign->workers_killed + campaign->clients_killed < kills && enough == 0) {
         uint64_t roll = dice_below(&campaign->dice, 100);
 
-        nap_ms(PAUSE_MS / 2 + dice_below(&campaign->dice, PAUSE_MS));
+        race_nap_ms(PAUSE_MS / 2 + dice_below(&campaign->dice, PAUSE_MS));
         expect_alive(campaign);
         wake(campaign, false);
         campaign->running += counter(campaign, client, "jobs_in_flight");
@@ -320,18 +234,6 @@ static void print_replays(const struct campaign *campaign)
     printf("%" PRIu64 " times a job ran again among others, %" PRIu64 " alone\n",
         counter(campaign, client, "jobs_replayed"), counter(campaign, client, "jobs_tried_alone"));
     rmx_close(&client);
-}
-
-static void print_ends(const struct race *race)
-{
-    for (uint32_t status = 0; status < RMX_END_KINDS; status++) {
-        uint64_t count = atomic_load_explicit(&race->ended[status], memory_order_relaxed);
-
-        if (count > 0) {
-            printf(" %" PRIu64 " %s", count, rmx_end_name(status));
-        }
-    }
-    printf("\n");
 }
 
 static void run(struct campaign *campaign, uint64_t kills)
@@ -358,10 +260,20 @@ static void run(struct campaign *campaign, uint64_t kills)
            " times one stood still, in %.0f s; %.0f jobs under way on average\n",
         race->seed, campaign->workers_killed, campaign->clients_killed, campaign->stood_still,
         seconds, (double)campaign->running / (double)(campaign->looks > 0 ? campaign->looks : 1));
-    print_ends(race);
+    race_print_ends(race);
 }
 
 /* --- of the daemon ---------------------------------------------------------------------------- */
+
+static bool is_among(pid_t pid, const pid_t *pids, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (pids[i] == pid) {
+            return true;
+        }
+    }
+    return false;
+}
 
 /* Everybody who was there is gone: its workers are our children now. */
 static void wait_nobody(const struct campaign *campaign, uint64_t killed_ns)
@@ -381,7 +293,7 @@ static void wait_nobody(const struct campaign *campaign, uint64_t killed_ns)
         if (race_now_ns() > until_ns) {
             race_fail(campaign->race, "a process of the daemon's, or a client, is left");
         }
-        nap_ms(ended == 0 ? 1 : 0);
+        race_nap_ms(ended == 0 ? 1 : 0);
     }
     if (last_ns - killed_ns > GONE_NS) {
         race_fail(campaign->race, "the last was gone %" PRIu64 " ms after the daemon",
@@ -402,7 +314,7 @@ static void kill_daemon(struct campaign *campaign)
     for (size_t i = 0; i < CLIENTS; i++) {
         start_client(campaign, i);
     }
-    nap_ms(20 + dice_below(&campaign->dice, 400));
+    race_nap_ms(20 + dice_below(&campaign->dice, 400));
     expect_alive(campaign);
     atomic_store_explicit(&race->hasty, true, memory_order_relaxed);
     killed_ns = race_now_ns();
@@ -418,7 +330,7 @@ static void run_daemon(struct campaign *campaign, uint64_t kills)
         kill_daemon(campaign);
     }
     printf("seed %" PRIu64 ": %" PRIu64 " daemons killed;", campaign->race->seed, kills);
-    print_ends(campaign->race);
+    race_print_ends(campaign->race);
 }
 
 /* --- one campaign ----------------------------------------------------------------------------- */

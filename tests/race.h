@@ -62,6 +62,7 @@ struct race {
     _Atomic bool hasty;         /* and told twice */
     _Atomic bool replaced;      /* by another that takes its place */
     _Atomic uint64_t ended[32]; /* by status, to be printed */
+    _Atomic uint64_t latest_ns; /* so long after it was due an end was seen not to be there */
 };
 
 extern const char *const race_format[RACE_FORMATS];
@@ -70,7 +71,20 @@ extern const char *const race_format[RACE_FORMATS];
 _Noreturn void race_fail(const struct race *race, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* --- race_report.c: race_fail(), and what else is said ---------------------------------------- */
+
+/* The end of the daemon's log, on stderr. */
+void race_show_log(const struct race *race);
+
+/* How the jobs ended, to the end of a line. */
+void race_print_ends(const struct race *race);
+
+/* --- race_clock.c ----------------------------------------------------------------------------- */
+
 uint64_t race_now_ns(void);
+
+/* A signal ends it early. */
+void race_nap_ms(uint64_t ms);
 
 /* --- race_media.c: what there is to remux ----------------------------------------------------- */
 
@@ -97,15 +111,24 @@ void race_daemon_wait(const struct race *race, pid_t daemon, unsigned seconds);
 /* Waits, at most so long, until this one has ended, with status 0. */
 void race_daemon_leave(const struct race *race, pid_t daemon, unsigned seconds);
 
-/* Kills one of its workers, `pick` says which. */
-void race_daemon_hurt(pid_t daemon, uint64_t pick);
-
 /* Everything is given back: counters are zero, every submit had its end, a client gets all its
  * credits. Nobody else is connected any more. */
 void race_daemon_check_quiet(const struct race *race, unsigned credits);
 
 /* A client of it. NULL: it is draining or gone, as it may be. */
 struct rmx_client *race_daemon_connect(const struct race *race);
+
+/* --- race_victim.c: who is killed, or stopped ------------------------------------------------- */
+
+/* A pidfd. Of a child that nobody has waited for: its number is nobody else's. */
+int race_victim_open(pid_t pid);
+
+void race_victim_hit(int pidfd, int number);
+
+/* A pidfd of one of its workers, `pick` says which, and of nobody else. -1: there is none now. */
+int race_victim_worker(pid_t daemon, uint64_t pick);
+
+void race_victim_kill_workers(pid_t daemon);
 
 /* --- race_client.c: a client ------------------------------------------------------------------ */
 

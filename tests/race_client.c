@@ -143,8 +143,12 @@ static void move_all(struct race_client *me, bool release)
 static bool wait_some(struct race_client *me, int timeout_ms)
 {
     struct rmx_result results[4];
+    uint64_t begun_ns = race_now_ns();
     int got = rmx_wait(me->client, results, 4, timeout_ms);
 
+    for (size_t i = 0; i < JOBS && got == 0; i++) {
+        me->job[i].waited_ns = begun_ns;
+    }
     for (int i = 0; i < got; i++) {
         struct race_job *job = results[i].user;
 

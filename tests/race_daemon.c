@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The daemon of a race: started, hurt, looked at, waited for. See race.h.
+ * The daemon of a race: started, looked at, waited for. See race.h.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,11 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bench/process.h"
 #include "tests/race.h"
 
 #define SETTINGS_MAX 24
-#define WORKERS_MAX  64
 #define START_NS     UINT64_C(20000000000)
 #define QUIET_NS     UINT64_C(10000000000)
 #define COUNTERS_MAX 256
@@ -113,16 +110,6 @@ void race_daemon_wait(const struct race *race, pid_t daemon, unsigned seconds)
         if (ended == 0) {
             (void)poll(NULL, 0, 2);
         }
-    }
-}
-
-void race_daemon_hurt(pid_t daemon, uint64_t pick)
-{
-    pid_t workers[WORKERS_MAX];
-    size_t count = rmx_process_workers(daemon, workers, WORKERS_MAX);
-
-    if (count > 0) {
-        (void)kill(workers[pick % count], SIGKILL);
     }
 }
 

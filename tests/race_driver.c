@@ -11,12 +11,9 @@
  * Rounds count up from the seed. A failure ends the run with 1, and says its seed; the same seed
  * makes the same choices, but the moments are the machine's, so try it more than once.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,51 +31,9 @@
 #define LOAD_MS     1200
 #define CREDITS     16
 #define END_SECONDS 15
-#define LOG_TAIL    4096
 #define SETTINGS                                                                                   \
     "--workers=2", "--pin=off", "--flows-small=6", "--flows-bulk=2", "--credits=16",               \
         "--drain-timeout=3s", "--log-level=warn"
-
-uint64_t race_now_ns(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static void show_log(const struct race *race)
-{
-    char path[256];
-    char text[LOG_TAIL];
-    ssize_t bytes;
-    int fd;
-
-    (void)snprintf(path, sizeof(path), "%s/log", race->dir);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return;
-    }
-    (void)lseek(fd, -(off_t)sizeof(text), SEEK_END);
-    bytes = read(fd, text, sizeof(text));
-    (void)fprintf(stderr, "the daemon's last words:\n%.*s\n", bytes > 0 ? (int)bytes : 0, text);
-    close(fd);
-}
-
-_Noreturn void race_fail(const struct race *race, const char *format, ...)
-{
-    static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
-    va_list arguments;
-
-    (void)pthread_mutex_lock(&once); /* and never unlocked: the first says it */
-    (void)fprintf(stderr, "seed %" PRIu64 "%s: ", race->seed, race->kills ? ", workers die" : "");
-    va_start(arguments, format);
-    (void)vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    (void)fputc('\n', stderr);
-    show_log(race);
-    _exit(1);
-}
 
 /* --- one round -------------------------------------------------------------------------------- */
 
@@ -87,11 +42,13 @@ static const char *const successor[] = { SETTINGS, "--replace", NULL };
 
 enum ending { END_QUIET, END_REPLACE, END_DRAIN, END_TWICE, ENDINGS };
 
-static void nap_ms(uint64_t ms)
+static void hurt(pid_t daemon, struct dice *dice)
 {
-    struct timespec nap = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
+    int pidfd = race_victim_worker(daemon, dice_roll(dice));
 
-    while (nanosleep(&nap, &nap) < 0 && errno == EINTR) {
+    if (pidfd >= 0) {
+        race_victim_hit(pidfd, SIGKILL);
+        (void)close(pidfd);
     }
 }
 
@@ -101,9 +58,9 @@ static void hurt_for(struct race *race, struct dice *dice, pid_t daemon, uint64_
     uint64_t until_ns = race_now_ns() + ms * 1000000;
 
     while (race_now_ns() < until_ns) {
-        nap_ms(20 + dice_below(dice, 150));
+        race_nap_ms(20 + dice_below(dice, 150));
         if (race->kills) {
-            race_daemon_hurt(daemon, dice_roll(dice));
+            hurt(daemon, dice);
         }
     }
 }
@@ -126,27 +83,13 @@ static void end_load(struct race *race, struct dice *dice, pid_t daemon, enum en
     if (ending >= END_DRAIN) {
         atomic_store_explicit(&race->drain_ns, race_now_ns(), memory_order_relaxed);
         (void)kill(daemon, SIGTERM);
-        nap_ms(dice_below(dice, 60));
+        race_nap_ms(dice_below(dice, 60));
     }
     if (ending == END_TWICE) {
         atomic_store_explicit(&race->hasty, true, memory_order_relaxed);
         (void)kill(daemon, SIGTERM);
     }
     atomic_store_explicit(&race->until_ns, 0, memory_order_relaxed);
-}
-
-static void print_ends(const struct race *race, const char *how)
-{
-    printf("seed %" PRIu64 "%s%s:", race->seed, how, race->kills ? ", workers die" : "");
-    for (uint32_t status = 0; status < 32; status++) {
-        uint64_t count = atomic_load_explicit(&race->ended[status], memory_order_relaxed);
-
-        if (count > 0) {
-            printf(" %" PRIu64 " %s", count, rmx_end_name(status));
-        }
-    }
-    printf("\n");
-    (void)fflush(stdout);
 }
 
 static void run_round(struct race *race)
@@ -183,7 +126,8 @@ static void run_round(struct race *race)
         (void)kill(daemon, SIGTERM);
     }
     race_daemon_wait(race, daemon, END_SECONDS);
-    print_ends(race, names[ending]);
+    printf("seed %" PRIu64 "%s%s:", race->seed, names[ending], race->kills ? ", workers die" : "");
+    race_print_ends(race);
 }
 
 /* --- rounds ----------------------------------------------------------------------------------- */
@@ -221,11 +165,11 @@ static bool wait_round(pid_t pid, uint64_t seed)
     while (pid > 0 && waitpid(pid, &status, WNOHANG) == 0) {
         if (race_now_ns() > until_ns) {
             (void)fprintf(stderr, "seed %" PRIu64 ": the round is stuck\n", seed);
-            show_log(&the_race);
+            race_show_log(&the_race);
             (void)kill(pid, SIGKILL);
             (void)waitpid(pid, &status, 0);
         }
-        nap_ms(5);
+        race_nap_ms(5);
     }
     return pid > 0 && status == 0;
 }

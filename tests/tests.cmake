@@ -372,7 +372,8 @@ target_compile_definitions(rmx_shim PRIVATE _GNU_SOURCE)
 target_link_libraries(rmx_shim PRIVATE ${CMAKE_DL_LIBS})
 if(TARGET ringmuxd)
     add_executable(race_driver tests/race_driver.c tests/race_client.c tests/race_job.c
-        tests/race_group.c tests/race_daemon.c tests/race_media.c bench/process.c)
+        tests/race_group.c tests/race_daemon.c tests/race_media.c tests/race_clock.c
+        tests/race_report.c tests/race_victim.c bench/process.c)
     target_link_libraries(race_driver PRIVATE ringmux_static rmx_flags Threads::Threads)
     target_compile_definitions(race_driver PRIVATE RMX_BUILD_DIR="${CMAKE_BINARY_DIR}"
         RMX_RACE_MEDIA="${CMAKE_SOURCE_DIR}/../shared/media")
