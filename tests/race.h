@@ -86,6 +86,10 @@ uint64_t race_now_ns(void);
 /* A signal ends it early. */
 void race_nap_ms(uint64_t ms);
 
+/* So long, ever, somebody on this machine waited for a core: what is late by no more than that may
+ * not have been given one. 0 where the kernel does not say. */
+uint64_t race_starved_ns(void);
+
 /* --- race_media.c: what there is to remux ----------------------------------------------------- */
 
 /* Loads the clips: our own, made by ffmpeg in race->dir unless they are there, and some of the
