@@ -55,41 +55,78 @@ static uint32_t count_alive(const struct rmx_client *client)
 
 bool rmx_fleet_is_there(const struct rmx_client *client)
 {
-    return client->opening || count_alive(client) > 0;
+    return client->opening || client->line->answer.due || count_alive(client) > 0;
 }
 
-/* Asks the daemon once. Returns the status of its answer, or -errno. */
-static int ask_daemon(
-    struct rmx_client *client, struct rmx_line *line, const struct rmx_conduit *channel)
+/* How large a channel is to be: as asked for, else ours, or what the daemon allows if that is
+ * less. */
+static size_t size_of_one(const struct rmx_client *client)
 {
-    struct rmx_line_answer *answer = &line->answer;
-    uint64_t until_ns = rmx_clock_in(RMX_LINE_ANSWER_NS);
+    uint64_t most = client->line->channel_bytes;
 
-    if (answer->due) { /* to somebody who waits no more: a signal came, or the time was up */
-        return rmx_clock_ns() < answer->until_ns ? -EAGAIN : -ETIMEDOUT;
+    if (client->channel_bytes != 0) {
+        return client->channel_bytes;
     }
-    int err = rmx_line_offer(line, channel->region.fd, channel->region.size);
-    answer->until_ns = until_ns;
+    return most < BYTES_DEFAULT ? (size_t)most : BYTES_DEFAULT;
+}
+
+/* Makes the memory without the lock, since that takes a while. */
+static int make(struct rmx_client *client, struct rmx_line *line)
+{
+    size_t bytes = size_of_one(client);
+    struct rmx_conduit *channel = NULL;
+
+    pthread_mutex_unlock(&client->lock);
+    int err = rmx_conduit_new(&channel, bytes);
+    pthread_mutex_lock(&client->lock);
+    line->offered = channel;
+    return err;
+}
+
+/* Waits for what is due. Returns the status of the daemon's answer, or -errno: it is no use, or may
+ * still come and makes a channel then. */
+static int await_answer(struct rmx_client *client, struct rmx_line *line)
+{
+    const struct rmx_line_answer *answer = &line->answer;
+    int err = 0;
+
     while (err == 0 && answer->due && line->lost == 0) {
-        int woken = rmx_handle_wait(client, RMX_HANDLE_ANYTHING, 0, until_ns);
+        int woken = rmx_handle_wait(client, RMX_HANDLE_ANYTHING, 0, answer->until_ns);
 
         err = woken == 0 ? -ETIMEDOUT : woken < 0 ? woken : 0;
     }
     if (line->lost != 0) {
         return line->lost;
     }
-    answer->late = answer->due;
-    return err < 0 ? err : (int)answer->status;
+    return answer->due ? err : answer->outcome;
+}
+
+/* Asks the daemon once, or hears what it says to one who asked and waits no more: a signal came, or
+ * the time was up. Returns as await_answer(). */
+static int ask_daemon(struct rmx_client *client, struct rmx_line *line)
+{
+    int err = 0;
+
+    if (line->answer.due) {
+        rmx_handle_hear(client);
+        return await_answer(client, line);
+    }
+    if (line->offered == NULL) { /* else it was too busy for this one */
+        err = make(client, line);
+    }
+    if (err == 0) {
+        err = rmx_line_offer(line);
+    }
+    return err < 0 ? err : await_answer(client, line);
 }
 
 /* Asks until the daemon has an answer other than that it is busy. Returns as ask_daemon(). */
-static int offer(struct rmx_client *client, struct rmx_line *line,
-    const struct rmx_conduit *channel, uint64_t patience_ns)
+static int offer(struct rmx_client *client, struct rmx_line *line, uint64_t patience_ns)
 {
     uint64_t until_ns = rmx_clock_in(patience_ns);
 
     for (;;) {
-        int status = ask_daemon(client, line, channel);
+        int status = ask_daemon(client, line);
 
         if ((status != RMX_STATUS_BUSY && status != -EAGAIN) || rmx_clock_ns() >= until_ns) {
             return status;
@@ -117,52 +154,41 @@ static int error_of(int status)
     }
 }
 
-/* Puts an open channel among the others. */
-static int enlist(struct rmx_client *client, struct rmx_line *line, struct rmx_conduit **channel)
+/* Puts what was offered among the channels. Returns 0 or -errno: it is gone. */
+static int enlist(struct rmx_client *client, struct rmx_line *line, uint32_t index)
+{
+    struct rmx_line_answer *answer = &line->answer;
+    struct rmx_conduit *channel = line->offered;
+
+    line->offered = NULL;
+    rmx_base_close(&channel->region.fd); /* mapped here, and the daemon has its own */
+    rmx_conduit_open(channel, line->number, answer->channel, &answer->wake_fd, &answer->heard_fd);
+    client->channels[index] = channel;
+    int err = rmx_handle_watch(client, index);
+    if (err < 0) { /* not a descriptor that can be polled, or the system's limit */
+        rmx_handle_unwatch(client, index);
+        rmx_conduit_free(&client->channels[index]);
+        return err == -EPERM ? -EPROTO : err;
+    }
+    return 0;
+}
+
+void rmx_fleet_take(struct rmx_client *client, struct rmx_line *line)
 {
     struct rmx_line_answer *answer = &line->answer;
     uint32_t index = free_index(client);
 
-    rmx_assert(index < RMX_CHANNELS_MAX); /* open_one() looked, and nobody else opens */
-    rmx_conduit_open(*channel, line->number, answer->channel, &answer->wake_fd, &answer->heard_fd);
-    client->channels[index] = *channel;
-    int err = rmx_handle_watch(client, index);
-    if (err < 0) { /* not a descriptor that can be polled, or the system's limit */
-        rmx_handle_unwatch(client, index);
-        client->channels[index] = NULL;
-        return err == -EPERM ? -EPROTO : err;
+    if (index < RMX_CHANNELS_MAX && line == client->line) {
+        answer->outcome = enlist(client, line, index);
+        return;
     }
-    *channel = NULL;
-    return 0;
-}
-
-/* Makes the memory without the lock, since that takes a while. */
-static int make(struct rmx_client *client, struct rmx_conduit **channel, size_t bytes)
-{
-    pthread_mutex_unlock(&client->lock);
-    int err = rmx_conduit_new(channel, bytes);
-    pthread_mutex_lock(&client->lock);
-    return err;
-}
-
-/* How large a channel is to be: as asked for, else ours, or what the daemon allows if that is
- * less. */
-static size_t size_of_one(const struct rmx_client *client)
-{
-    uint64_t most = client->line->channel_bytes;
-
-    if (client->channel_bytes != 0) {
-        return client->channel_bytes;
-    }
-    return most < BYTES_DEFAULT ? (size_t)most : BYTES_DEFAULT;
+    rmx_base_close(&answer->wake_fd); /* new jobs go to another daemon by now */
+    rmx_base_close(&answer->heard_fd);
 }
 
 static int open_one(struct rmx_client *client, struct rmx_line *line, uint64_t patience_ns)
 {
-    size_t bytes = size_of_one(client);
-    struct rmx_conduit *channel = NULL;
-
-    if (bytes > line->channel_bytes) {
+    if (size_of_one(client) > line->channel_bytes) {
         return -E2BIG; /* known before so much memory is touched */
     }
     if (free_index(client) == RMX_CHANNELS_MAX) {
@@ -174,15 +200,13 @@ static int open_one(struct rmx_client *client, struct rmx_line *line, uint64_t p
     if (client->streams == NULL) {
         return -ENOMEM;
     }
-    int status = make(client, &channel, bytes);
-    if (status == 0) {
-        status = offer(client, line, channel, patience_ns);
+    if (!line->answer.due) {
+        rmx_conduit_free(&line->offered); /* what was refused when nobody waited any more */
     }
-    if (status == RMX_STATUS_OK) {
-        rmx_base_close(&channel->region.fd); /* mapped here, and the daemon has its own */
-        status = enlist(client, line, &channel);
+    int status = offer(client, line, patience_ns);
+    if (!line->answer.due) {
+        rmx_conduit_free(&line->offered); /* unless it was taken */
     }
-    rmx_conduit_free(&channel); /* unless it was enlisted */
     return status > 0 ? error_of(status) : status;
 }
 

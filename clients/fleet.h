@@ -23,6 +23,10 @@ int rmx_fleet_ready(struct rmx_client *client);
  * there may not be more, or it did not work. */
 int rmx_fleet_grow(struct rmx_client *client);
 
+/* The daemon has opened what was offered on this line: there is one more channel, even if whoever
+ * asked waits no more. */
+void rmx_fleet_take(struct rmx_client *client, struct rmx_line *line);
+
 /* Gives a job's rings a place in the channel with the fewest jobs that has room, makes its stream,
  * and says so in the spec. Returns 0, -EAGAIN (no room now) or -ENOBUFS (never). */
 int rmx_fleet_seat(struct rmx_client *client, struct rmx_job_spec *spec, const struct rmx_job *job);

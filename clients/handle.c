@@ -201,6 +201,9 @@ static int hear_message(struct rmx_client *client, struct rmx_line *line)
     if (err == -EAGAIN) {
         return err;
     }
+    if (line->answer.wake_fd >= 0) {
+        rmx_fleet_take(client, line);
+    }
     if (line->channel_lost != 0) {
         rmx_fleet_lose(client, line->number, line->channel_lost);
     }

@@ -41,6 +41,7 @@ void rmx_line_free(struct rmx_line **line)
     rmx_base_close(&gone->fd);
     rmx_base_close(&gone->answer.wake_fd);
     rmx_base_close(&gone->answer.heard_fd);
+    rmx_conduit_free(&gone->offered);
     rmx_region_fini(&gone->arena);
     free(gone);
     *line = NULL;
@@ -234,28 +235,24 @@ static int take_channel_opened(struct rmx_line *line, struct rmx_sock_fds *fds)
         return refuse_lie(line);
     }
     answer->due = false;
-    if (!answer->late) {
-        answer->channel = opened.channel;
-        answer->status = opened.status;
-        answer->wake_fd = opened.channel != 0 ? rmx_sock_fds_take(fds, 0) : -1;
-        answer->heard_fd = opened.channel != 0 ? rmx_sock_fds_take(fds, 1) : -1;
+    answer->channel = opened.channel;
+    answer->outcome = (int)opened.status;
+    if (opened.channel != 0) {
+        answer->wake_fd = rmx_sock_fds_take(fds, 0);
+        answer->heard_fd = rmx_sock_fds_take(fds, 1);
     }
     return 0;
 }
 
-static int take_channel_lost(struct rmx_line *line)
+static void take_channel_lost(struct rmx_line *line)
 {
     struct rmx_msg_channel_lost lost;
-    struct rmx_line_answer *answer = &line->answer;
 
     memcpy(&lost, line->buffer, sizeof(lost));
     line->channel_lost = lost.channel;
-    if (answer->wake_fd >= 0 && answer->channel == lost.channel) { /* before it was taken */
-        answer->status = RMX_BUSY;
-        rmx_base_close(&answer->wake_fd);
-        rmx_base_close(&answer->heard_fd);
+    if (line->answer.channel == lost.channel) { /* who asked for it may not have looked yet */
+        line->answer.outcome = RMX_BUSY;
     }
-    return 0;
 }
 
 static int take_message(struct rmx_line *line, int type, struct rmx_sock_fds *fds)
@@ -285,7 +282,8 @@ static int take_message(struct rmx_line *line, int type, struct rmx_sock_fds *fd
     case RMX_MSG_CHANNEL_OPENED:
         return take_channel_opened(line, fds);
     case RMX_MSG_CHANNEL_LOST:
-        return take_channel_lost(line);
+        take_channel_lost(line);
+        return 0;
     default:
         return 0; /* CREDIT: the session has counted it */
     }
@@ -365,11 +363,12 @@ int rmx_line_submit(struct rmx_line *line, size_t bytes, const int *fds, size_t 
     return err;
 }
 
-int rmx_line_offer(struct rmx_line *line, int arena_fd, uint64_t arena_bytes)
+int rmx_line_offer(struct rmx_line *line)
 {
+    const struct rmx_region *arena = &line->offered->region;
     struct rmx_msg_channel channel = {
         .head = { .type = RMX_MSG_CHANNEL, .bytes = sizeof(channel) },
-        .arena_bytes = arena_bytes,
+        .arena_bytes = arena->size,
     };
     struct iovec part = { .iov_base = &channel, .iov_len = sizeof(channel) };
 
@@ -378,12 +377,17 @@ int rmx_line_offer(struct rmx_line *line, int arena_fd, uint64_t arena_bytes)
     if (err < 0) {
         return err;
     }
-    err = rmx_sock_send(line->fd, &part, 1, &arena_fd, 1, MSG_DONTWAIT);
+    err = rmx_sock_send(line->fd, &part, 1, &arena->fd, 1, MSG_DONTWAIT);
     if (err < 0) {
         return rmx_line_broke(line, err);
     }
     rmx_session_sent(&line->session, &channel, sizeof(channel));
-    line->answer = (struct rmx_line_answer){ .due = true, .wake_fd = -1, .heard_fd = -1 };
+    line->answer = (struct rmx_line_answer){
+        .due = true,
+        .until_ns = rmx_clock_in(RMX_LINE_ANSWER_NS),
+        .wake_fd = -1,
+        .heard_fd = -1,
+    };
     return 0;
 }
 

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "clients/cohort.h"
+#include "clients/conduit.h"
 #include "clients/inflight.h"
 #include "clients/ringmux.h"
 #include "ipc/session.h"
@@ -24,13 +25,12 @@
 
 /* CHANNEL is asked one at a time. */
 struct rmx_line_answer {
-    bool due;          /* CHANNEL is said, CHANNEL_OPENED not heard */
-    bool late;         /* nobody waits for it any more */
+    bool due; /* CHANNEL is said, CHANNEL_OPENED not heard, even if nobody waits any more */
     uint64_t until_ns; /* due: till then the daemon may take its time */
     uint32_t channel;
-    uint32_t status; /* enum rmx_status; BUSY also if the channel was lost before it was taken */
-    int wake_fd;     /* status OK: owned until taken */
-    int heard_fd;    /* likewise */
+    int outcome;  /* enum rmx_status; BUSY also if the channel is lost by now; -errno: no use */
+    int wake_fd;  /* owned; -1 = the channel is among the others, or there is none */
+    int heard_fd; /* likewise */
 };
 
 /* An operator asks one thing at a time: JOBS or CANCEL_JOBS. */
@@ -67,6 +67,7 @@ struct rmx_line {
     uint64_t stats[RMX_STATS_VALUES_MAX]; /* the last answer */
     uint64_t channel_bytes;               /* the most one may have */
     uint32_t workers;                     /* that channels can be spread over */
+    struct rmx_conduit *offered;          /* owned: the last CHANNEL's, or of the next; or NULL */
     struct rmx_line_answer answer;        /* to the last CHANNEL */
     struct rmx_line_inquiry inquiry;
     uint32_t channel_lost; /* the last message heard said that this channel is; else 0 */
@@ -102,9 +103,9 @@ int rmx_line_submit(struct rmx_line *line, size_t bytes, const int *fds, size_t 
  * line. Returns what the caller's call returns. */
 int rmx_line_broke(struct rmx_line *line, int err);
 
-/* Sends CHANNEL with its arena; line->answer tells the answer once it is not due. Returns as
+/* Sends CHANNEL with line->offered, whose answer line->answer tells once it is not due. Returns as
  * rmx_line_say(). */
-int rmx_line_offer(struct rmx_line *line, int arena_fd, uint64_t arena_bytes);
+int rmx_line_offer(struct rmx_line *line);
 
 /* Reads one message and takes note of what it says. Returns 0, -EAGAIN when there is none, or what
  * the line was lost to. */

@@ -82,11 +82,19 @@ static void answer_channel(struct fake_worker *worker)
     if (worker->mute) {
         return;
     }
+    bool slow = worker->slow;
+    if (slow) {
+        worker->slow = false;
+        fake_daemon_pause(&worker->daemon);
+    }
     if (worker->refusals > 0) {
         worker->refusals--;
         fake_daemon_say(&worker->daemon, &refused, sizeof(refused));
     } else {
         open_channel(worker);
+    }
+    if (slow) {
+        fake_daemon_arrived(&worker->daemon);
     }
 }
 

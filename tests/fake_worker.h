@@ -42,6 +42,7 @@ struct fake_worker {
     uint32_t refusals; /* so many CHANNELs are answered `refusal` first */
     uint32_t refusal;
     bool mute;       /* CHANNELs are not answered */
+    bool slow;       /* the first is answered between fake_daemon_go_on() and fake_daemon_wait() */
     uint32_t losses; /* so many channels are lost as soon as they are open */
     uint32_t channels;
     _Atomic uint32_t asked; /* CHANNELs heard */

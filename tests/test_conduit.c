@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "clients/clock.h"
@@ -154,33 +153,6 @@ Test(conduit, a_size_nobody_chose_is_no_more_than_allowed)
     open_all();
     cr_assert_eq(submit(8192), 1);
     cr_assert_eq(job->channel->region.size, FAKE_DAEMON_CHANNEL_BYTES);
-    close_all();
-}
-
-Test(conduit, a_daemon_that_never_answers_times_out, .timeout = 30)
-{
-    worker.mute = true;
-    open_all();
-    cr_assert_eq(submit(8192), -ETIMEDOUT);
-    cr_assert_eq(submit(8192), -ETIMEDOUT, "at once, now");
-    close_all();
-}
-
-static void ignore_signal(int number)
-{
-    (void)number;
-}
-
-Test(conduit, a_signal_ends_the_wait_for_a_channel)
-{
-    struct sigaction action = { .sa_handler = ignore_signal };
-    struct itimerval soon = { .it_value = { .tv_usec = 30000 } };
-
-    worker.mute = true;
-    open_all();
-    sigaction(SIGALRM, &action, NULL);
-    setitimer(ITIMER_REAL, &soon, NULL);
-    cr_assert_eq(submit(8192), -EINTR);
     close_all();
 }
 
