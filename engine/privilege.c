@@ -22,25 +22,37 @@
 #define STANDARD_DIRECTORY "/run/ringmux"
 #define ENTRY_BYTES        4096 /* of the user database, with its texts */
 
-/* By name or number; a number need not have a name. False: there is nobody called so. */
-static bool look_up(const char *user, uid_t *uid, gid_t *gid)
+/* What the user database answers, or why it could not. */
+static int answer(int error, const struct passwd *found)
+{
+    bool nobody = error == 0 || error == ENOENT || error == ESRCH;
+
+    if (found != NULL) {
+        return 0;
+    }
+    return nobody ? -ENOENT : -error;
+}
+
+/* By name or number; a number need not have a name. Returns 0, -ENOENT: there is nobody called so,
+ * or -errno: it cannot be told. */
+static int look_up(const char *user, uid_t *uid, gid_t *gid)
 {
     char text[ENTRY_BYTES];
     struct passwd entry;
     struct passwd *found = NULL;
     uint64_t number = 0;
     bool by_number = rmx_quantity_number(user, 10, &number) && number < UINT32_MAX;
+    int error = answer(getpwnam_r(user, &entry, text, sizeof(text), &found), found);
 
-    (void)getpwnam_r(user, &entry, text, sizeof(text), &found);
-    if (found == NULL && by_number) {
-        (void)getpwuid_r((uid_t)number, &entry, text, sizeof(text), &found);
+    if (error == -ENOENT && by_number) {
+        error = answer(getpwuid_r((uid_t)number, &entry, text, sizeof(text), &found), found);
     }
-    if (found == NULL && !by_number) {
-        return false;
+    if (error < 0 && !(error == -ENOENT && by_number)) {
+        return error;
     }
     *uid = found != NULL ? found->pw_uid : (uid_t)number;
     *gid = found != NULL ? found->pw_gid : (gid_t)number;
-    return true;
+    return 0;
 }
 
 int rmx_privilege_find(
@@ -48,14 +60,22 @@ int rmx_privilege_find(
 {
     struct rmx_privilege found = { .uid = geteuid(), .gid = getegid() };
     bool standard = user[0] == '\0';
+    const char *name = standard ? STANDARD_USER : user;
+    int error;
 
     if (standard && geteuid() != 0) {
         *privilege = found;
         return 0;
     }
-    if (!look_up(standard ? STANDARD_USER : user, &found.uid, &found.gid) && !standard) {
+    error = look_up(name, &found.uid, &found.gid);
+    if (error == -ENOENT && !standard) {
         (void)snprintf(why, why_bytes, "user = %s: there is no such user", user);
         return -ENOENT;
+    }
+    if (error < 0 && error != -ENOENT) {
+        (void)snprintf(why, why_bytes, "user = %s: the system's user database does not say: %s",
+            name, strerrordesc_np(-error));
+        return error;
     }
     if (found.uid != geteuid() && geteuid() != 0) {
         (void)snprintf(why, why_bytes, "user = %s: only root may become another user", user);

@@ -19,8 +19,8 @@ struct rmx_privilege {
     bool careless;     /* we are root, stay root, and nobody wanted that: the log says so */
 };
 
-/* Whom the setting `user` means. Returns 0, or -ENOENT, -EPERM (only root may become another),
- * with why. */
+/* Whom the setting `user` means. Returns 0, or with why: -ENOENT, -EPERM (only root may become
+ * another), or another -errno where the system cannot say. */
 int rmx_privilege_find(
     const char *user, struct rmx_privilege *privilege, char *why, size_t why_bytes);
 

@@ -37,8 +37,9 @@ enum { EXIT_FAULT = 1, EXIT_USAGE = 2 };
 #define SEEK_NS       10000000000u
 #define SEEK_PAUSE_MS 20
 
-/* What was cancelled ends in milliseconds; what has not after this never will. */
-#define ABORT_NS 2000000000u
+/* What was cancelled ends in milliseconds, or with its worker: that has a second by the clock, half
+ * of one to leave, and dies in seconds where many want the cores. What lasts longer never ends. */
+#define ABORT_NS 5000000000u
 
 struct supervisor {
     int argc; /* main's, to be read again */
@@ -385,10 +386,11 @@ static int find_listener(struct supervisor *sup)
 static int find_privilege(struct supervisor *sup)
 {
     char why[160] = "user: the system does not say who we are";
+    int error = rmx_privilege_find(sup->config.user, &sup->privilege, why, sizeof(why));
 
-    if (rmx_privilege_find(sup->config.user, &sup->privilege, why, sizeof(why)) < 0) {
-        (void)complain(why, 0);
-        return EXIT_USAGE;
+    if (error < 0) {
+        int result = complain(why, 0);
+        return error == -ENOENT || error == -EPERM ? EXIT_USAGE : result;
     }
     return 0;
 }
