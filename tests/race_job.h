@@ -27,7 +27,8 @@ struct race_job {
     bool left;           /* nobody reads its output any more */
     uint64_t stopped_ns; /* it was cancelled then; 0 = not */
     uint64_t submitted_ns;
-    uint64_t waited_ns; /* its client looked then, and there was no end of any job */
+    uint64_t starved_ns; /* race_starved_ns() then */
+    uint64_t waited_ns;  /* its client looked then, and there was no end of any job */
     struct rmx_block block;
     struct rmx_buffer buffer;
     struct rmx_source source;
