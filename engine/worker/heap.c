@@ -4,7 +4,8 @@
  * file is half malloc and free, which mimalloc does faster (small clip: 17 % less time); a muxer
  * that gathers a fragment grows one block to tens of megabytes, which the C library does by moving
  * pages (mremap(2)) where mimalloc copies (fragments of 50 MB: 4 times faster). Each block is
- * charged, at its full size, to the purse of the job on the core. Runs in zygote and workers, from
+ * charged, at its full size, to the purse of the job on the core. A vector that libavformat reads
+ * beyond its end has room there (see spare). Runs in zygote and workers, from
  * the first instruction; defines the allocation calls for the whole process. Not in sanitizer
  * builds, which have their own.
  */
@@ -20,6 +21,10 @@
 
 /* From here on a block is the C library's. */
 #define LARGE_BYTES 262144u
+
+/* Blocks of the size of an initialisation vector, and what libavformat may read into one. */
+#define VECTOR_BYTES 16u
+#define VECTOR_ROOM  256u
 
 /* glibc's own. They have to be looked up: mimalloc defines even their internal names. NULL until
  * then, when all blocks are mimalloc's. */
@@ -164,8 +169,17 @@ void *realloc(void *block, size_t bytes)
     return after == NULL ? NULL : charged(after, !is_small(after), bytes);
 }
 
-void *memalign(size_t align, size_t bytes)
+/* libavformat 5.1 keeps the vector length of an encrypted MP4's `tenc` even where it refuses it,
+ * and reads so many bytes, 255 at most, of the next `senc` into a block of 16. What lies behind is
+ * another job's, which would crash long after the file that did it. All its blocks are aligned. */
+static size_t spare(size_t bytes)
 {
+    return bytes > 0 && bytes <= VECTOR_BYTES ? VECTOR_ROOM : bytes;
+}
+
+void *memalign(size_t align, size_t asked)
+{
+    size_t bytes = spare(asked);
     bool large = is_large(bytes);
 
     if (!may_have(bytes)) {
