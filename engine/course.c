@@ -207,14 +207,11 @@ void rmx_course_move_on(struct rmx_flow *flow)
         flow->sum = flow->result;
         rmx_spool_rewind(&flow->spools[1], flow->drain.end);
     }
-    flow->result = (struct rmx_job_result){ .job = flow->spec.job };
+    rmx_pass_reset(flow);
     if (flow->stage == RMX_STAGE_JOB ? flow->spooled : !flow->spooled) {
         rmx_spool_close(&flow->spools[0]); /* nobody reads it any more */
     }
     flow->stage = flow->stage == RMX_STAGE_SPOOL ? RMX_STAGE_JOB : RMX_STAGE_DELIVER;
-    flow->begun = false;
-    flow->told = false;
-    flow->answered = false;
     rmx_course_begin(flow);
 }
 

@@ -100,6 +100,7 @@ struct rmx_flow {
     bool spooled;               /* its input was */
     struct rmx_spool spools[RMX_FLOW_SPOOLS];
     struct rmx_job_result sum; /* of the passes before the present one */
+    uint64_t cpu_ns;           /* likewise, those on workers that died too; with job_cpu */
     bool begun;                /* the present pass is laid out in the pair */
     bool told;                 /* the worker has the job */
     bool answered;             /* the worker posted DONE; result is its word, checked */

@@ -11,6 +11,7 @@
 #include "engine/course.h"
 #include "engine/lane.h"
 #include "engine/outcome.h"
+#include "engine/ration.h"
 
 static void post(struct rmx_flow *flow, enum rmx_note_kind kind)
 {
@@ -299,6 +300,15 @@ void rmx_pass_note(struct rmx_flow *flow, uint32_t kind)
     default:
         rmx_crew_condemn(&flow->lane->crew, flow->berth, "it sent a note that does not exist");
     }
+}
+
+void rmx_pass_reset(struct rmx_flow *flow)
+{
+    flow->cpu_ns = rmx_ration_used_ns(flow);
+    flow->result = (struct rmx_job_result){ .job = flow->spec.job };
+    flow->begun = false;
+    flow->told = false;
+    flow->answered = false;
 }
 
 /* --- its end ------------------------------------------------------------------------------- */

@@ -17,6 +17,10 @@
  * rmx_drain. */
 void rmx_pass_start(struct rmx_flow *flow, int (*may_grow)(struct rmx_drain *drain, uint64_t end));
 
+/* The present pass is behind it, and another follows, on this worker or another: nothing is laid
+ * out for that one yet. It still has the pair. */
+void rmx_pass_reset(struct rmx_flow *flow);
+
 /* The worker posted a note about it. */
 void rmx_pass_note(struct rmx_flow *flow, uint32_t kind);
 

@@ -15,6 +15,7 @@
 #include "engine/lane.h"
 #include "engine/log.h"
 #include "engine/outcome.h"
+#include "engine/pass.h"
 #include "engine/peer.h"
 
 /* --- the facts ------------------------------------------------------------------------------- */
@@ -67,11 +68,8 @@ static void begin_anew(struct rmx_flow *flow)
     if (flow->drain.file == &flow->output && flow->drain.end > flow->reach) {
         flow->reach = flow->drain.end;
     }
-    flow->result = (struct rmx_job_result){ .job = flow->spec.job };
+    rmx_pass_reset(flow);
     flow->text[0] = 0;
-    flow->begun = false;
-    flow->told = false;
-    flow->answered = false;
     flow->lost = false;
     flow->judged = false;
     flow->times = (struct rmx_flow_times){
