@@ -118,7 +118,8 @@ static void flow_probe(void)
 }
 
 /* An MP4 through pipes both ways, its index at its end: spooled, remuxed, delivered. */
-static void add_spooled(struct fault_jobs *jobs, const struct race_clip *clip)
+static void add_spooled(
+    struct fault_jobs *jobs, const struct race_clip *clip, const struct race_reference *reference)
 {
     struct race_job *job = fault_jobs_add(jobs, RACE_TO_PIPE, 3);
     int both[2];
@@ -132,20 +133,28 @@ static void add_spooled(struct fault_jobs *jobs, const struct race_clip *clip)
     job->job.input = both[0];
     job->feed = both[1];
     job->job.flags |= RMX_SPOOL;
-    job->reference = NULL;
+    job->reference = reference;
 }
 
 static void flow_spool(void)
 {
     struct fault_jobs jobs = { 0 };
     struct race_clip clip = { 0 };
+    struct race_reference made;
 
     if (!fault_jobs_open(&jobs)) {
         race_fail(&fault_race, "no connection before anything failed");
     }
     (void)snprintf(clip.path, sizeof(clip.path), "%s/late.mp4", fault_race.dir);
     clip.bytes = rmx_process_slurp(clip.path, &clip.size);
-    add_spooled(&jobs, &clip);
+    add_spooled(&jobs, &clip, NULL);
+    fault_jobs_submit(&jobs);
+    fault_jobs_wait(&jobs);
+    if (fault_ends[RMX_OK]-- != 1) { /* it shows what is to come out */
+        race_fail(&fault_race, "a spooled job is not OK before anything failed");
+    }
+    made = jobs.made;
+    add_spooled(&jobs, &clip, &made);
     arm(true);
     fault_jobs_submit(&jobs);
     fault_jobs_wait(&jobs);

@@ -85,17 +85,17 @@ void fault_jobs_submit(struct fault_jobs *jobs)
 static void take_end(struct fault_jobs *jobs, const struct rmx_result *result)
 {
     struct race_job *job = result->user;
-    struct race_reference made;
     const struct race_reference *wanted;
 
     if (job < jobs->job || job >= jobs->job + jobs->count || job->id != result->id) {
         race_fail(&fault_race, "job %" PRIu64 " ended twice, or never was", result->id);
     }
     wanted = job->reference;
-    race_job_learn(job, result, &made);
+    race_job_learn(job, result, &jobs->made);
     job->id = UINT64_MAX; /* ended: nothing is to be sent again, or moved */
     if (result->status == RMX_OK && wanted != NULL && job->kind != RACE_PROBE &&
-        made.hash != wanted->hash) { /* what cannot be sought in is probed as the stream it is */
+        jobs->made.hash !=
+            wanted->hash) { /* what cannot be sought in is probed as the stream it is */
         race_fail(&fault_race, "a job ended OK with other bytes");
     }
     fault_ends[result->status]++;

@@ -13,8 +13,9 @@
 struct fault_jobs {
     struct rmx_client *client;
     struct race_job job[FAULT_JOBS_MAX];
-    size_t count; /* places used */
-    size_t left;  /* jobs without an end */
+    size_t count;               /* places used */
+    size_t left;                /* jobs without an end */
+    struct race_reference made; /* what came of the newest that ended */
 };
 
 extern struct race fault_race;
