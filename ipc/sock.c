@@ -89,6 +89,17 @@ static bool is_stale(const struct name *name)
     return fd >= 0 && connect_to(fd, name) == -ECONNREFUSED;
 }
 
+/* Again if a signal came: a directory may be on another machine. Returns it or -1 with errno. */
+static int open_there(const char *path, int flags)
+{
+    int fd;
+
+    do {
+        fd = open(path, flags | O_CLOEXEC);
+    } while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
 /* Between bind and listen a socket looks stale, so whoever replaces or makes one in a directory
  * holds the directory's lock. Sets *lock, to be closed. */
 static int lock_directory(const char *path, int *lock)
@@ -104,7 +115,7 @@ static int lock_directory(const char *path, int *lock)
         memcpy(directory, path, length);
         directory[length] = 0;
     }
-    fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fd = open_there(directory, O_RDONLY | O_DIRECTORY);
     if (fd < 0) {
         return -errno;
     }
@@ -125,7 +136,7 @@ static int lock_directory(const char *path, int *lock)
  * link to something else between two calls. */
 static int set_rights(const char *path, mode_t mode, gid_t group)
 {
-    rmx_autofd int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    rmx_autofd int fd = open_there(path, O_PATH | O_NOFOLLOW);
     char itself[32];
     struct stat status;
 
