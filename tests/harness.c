@@ -437,6 +437,17 @@ size_t harness_descriptors(pid_t pid)
     return count - 2;
 }
 
+void harness_descriptors_at_most(pid_t pid, size_t most)
+{
+    uint64_t until = harness_now_ns() + WAIT_MS * 1000000ull;
+
+    while (harness_descriptors(pid) > most) {
+        cr_assert_lt(harness_now_ns(), until, "%d keeps %zu descriptors, beyond %zu", (int)pid,
+            harness_descriptors(pid), most);
+        nap_ms(1);
+    }
+}
+
 uint64_t harness_resident_bytes(pid_t pid)
 {
     char path[64];

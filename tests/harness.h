@@ -76,6 +76,10 @@ void harness_counter_becomes(struct rmx_client *client, const char *name, uint64
 
 bool harness_lives(pid_t pid);
 size_t harness_descriptors(pid_t pid);
+
+/* Waits, at most 20 s, until it has at most so many: the kernel closes some a moment later. */
+void harness_descriptors_at_most(pid_t pid, size_t most);
+
 uint64_t harness_resident_bytes(pid_t pid); /* anonymous and file pages; shared memory not */
 uint64_t harness_now_ns(void);
 

@@ -142,7 +142,7 @@ Test(e2e_draining, nobody_else_comes_nor_delays_the_end)
     ended_ns = harness_now_ns();
     rmx_close(&client);
     cr_assert_eq(deploy_exit(&daemon), 0);
-    cr_assert_lt(harness_now_ns() - ended_ns, 1500000000); /* it may take 2 s to say hello */
+    cr_assert_lt(harness_now_ns() - ended_ns, 4000000000); /* it may take 5 s to say hello */
     cr_assert_eq(rmx_state(boss), RMX_STATE_LOST);
     rmx_close(&boss);
     close(silent);

@@ -117,9 +117,13 @@ Test(e2e_faults, job_after_job_survives_workers_that_keep_dying)
 
 Test(e2e_faults, killed_client_gives_everything_back)
 {
-    size_t before = harness_descriptors(harness.daemon);
-    pid_t pid = fork();
+    size_t before;
+    pid_t pid;
 
+    (void)harness_remux(&harness, client, harness_media("small.mp4"), "fmp4");
+    harness_counter_becomes(client, "fds_open", 0); /* all is open that a daemon at work has */
+    before = harness_descriptors(harness.daemon);
+    pid = fork();
     if (pid == 0) {
         struct rmx_client *own = harness_client(&harness);
 
@@ -137,8 +141,7 @@ Test(e2e_faults, killed_client_gives_everything_back)
     cr_assert_eq(harness_counter(client, "fds_open"), 0);
     cr_assert_eq(harness_counter(client, "pairs_small_used"), 0);
     cr_assert_eq(harness_counter(client, "pairs_bulk_used"), 0);
-    cr_assert_leq(harness_descriptors(harness.daemon), before + 4, "beside a spare's: %zu, not %zu",
-        harness_descriptors(harness.daemon), before);
+    harness_descriptors_at_most(harness.daemon, before + 4); /* a spare may have come */
 }
 
 Test(e2e_faults, killed_daemon_is_seen_at_once)

@@ -96,13 +96,13 @@ static void compare_memory(const char *who, const uint64_t bytes[LOOKS])
         "%s grows", who);
 }
 
-static void compare(const struct holdings looks[LOOKS])
+static void compare(const struct harness *harness, const struct holdings looks[LOOKS])
 {
     const struct holdings *first = &looks[0];
     const struct holdings *last = &looks[LOOKS - 1];
     uint64_t bytes[LOOKS];
 
-    cr_assert_eq(last->descriptors, first->descriptors);
+    harness_descriptors_at_most(harness->daemon, first->descriptors);
     cr_assert_eq(last->workers, first->workers);
     for (size_t w = 0; w < first->workers; w++) {
         cr_assert_eq(last->worker[w], first->worker[w], "a worker died");
@@ -133,9 +133,9 @@ Test(e2e_leaks, ten_thousand_jobs_leave_nothing_behind, .timeout = 300)
         look(&harness, &looks[i]);
     }
 
-    compare(looks);
+    compare(&harness, looks);
     cr_assert_eq(harness_counter(client, "jobs_ended_OK"), JOBS);
-    cr_assert_eq(harness_counter(client, "fds_open"), 0);
+    harness_counter_becomes(client, "fds_open", 0);
     cr_assert_eq(harness_counter(client, "pairs_small_used"), 0);
     cr_assert_eq(harness_counter(client, "pairs_bulk_used"), 0);
     rmx_close(&client);
@@ -162,11 +162,11 @@ Test(e2e_leaks, connecting_and_leaving_leaves_nothing_behind, .timeout = 120)
 
     harness_start(&harness, NULL);
     client = harness_client(&harness);
-    come_and_go(&harness, client, 50); /* and the spare worker is there */
+    come_and_go(&harness, client, 50);
     before = harness_descriptors(harness.daemon);
     come_and_go(&harness, client, 500);
 
-    cr_assert_eq(harness_descriptors(harness.daemon), before);
+    harness_descriptors_at_most(harness.daemon, before + 4); /* a spare may have come */
     rmx_close(&client);
     harness_stop(&harness);
 }

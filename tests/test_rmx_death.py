@@ -49,7 +49,7 @@ class Death(Case):
         process, _ = self.start_stuck()
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(PATIENCE_S), 143)
-        self.assertTrue(wait_until(lambda: self.jobs_in_flight() == 0, 2))
+        self.assertTrue(wait_until(lambda: self.jobs_in_flight() == 0))
         self.assert_only("socket")
 
     def test_kill_9_of_rmx(self):
@@ -57,14 +57,14 @@ class Death(Case):
         process.kill()
         process.wait(PATIENCE_S)
         self.assert_only()
-        self.assertTrue(wait_until(lambda: not lives(daemon), 5), "its daemon ends with it")
+        self.assertTrue(wait_until(lambda: not lives(daemon), 10), "its daemon ends with it")
 
     def test_kill_9_of_rmx_gives_everything_back(self):
         self.start_daemon()
         process, _ = self.start_stuck()
         process.kill()
         process.wait(PATIENCE_S)
-        self.assertTrue(wait_until(lambda: self.jobs_in_flight() == 0, 2))
+        self.assertTrue(wait_until(lambda: self.jobs_in_flight() == 0))
         self.assert_only("socket")
 
     def test_kill_9_of_the_daemon(self):
@@ -73,7 +73,7 @@ class Death(Case):
         daemon.kill()
         killed_s = time.monotonic()
         self.assertEqual(process.wait(PATIENCE_S), 69)
-        self.assertLess(time.monotonic() - killed_s, 1)
+        self.assertLess(time.monotonic() - killed_s, 10)
         self.assertIn(b"DAEMON_LOST", process.stderr.read())
         self.assert_only("socket")
 

@@ -104,7 +104,7 @@ class Signals(Case):
         time.sleep(0.2)
         self.assertIsNone(process.poll(), "it waits for its job to be cancelled")
         process.send_signal(signal.SIGINT)
-        self.assertEqual(process.wait(1), 130)
+        self.assertEqual(process.wait(PATIENCE_S), 130)
 
     def test_a_deadline_says_where_the_time_went(self):
         self.start_daemon()
@@ -147,7 +147,7 @@ class Stopped(Case):
         waits = self.start_rmx("remux", "--deadline", "1m", clip("av.mp4"), "out.ts")
         time.sleep(0.3)
         waits.send_signal(signal.SIGINT)
-        self.assertEqual(waits.wait(5), 130, waits.stderr.read())
+        self.assertEqual(waits.wait(PATIENCE_S), 130, waits.stderr.read())
 
     def test_a_job_in_flight_is_given_up_two_seconds_later(self):
         daemon = self.start_daemon()
