@@ -68,6 +68,21 @@ def name_of(pid):
     return status_of(pid)["Name"]
 
 
+def those_of_session(session):
+    """What lives of a daemon that has a session of its own, the daemon or not."""
+    pids = []
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            with open(path, encoding="ascii", errors="replace") as file:
+                pid, state, _, _, its = re.match(
+                    r"(\d+) \(.*\) (\S+) (\d+) (\d+) (\d+)", file.read(), re.DOTALL).groups()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(its) == session and state != "Z":
+            pids.append(int(pid))
+    return pids
+
+
 def limits_of(pid):
     with open(f"/proc/{pid}/limits", encoding="ascii") as file:
         return {line[:26].strip(): line[26:47].strip() for line in file}
@@ -102,7 +117,8 @@ class Case(rmx_case.Case):
         with open(self.log, "wb") as log:
             daemon = subprocess.Popen(
                 [program("ringmuxd"), "--socket=" + socket, "--log-format=text", *options],
-                env=dict(self.env, RMX_ODD=odd or ""), stdin=subprocess.DEVNULL, stderr=log)
+                env=dict(self.env, RMX_ODD=odd or ""), stdin=subprocess.DEVNULL, stderr=log,
+                start_new_session=True)
         self.addCleanup(self.end, daemon)
         self.env["RINGMUX_SOCKET"] = socket
         if wait:
@@ -210,6 +226,7 @@ class Odd(Case):
         self.assertEqual(daemon.wait(rmx_case.PATIENCE_S), 1)
         self.assertIn("the sandbox does not hold here: open a file: allowed", self.said())
         self.assertIn("ringmux-worker --selftest", self.said())
+        self.assertTrue(wait_until(lambda: not those_of_session(daemon.pid)), "its zygote too")
 
     def test_what_is_not_permitted_is_said_and_counted(self):
         self.start(odd="inside")
