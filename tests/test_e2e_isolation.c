@@ -148,6 +148,26 @@ Test(e2e_isolation, jobs_that_want_a_worker_each_wait_for_each_other)
     await_isolated(3);
 }
 
+Test(e2e_isolation, job_that_waits_for_a_worker_of_its_own_ends_at_its_deadline)
+{
+    struct rmx_job job = RMX_JOB_INIT;
+    uint64_t first;
+
+    start("--isolated-workers=1", "--isolation=shared");
+    first = hold(client, RMX_JOB_WORKER);
+    harness_counter_becomes(client, "jobs_isolated", 1);
+    job.input = harness_input(harness_media("small.mp4"));
+    job.output = harness_output(&harness, "out");
+    job.format = "mpegts";
+    job.isolation = RMX_JOB_WORKER;
+    job.deadline_ns = rmx_deadline_in(20000000);
+    cr_assert_eq(rmx_submit(client, &job, 1, NULL), 1);
+    cr_assert_eq(harness_wait(client).status, RMX_DEADLINE);
+    close(job.input);
+    close(job.output);
+    let_go(client, first);
+}
+
 Test(e2e_isolation, client_has_a_worker_to_itself_until_another_wants_it)
 {
     struct rmx_client *other;
