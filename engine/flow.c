@@ -22,8 +22,10 @@
 #include "engine/phase.h"
 #include "engine/rerun.h"
 
-/* So many times stop_grace, by the clock, may a worker take that does not compute. */
-#define GRACES_MAX 50u
+/* So many times stop_grace, by the clock, may a worker take that does not compute; and one that
+ * would, but has no core. */
+#define GRACES_MAX         50u
+#define GRACES_STARVED_MAX 500u
 
 /* --- the end ------------------------------------------------------------------------------- */
 
@@ -425,9 +427,22 @@ void rmx_flow_orphan(struct rmx_flow *flow)
     flow->client = NULL;
 }
 
-void rmx_flow_check_time(struct rmx_flow *flow, uint64_t now)
+/* To stop, since its worker was told. On a machine with too much to do a worker that is asked may
+ * not have had a core since then. */
+static bool had_its_time(const struct rmx_flow *flow, uint64_t now)
 {
     uint64_t grace_ns = flow->lane->config->stop_grace_ns;
+    uint64_t since_ns = now > flow->stopped_ns ? now - flow->stopped_ns : 0; /* perhaps after now */
+
+    if (since_ns >= GRACES_MAX * grace_ns &&
+        (since_ns >= GRACES_STARVED_MAX * grace_ns || !rmx_watchdog_wants_core(flow->berth->pid))) {
+        return true;
+    }
+    return rmx_grace_is_over(flow->berth, flow->pair->index, now, grace_ns);
+}
+
+void rmx_flow_check_time(struct rmx_flow *flow, uint64_t now)
+{
     uint64_t deadline_ns = flow->spec.deadline_ns;
 
     if (flow->stop == 0 && deadline_ns != 0 && now >= deadline_ns) {
@@ -437,8 +452,7 @@ void rmx_flow_check_time(struct rmx_flow *flow, uint64_t now)
         return;
     }
 
-    if (now >= flow->stopped_ns + GRACES_MAX * grace_ns || /* stopped perhaps after `now` */
-        rmx_grace_is_over(flow->berth, flow->pair->index, now, grace_ns)) {
+    if (had_its_time(flow, now)) {
         rmx_crew_condemn(&flow->lane->crew, flow->berth, "it did not stop a job when told to");
     } else {
         rmx_lane_watch_flow(flow->lane, flow, next_look(flow, now));

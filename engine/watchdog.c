@@ -4,7 +4,15 @@
  */
 #include "engine/watchdog.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "ring/base.h"
+
+#define STAT_BYTES 128 /* of /proc/PID/stat: number, name and state are at its start */
 
 bool rmx_watchdog_look(struct rmx_watchdog *watchdog, uint32_t flow, uint64_t signs,
     uint64_t cpu_ns, uint64_t limit_ns)
@@ -28,4 +36,20 @@ uint64_t rmx_watchdog_cpu_ns(pid_t pid)
         return 0;
     }
     return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+}
+
+bool rmx_watchdog_wants_core(pid_t pid)
+{
+    char text[STAT_BYTES] = "";
+    char path[32];
+    const char *name_end;
+    rmx_autofd int fd = -1;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0) {
+        return false;
+    }
+    name_end = strrchr(text, ')'); /* the name may have any other character */
+    return name_end != NULL && strncmp(name_end, ") R", 3) == 0;
 }

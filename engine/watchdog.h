@@ -30,4 +30,8 @@ bool rmx_watchdog_look(struct rmx_watchdog *watchdog, uint32_t flow, uint64_t si
 /* CPU time a process has used, or 0 if it cannot be asked. */
 uint64_t rmx_watchdog_cpu_ns(pid_t pid);
 
+/* Is it on a core, or does it wait for one? False also where it cannot be known: proc(5) may be
+ * hidden. */
+bool rmx_watchdog_wants_core(pid_t pid);
+
 #endif

@@ -3,6 +3,8 @@
  * engine/watchdog: who is taken for a job that only computes, and who is not.
  */
 #include <criterion/criterion.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/watchdog.h"
@@ -68,4 +70,22 @@ Test(watchdog, process_can_be_asked_for_its_cpu_time)
 {
     cr_assert_gt(rmx_watchdog_cpu_ns(getpid()), 0);
     cr_assert_eq(rmx_watchdog_cpu_ns(4194304 - 1), 0, "there is no such process");
+}
+
+Test(watchdog, who_computes_wants_a_core_and_who_is_stopped_does_not)
+{
+    pid_t child = fork();
+    int status;
+
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        (void)raise(SIGSTOP);
+        _exit(0);
+    }
+    cr_assert_eq(waitpid(child, &status, WUNTRACED), child);
+    cr_expect(rmx_watchdog_wants_core(getpid()), "it asks just now");
+    cr_expect_not(rmx_watchdog_wants_core(child));
+    (void)kill(child, SIGKILL);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_expect_not(rmx_watchdog_wants_core(4194304 - 1), "there is no such process");
 }
