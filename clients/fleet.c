@@ -121,10 +121,8 @@ static int ask_daemon(struct rmx_client *client, struct rmx_line *line)
 }
 
 /* Asks until the daemon has an answer other than that it is busy. Returns as ask_daemon(). */
-static int offer(struct rmx_client *client, struct rmx_line *line, uint64_t patience_ns)
+static int offer(struct rmx_client *client, struct rmx_line *line, uint64_t until_ns)
 {
-    uint64_t until_ns = rmx_clock_in(patience_ns);
-
     for (;;) {
         int status = ask_daemon(client, line);
 
@@ -186,7 +184,7 @@ void rmx_fleet_take(struct rmx_client *client, struct rmx_line *line)
     rmx_base_close(&answer->heard_fd);
 }
 
-static int open_one(struct rmx_client *client, struct rmx_line *line, uint64_t patience_ns)
+static int open_one(struct rmx_client *client, struct rmx_line *line, uint64_t until_ns)
 {
     if (size_of_one(client) > line->channel_bytes) {
         return -E2BIG; /* known before so much memory is touched */
@@ -203,20 +201,20 @@ static int open_one(struct rmx_client *client, struct rmx_line *line, uint64_t p
     if (!line->answer.due) {
         rmx_conduit_free(&line->offered); /* what was refused when nobody waited any more */
     }
-    int status = offer(client, line, patience_ns);
+    int status = offer(client, line, until_ns);
     if (!line->answer.due) {
         rmx_conduit_free(&line->offered); /* unless it was taken */
     }
     return status > 0 ? error_of(status) : status;
 }
 
-static int open_alone(struct rmx_client *client, uint64_t patience_ns)
+static int open_alone(struct rmx_client *client, uint64_t until_ns)
 {
     struct rmx_line *line = client->line; /* which may be for new jobs no more when it answers */
 
     line->pins++;
     client->opening = true;
-    int err = open_one(client, line, patience_ns);
+    int err = open_one(client, line, until_ns);
     client->opening = false;
     line->pins--;
     rmx_handle_wake(client, RMX_HANDLE_ANYTHING, 0);
@@ -253,14 +251,22 @@ int rmx_fleet_grow(struct rmx_client *client)
     return 0;
 }
 
-int rmx_fleet_ready(struct rmx_client *client)
+int rmx_fleet_ready(struct rmx_client *client, uint64_t deadline_ns)
 {
+    uint64_t until_ns = rmx_clock_in(BUSY_NS);
+
+    if (deadline_ns != 0 && deadline_ns < until_ns) {
+        until_ns = deadline_ns;
+    }
     while (count_alive(client) == 0 && client->line->lost == 0) {
-        int err = client->opening ? rmx_handle_wait(client, RMX_HANDLE_ANYTHING, 0, RMX_CLOCK_NEVER)
-                                  : open_alone(client, BUSY_NS);
+        int err = client->opening ? rmx_handle_wait(client, RMX_HANDLE_ANYTHING, 0, until_ns)
+                                  : open_alone(client, until_ns);
 
         if (err < 0) {
             return err;
+        }
+        if (client->opening && rmx_clock_ns() >= until_ns) {
+            return -EBUSY; /* as another thread is told, sooner or later */
         }
     }
     if (client->line->lost == 0 && all_are_busy(client)) {

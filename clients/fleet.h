@@ -15,9 +15,10 @@
 /* Is there a channel, or one in the making? */
 bool rmx_fleet_is_there(const struct rmx_client *client);
 
-/* Sees that there is a channel for a job with rings, and one more if all have plenty of jobs.
+/* Sees that there is a channel for a job with rings, and one more if all have plenty of jobs. Waits
+ * for a daemon without room no longer than the job could, whose deadline this is; 0 = it has none.
  * Returns 0, or what rmx_submit() returns. */
-int rmx_fleet_ready(struct rmx_client *client);
+int rmx_fleet_ready(struct rmx_client *client, uint64_t deadline_ns);
 
 /* Opens one more channel if there may be one: the jobs' memory is used up. Returns 0, or -EAGAIN:
  * there may not be more, or it did not work. */

@@ -256,7 +256,7 @@ int rmx_check(const struct rmx_job *job, const char **why);
  *   -EPERM      an operator's client has no jobs
  *   -ETOOMANYREFS, -ENOMEM  the system has no room for the message
  * and for a first job with a ring
- *   -EBUSY      no worker has room for another channel: try later
+ *   -EBUSY      no worker had room for another channel, for 10 s or until the job's deadline
  *   -E2BIG      the daemon does not allow as much as rmx_memory() asks for
  *   -ENOBUFS    this job's rings are larger than a channel: rmx_memory()
  *   -EOPNOTSUPP the daemon does not take this system's shared memory

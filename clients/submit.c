@@ -159,7 +159,7 @@ static int gather(
         if (client->streams == NULL && rmx_check(&jobs[0], &why) != 0) {
             return -EINVAL; /* no channel for a job that is none */
         }
-        int err = rmx_fleet_ready(client);
+        int err = rmx_fleet_ready(client, jobs[0].deadline_ns);
         if (err < 0) {
             return err;
         }

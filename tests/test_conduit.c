@@ -129,6 +129,19 @@ Test(conduit, a_daemon_that_stays_busy_is_left_alone)
     is_refused_with(RMX_STATUS_BUSY, -EBUSY);
 }
 
+Test(conduit, a_job_waits_for_its_channel_no_longer_than_for_its_end)
+{
+    struct rmx_job ask = with_rings(8192);
+
+    worker.refusal = RMX_STATUS_BUSY;
+    worker.refusals = UINT32_MAX;
+    open_all();
+    ask.deadline_ns = rmx_deadline_in(100000000);
+    cr_assert_eq(rmx_submit(client, &ask, 1, NULL), -EBUSY);
+    cr_assert_leq(atomic_load(&worker.asked), 10, "each 20 ms, for 100 ms");
+    close_all();
+}
+
 Test(conduit, more_memory_than_allowed_is_said)
 {
     is_refused_with(RMX_STATUS_OVER_LIMIT, -E2BIG);
