@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -72,6 +73,15 @@ def lives(pid):
         return False
 
 
+def stands_still(pid):
+    """Each thread of it: those that have a core go on until the one that hears the signal does."""
+    states = []
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/stat") as file:
+            states.append(file.read().rsplit(")", 1)[1].split()[0])
+    return all(state == "T" for state in states)
+
+
 def without_sanitizer(text):
     """ASan remarks on fibers once per process; that is not rmx speaking."""
     return re.sub(rb"==\d+==WARNING: ASan doesn't fully support makecontext[^\n]*\n", b"", text)
@@ -115,6 +125,12 @@ class Case(unittest.TestCase):
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.addCleanup(self.end, process)
         return process
+
+    def stop(self, daemon):
+        """It stands still until the test has ended."""
+        daemon.send_signal(signal.SIGSTOP)
+        self.addCleanup(daemon.send_signal, signal.SIGCONT)
+        self.assertTrue(wait_until(lambda: stands_still(daemon.pid)))
 
     @staticmethod
     def end(process):

@@ -98,8 +98,7 @@ class Signals(Case):
         daemon = self.start_daemon()
         process, _ = self.start_waiting()
         self.assertTrue(wait_until(lambda: self.stat("jobs_running") == 1))
-        daemon.send_signal(signal.SIGSTOP)  # so that nobody hears the first
-        self.addCleanup(daemon.send_signal, signal.SIGCONT)
+        self.stop(daemon)  # so that nobody hears the first
         process.send_signal(signal.SIGINT)
         time.sleep(0.2)
         self.assertIsNone(process.poll(), "it waits for its job to be cancelled")
@@ -117,10 +116,6 @@ class Signals(Case):
 
 class Stopped(Case):
     """A daemon that stands still."""
-
-    def stop(self, daemon):
-        daemon.send_signal(signal.SIGSTOP)
-        self.addCleanup(daemon.send_signal, signal.SIGCONT)
 
     def test_a_deadline_bounds_the_connecting(self):
         self.stop(self.start_daemon())
