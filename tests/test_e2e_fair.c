@@ -58,6 +58,7 @@ static void tear_down(void)
 }
 
 TestSuite(e2e_fair, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(e2e_fair_default, .init = set_up_default, .fini = tear_down, .timeout = 60);
 
 /* Tries again until the daemon has read what was sent before. */
 static void submit(struct rmx_client *client, const struct rmx_job *job)
@@ -187,12 +188,12 @@ static void expect_room_beside(enum rmx_class class_)
     let_go(modest[1], stuck + STUCK);
 }
 
-Test(e2e_fair, two_with_jobs_that_stand_still_leave_room_for_others, .init = set_up_default)
+Test(e2e_fair_default, two_with_jobs_that_stand_still_leave_room_for_others)
 {
     expect_room_beside(RMX_NORMAL);
 }
 
-Test(e2e_fair, critical_jobs_that_stand_still_leave_room_for_normal_ones, .init = set_up_default)
+Test(e2e_fair_default, critical_jobs_that_stand_still_leave_room_for_normal_ones)
 {
     expect_room_beside(RMX_CRITICAL);
 }
