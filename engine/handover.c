@@ -14,6 +14,7 @@
 #include "ipc/sock.h"
 
 #define ANSWER_MS 2000
+#define TELLS_MAX 3 /* so often a next daemon says that it took over, where memory is short */
 
 /* One word, and what it is about has been there since the lanes run: relaxed is enough. */
 static bool change(struct rmx_handover *handover, uint32_t from, enum rmx_handover_state to)
@@ -264,15 +265,23 @@ static bool has_parted(int sock)
     return status != RMX_STATUS_DRAINING;
 }
 
+static bool is_gone(int error)
+{
+    return error == -ECONNRESET || error == -EPIPE;
+}
+
 int rmx_handover_finish(struct rmx_handover_taken *taken)
 {
     static const struct rmx_msg_goodbye goodbye = {
         .head = { .type = RMX_MSG_GOODBYE, .bytes = sizeof(goodbye) },
         .status = RMX_STATUS_OK,
     };
-    int error = rmx_sock_say(taken->sock, &goodbye, sizeof(goodbye), 0);
+    int error = -EAGAIN;
 
-    if (error < 0) {
+    for (int i = 0; i < TELLS_MAX && error < 0 && !is_gone(error); i++) {
+        error = rmx_sock_say(taken->sock, &goodbye, sizeof(goodbye), 0);
+    }
+    if (is_gone(error)) {
         error = has_parted(taken->sock) ? -EBUSY : -ECONNRESET;
     }
     rmx_base_close(&taken->sock);

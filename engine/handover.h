@@ -78,7 +78,8 @@ int rmx_handover_ask(const char *path, struct rmx_handover_taken *taken);
 /* We are about to accept from taken->listen_fd: tells the old daemon, and closes taken->sock.
  * Returns 0, or
  *   -ECONNRESET  it has ended meanwhile: the socket is ours, and its file
- *   -EBUSY       it has parted with us, and serves on: the socket is not ours */
+ *   -EBUSY       it has parted with us, and serves on: the socket is not ours
+ *   or another -errno of sendmsg(2): it was not told, and serves on */
 int rmx_handover_finish(struct rmx_handover_taken *taken);
 
 #endif

@@ -193,6 +193,9 @@ static int settle(struct rmx_listener *listener, const char *path, struct rmx_ha
     if (error == -EBUSY) {
         return refuse(listener, path, -EAGAIN, "it parted with us");
     }
+    if (error < 0 && error != -ECONNRESET) {
+        return refuse(listener, path, error, strerrordesc_np(-error));
+    }
     listener->fd = rmx_take_fd(&taken->listen_fd);
     listener->handover.held = taken->held;
     remember(listener, path);

@@ -61,15 +61,17 @@ class Daemon:
         with open(self.log_path, encoding="utf-8", errors="replace") as log:
             return log.read()
 
-    def wait_ready(self):
-        """True: it says that it serves, or serves and has lost its tongue. False: it has ended."""
+    def wait_ready(self, before=None):
+        """True: it says that it serves, or serves and has lost its tongue. False: it has ended.
+        The one before it, if any, serves until it has ended."""
         begun = time.monotonic()
         while time.monotonic() < begun + PATIENCE_S:
             if re.search(r"^\S+ INFO  ready", self.log(), re.M):
                 return True
             if self.process.poll() is not None:
                 return False
-            if time.monotonic() > begun + READY_S and self.serves():
+            alone = before is None or before.process.poll() is not None
+            if time.monotonic() > begun + READY_S and alone and self.serves():
                 return True
             time.sleep(0.002)
         raise Wrong("it neither serves nor ends")
@@ -279,7 +281,7 @@ class Campaign:
         return outcome
 
     def settle_handover(self, old, new, case):
-        if new.wait_ready():
+        if new.wait_ready(before=old):
             code = old.wait_end()
             self.page.disarm()
             if code not in (0, 1):
