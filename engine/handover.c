@@ -155,10 +155,14 @@ static int receive(struct dialogue *dialogue)
 static int hear(struct dialogue *dialogue, uint16_t type)
 {
     struct pollfd wait = { .fd = dialogue->sock, .events = POLLIN };
+    int ready;
     int bytes;
     int heard;
 
-    if (poll(&wait, 1, ANSWER_MS) == 0) {
+    do {
+        ready = poll(&wait, 1, ANSWER_MS);
+    } while (ready < 0 && errno == EINTR);
+    if (ready == 0) {
         return -ETIMEDOUT;
     }
     rmx_sock_fds_close(&dialogue->fds);
@@ -239,7 +243,9 @@ int rmx_handover_ask(const char *path, struct rmx_handover_taken *taken)
     struct dialogue dialogue = { .fds = RMX_SOCK_FDS_INIT };
     int error;
 
-    dialogue.sock = rmx_sock_connect(path);
+    do {
+        dialogue.sock = rmx_sock_connect(path);
+    } while (dialogue.sock == -EINTR); /* one who was stopped, and goes on */
     if (dialogue.sock < 0) {
         return dialogue.sock;
     }
