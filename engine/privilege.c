@@ -42,10 +42,13 @@ static int look_up(const char *user, uid_t *uid, gid_t *gid)
     struct passwd *found = NULL;
     uint64_t number = 0;
     bool by_number = rmx_quantity_number(user, 10, &number) && number < UINT32_MAX;
-    int error = answer(getpwnam_r(user, &entry, text, sizeof(text), &found), found);
+    int error = getpwnam_r(user, &entry, text, sizeof(text), &found);
+
+    error = answer(error, found);
 
     if (error == -ENOENT && by_number) {
-        error = answer(getpwuid_r((uid_t)number, &entry, text, sizeof(text), &found), found);
+        error = getpwuid_r((uid_t)number, &entry, text, sizeof(text), &found);
+        error = answer(error, found);
     }
     if (error < 0 && !(error == -ENOENT && by_number)) {
         return error;

@@ -4,6 +4,7 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -28,6 +29,14 @@ Test(privilege, who_we_are_is_found_by_number)
 
     snprintf(number, sizeof(number), "%u", (unsigned)geteuid());
     cr_assert_eq(find(number), 0, "%s", why);
+}
+
+Test(privilege, who_we_are_is_found_by_name)
+{
+    const struct passwd *me = getpwuid(geteuid());
+
+    cr_assert_not_null(me, "we have no name");
+    cr_assert_eq(find(me->pw_name), 0, "%s", why);
 }
 
 Test(privilege, name_of_nobody_is_ENOENT)
