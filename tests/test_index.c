@@ -233,6 +233,14 @@ static void add_tkhd(uint8_t version, uint32_t id)
     AV_WB32(head + size - (version == 1 ? 76 : 72), id);
 }
 
+static void add_mvex(void)
+{
+    size_t mvex = open_box("mvex");
+
+    add_box("trex", 32);
+    close_box(mvex);
+}
+
 /* A moov of two tracks; add: what says the second one's id, or NULL. */
 static void add_moov(void (*add)(uint8_t version, uint32_t id), uint32_t id, bool in_fragments)
 {
@@ -251,7 +259,7 @@ static void add_moov(void (*add)(uint8_t version, uint32_t id), uint32_t id, boo
     add_box("mdia", 40);
     close_box(trak);
     if (in_fragments) {
-        add_box("mvex", 40);
+        add_mvex();
     }
     close_box(moov);
 }
@@ -284,6 +292,27 @@ Test(index, track_of_fragments_whose_id_is_too_large_is_seen)
     cr_assert_eq(look_for_names(false), 1);
 }
 
+/* Its first box ends with it, and the one that says it is in fragments is in the next track. */
+Test(index, track_whose_head_is_swallowed_is_seen_and_fragments_anywhere)
+{
+    size_t moov = open_box("moov");
+    size_t trak = open_box("trak");
+    size_t swallows = size;
+
+    add_box("what", 8);
+    AV_WB32(head + swallows, 0);
+    add_tkhd(0, 1);
+    close_box(trak);
+    trak = open_box("trak");
+    add_tkhd(0, 2);
+    add_box("free", 3 * 512); /* pieces */
+    add_mvex();
+    close_box(trak);
+    close_box(moov);
+    cr_assert_eq(look_for_names(false), 1);
+    cr_assert_eq(look_for_names(true), 1);
+}
+
 Test(index, tracks_with_ids_are_named)
 {
     add_box("ftyp", 20);
@@ -314,7 +343,7 @@ Test(index, name_that_may_come_beyond_the_ring_is_not_missed)
 {
     size_t moov = open_box("moov");
 
-    add_box("mvex", 40);
+    add_mvex();
     size_t trak = open_box("trak");
     add_box("free", SLOTS * CHUNK_BYTES);
     add_tkhd(0, 1);

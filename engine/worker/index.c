@@ -4,6 +4,8 @@
  */
 #include "engine/worker/index.h"
 
+#include <string.h>
+
 #include <libavutil/common.h>
 #include <libavutil/intreadwrite.h>
 
@@ -14,6 +16,8 @@
 #define TKHD_ID_AT      12 /* in its content, after two times of 32 bits */
 #define TKHD_LONG_ID_AT 20 /* of 64 bits */
 #define TKHD_HEAD_BYTES 24
+#define PIECE_BYTES     512 /* looked through at once: on a fiber's stack */
+#define TYPE_BYTES      4   /* of a box */
 
 /* May a box of this type stand before both the samples and the index? */
 static bool may_come_first(uint32_t type)
@@ -145,14 +149,32 @@ static int find_moov(struct rmx_source *source, struct rmx_box *box)
     return find_box(source, box->end, INT64_MAX, MKBETAG('m', 'o', 'o', 'v'), box);
 }
 
+/* Are these letters anywhere in it, as far as it is in sight? libavformat takes a box wherever it
+ * comes upon one. Returns 1, 0 or an AVERROR. */
+static int has_letters(struct rmx_source *source, const struct rmx_box *box, const char *type)
+{
+    unsigned char piece[PIECE_BYTES];
+    uint64_t at = box->at;
+
+    while (box->end - at >= TYPE_BYTES) {
+        int n = rmx_source_peek(source, at, piece, (uint32_t)FFMIN(PIECE_BYTES, box->end - at));
+
+        if (n < TYPE_BYTES) {
+            return n < 0 ? n : 0;
+        }
+        if (memmem(piece, (size_t)n, type, TYPE_BYTES) != NULL) {
+            return 1;
+        }
+        at += (unsigned)n - (TYPE_BYTES - 1);
+    }
+    return 0;
+}
+
 int rmx_index_is_nameless(struct rmx_source *source)
 {
     struct rmx_box moov;
-    struct rmx_box mvex;
     int n = find_moov(source, &moov);
 
     n = n <= 0 ? n : any_has_no_id(source, &moov);
-    return n <= 0 ? n
-                  : find_box(source, moov.at + moov.head_bytes, moov.end,
-                        MKBETAG('m', 'v', 'e', 'x'), &mvex);
+    return n <= 0 ? n : has_letters(source, &moov, "trex"); /* no fragment is read without one */
 }
