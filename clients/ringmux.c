@@ -10,7 +10,6 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "clients/clock.h"
 #include "clients/dial.h"
@@ -28,10 +27,9 @@ const char *rmx_version(void)
 
 static struct rmx_client *new_client(void)
 {
-    struct rmx_client *client = malloc(sizeof(*client));
+    struct rmx_client *client = calloc(1, sizeof(*client));
 
     if (client != NULL) {
-        memset(client, 0, sizeof(*client)); /* in place: it is too large for a stack */
         client->self = client;
         client->private = (struct rmx_private)RMX_PRIVATE_INIT;
         client->poll_fd = -1;

@@ -25,14 +25,14 @@
 static struct fake_daemon fake;
 static struct rmx_client *client;
 
-/* The linker sends the library's malloc() here (--wrap). */
-void *__real_malloc(size_t bytes);
-void *__wrap_malloc(size_t bytes);
+/* The linker sends the library's calloc() here (--wrap). */
+void *__real_calloc(size_t count, size_t bytes);
+void *__wrap_calloc(size_t count, size_t bytes);
 static bool no_memory;
 
-void *__wrap_malloc(size_t bytes)
+void *__wrap_calloc(size_t count, size_t bytes)
 {
-    return no_memory ? NULL : __real_malloc(bytes);
+    return no_memory ? NULL : __real_calloc(count, bytes);
 }
 
 static int open_with(void (*script)(struct fake_daemon *daemon))

@@ -294,7 +294,7 @@ rmx_criterion(test_stream_threads tests/test_stream_threads.c rmx_fake_worker)
 rmx_criterion(test_pump tests/test_pump.c rmx_fake_worker)
 rmx_criterion(test_conduit tests/test_conduit.c rmx_fake_worker)
 rmx_criterion(test_conduit_late tests/test_conduit_late.c rmx_fake_worker)
-rmx_criterion(test_client_open tests/test_client_open.c rmx_fake_daemon -Wl,--wrap=malloc)
+rmx_criterion(test_client_open tests/test_client_open.c rmx_fake_daemon -Wl,--wrap=calloc)
 
 # Through the shared library, so that what it hides is missed here and not by a caller.
 rmx_program(test_header_c tests/test_header.c ringmux)
