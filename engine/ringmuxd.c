@@ -37,8 +37,8 @@ enum { EXIT_FAULT = 1, EXIT_USAGE = 2 };
 #define SEEK_NS       10000000000u
 #define SEEK_PAUSE_MS 20
 
-/* What was cancelled ends in milliseconds, or with its worker: that has a second by the clock, half
- * of one to leave, and dies in seconds where many want the cores. What lasts longer never ends. */
+/* What was cancelled ends in milliseconds, or with its worker: that has a second by the clock if
+ * it does not want for a core, half of one to leave, and dies in seconds where many do. */
 #define ABORT_NS 5000000000u
 
 struct supervisor {

@@ -148,7 +148,7 @@ Test(conduit_late, its_size_is_settled)
     close_all();
 }
 
-Test(conduit_late, one_that_was_refused_is_asked_for_again)
+static void be_refused_late(void)
 {
     worker.slow = true;
     worker.refusals = 1;
@@ -156,6 +156,11 @@ Test(conduit_late, one_that_was_refused_is_asked_for_again)
     open_all();
     submit_impatiently();
     answer_at_last();
+}
+
+Test(conduit_late, one_that_was_refused_is_asked_for_again)
+{
+    be_refused_late();
     hear_all();
     cr_assert_eq(rmx_memory(client, 1u << 20), 0, "so it may be another size");
     cr_assert_eq(submit(&worker), 1);
@@ -166,12 +171,7 @@ Test(conduit_late, one_that_was_refused_is_asked_for_again)
 
 Test(conduit_late, the_next_job_learns_of_a_refusal)
 {
-    worker.slow = true;
-    worker.refusals = 1;
-    worker.refusal = RMX_STATUS_OVER_LIMIT;
-    open_all();
-    submit_impatiently();
-    answer_at_last();
+    be_refused_late();
     cr_assert_eq(submit(&worker), -E2BIG);
     cr_assert_eq(submit(&worker), 1);
     close_all();
