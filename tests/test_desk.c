@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What turns jobs get at a worker's desk, and how they wait. The test is their lane and their
- * clients.
+ * What mail costs jobs at a worker's desk, and how they wait. The test is their lane and their
+ * clients. Their turns are in test_desk_turns.c.
  */
 #include "engine/worker/desk.h"
 
@@ -19,17 +19,14 @@
 
 TestSuite(desk, .timeout = 60, .init = tiny_desk_set_up);
 
-/* --- turns ----------------------------------------------------------------------------------- */
+/* --- the lane's mail ------------------------------------------------------------------------- */
 
 #define BURN_NS        (300 * 1000) /* longer than a turn */
 #define BREATHS        16           /* after so many, the clock is looked at */
 #define TURNS_OF_A_JOB 10
-#define TURNS_MAX      1024
-
-static struct {
-    uint32_t order[TURNS_MAX]; /* who burned, one after the other */
-    uint32_t count;
-} turns;
+#define NOTES_PER_TURN 64u
+#define CHURNS         50u
+#define WAKES          1000u
 
 static void burn(void)
 {
@@ -38,52 +35,6 @@ static void burn(void)
     while (tiny_desk_now_ns() < until) {
     }
 }
-
-static void compute(uint32_t flow, AVIOContext *input, const struct rmx_outlet *output)
-{
-    (void)input;
-    (void)output;
-    for (int turn = 0; turn < TURNS_OF_A_JOB; turn++) {
-        turns.order[turns.count++ % TURNS_MAX] = flow;
-        burn();
-        for (int breath = 0; breath < BREATHS; breath++) {
-            rmx_remux_breathe();
-        }
-    }
-}
-
-Test(desk, client_with_many_jobs_gets_no_more_of_the_core_than_one_with_one)
-{
-    const uint32_t both = RMX_PORT_CHANNEL_IN | RMX_PORT_CHANNEL_OUT;
-
-    tiny_desk_stage = compute;
-    for (uint32_t flow = 0; flow < 8; flow++) {
-        (void)tiny_desk_begin(flow, both, 0);
-    }
-    (void)tiny_desk_begin(8, RMX_PORT_CHANNEL_IN, 1);
-    (void)tiny_desk_begin(9, 0, 0);
-    (void)tiny_desk_begin(10, 0, 0);
-    tiny_desk_open();
-    tiny_desk_finish(11);
-    tiny_desk_close();
-    for (uint32_t turn = 0; turn < 4 * TURNS_OF_A_JOB; turn++) {
-        uint32_t flow = turns.order[turn];
-
-        switch (turn % 4) { /* a round */
-        case 0:
-            cr_assert_eq(flow, turn / 4 % 8, "turn %u is that of %u", turn, flow);
-            break;
-        default:
-            cr_assert_eq(flow, 7 + turn % 4, "turn %u is that of %u", turn, flow);
-        }
-    }
-}
-
-/* --- the lane's mail ------------------------------------------------------------------------- */
-
-#define NOTES_PER_TURN 64u
-#define CHURNS         50u
-#define WAKES          1000u
 
 /* Notes that the desk had taken before each turn of the job. */
 static uint64_t taken_at[TURNS_OF_A_JOB];
@@ -164,7 +115,7 @@ static void hold_back(uint32_t flow, AVIOContext *input, const struct rmx_outlet
 {
     if (flow > 0) {
         for (int turn = 0; turn < 100; turn++) {
-            compute(flow, input, output);
+            compute_and_look(flow, input, output);
         }
         return;
     }

@@ -153,6 +153,94 @@ Test(turns, and_of_those_every_sixteenth_to_the_lowest)
     cr_assert_eq(got[RMX_CLASS_BACKGROUND], 100);
 }
 
+/* --- a turn is cut short ---------------------------------------------------------------------- */
+
+static void go_on(uint32_t flow, enum rmx_job_class class_, uint32_t party)
+{
+    const struct rmx_turns_place place = { .class_ = class_, .party = party };
+
+    rmx_turns_add_first(&turns, flow, &place);
+}
+
+Test(turns, who_was_cut_short_goes_on_before_its_equals_and_after_those_above)
+{
+    static const uint32_t wanted[] = { 8, 0, 5, 1, 6 };
+
+    rmx_turns_init(&turns);
+    for (uint32_t flow = 0; flow < 2; flow++) {
+        add(flow, RMX_CLASS_NORMAL, 0);
+        add(5 + flow, RMX_CLASS_NORMAL, 1);
+    }
+    cr_assert_eq(rmx_turns_take(&turns), 0);
+    add(8, RMX_CLASS_CRITICAL, 2);
+    go_on(0, RMX_CLASS_NORMAL, 0);
+    expect(wanted, 5);
+}
+
+Test(turns, who_was_cut_short_alone_in_its_party_too)
+{
+    static const uint32_t wanted[] = { 3, 4 };
+
+    rmx_turns_init(&turns);
+    add(3, RMX_CLASS_NORMAL, 0);
+    add(4, RMX_CLASS_NORMAL, 1);
+    cr_assert_eq(rmx_turns_take(&turns), 3);
+    go_on(3, RMX_CLASS_NORMAL, 0);
+    expect(wanted, 2);
+}
+
+Test(turns, urgent_one_that_was_cut_short_goes_on_before_all)
+{
+    static const struct rmx_turns_place place = { .urgent = true };
+    static const uint32_t wanted[] = { 1, 2, 0 };
+
+    rmx_turns_init(&turns);
+    add(0, RMX_CLASS_CRITICAL, 0);
+    add_urgent(1);
+    add_urgent(2);
+    cr_assert_eq(rmx_turns_take(&turns), 1);
+    rmx_turns_add_first(&turns, 1, &place);
+    expect(wanted, 3);
+}
+
+/* However often it is interrupted: those below wait for fifteen turns, and no longer. */
+Test(turns, turn_in_pieces_counts_once)
+{
+    uint32_t got = 0;
+
+    rmx_turns_init(&turns);
+    add(0, RMX_CLASS_CRITICAL, 0);
+    add(1, RMX_CLASS_BACKGROUND, 0);
+    for (uint32_t turn = 0; turn < 1600; turn++) {
+        uint32_t flow = rmx_turns_take(&turns);
+
+        for (uint32_t piece = 0; flow == 0 && piece < turn % 40; piece++) {
+            go_on(0, RMX_CLASS_CRITICAL, 0);
+            cr_assert_eq(rmx_turns_take(&turns), 0);
+        }
+        got += flow;
+        add(flow, flow == 0 ? RMX_CLASS_CRITICAL : RMX_CLASS_BACKGROUND, 0);
+    }
+    cr_assert_eq(got, 100);
+}
+
+Test(turns, those_above_are_the_higher_classes_and_the_urgent_ones)
+{
+    const struct rmx_turns_place normal = { .class_ = RMX_CLASS_NORMAL };
+    const struct rmx_turns_place urgent = { .class_ = RMX_CLASS_BACKGROUND, .urgent = true };
+
+    rmx_turns_init(&turns);
+    add(0, RMX_CLASS_NORMAL, 0);
+    add(1, RMX_CLASS_BACKGROUND, 0);
+    cr_assert_not(rmx_turns_waits_above(&turns, &normal));
+    add(2, RMX_CLASS_CRITICAL, 0);
+    cr_assert(rmx_turns_waits_above(&turns, &normal));
+    cr_assert_not(rmx_turns_waits_above(&turns, &urgent));
+    cr_assert_eq(rmx_turns_take(&turns), 2);
+    add_urgent(3);
+    cr_assert(rmx_turns_waits_above(&turns, &normal));
+}
+
 /* --- in a hurry ------------------------------------------------------------------------------ */
 
 Test(turns, urgent_jobs_come_before_all_others)

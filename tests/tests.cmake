@@ -167,6 +167,9 @@ target_compile_definitions(
 rmx_criterion(test_desk tests/test_desk.c
     rmx_worker rmx_tiny_lane Threads::Threads -Wl,--wrap=rmx_remux_run)
 target_sources(test_desk PRIVATE tests/tiny_desk.c tests/crowd.c)
+rmx_criterion(test_desk_turns tests/test_desk_turns.c
+    rmx_worker rmx_tiny_lane Threads::Threads -Wl,--wrap=rmx_remux_run)
+target_sources(test_desk_turns PRIVATE tests/tiny_desk.c)
 rmx_criterion(test_desk_times tests/test_desk_times.c
     rmx_worker rmx_tiny_lane Threads::Threads -Wl,--wrap=rmx_remux_run)
 target_sources(test_desk_times PRIVATE tests/tiny_desk.c)

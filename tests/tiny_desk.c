@@ -142,6 +142,7 @@ static struct rmx_job_spec spec_of(uint32_t flow, uint32_t port, uint32_t place)
     struct rmx_job_spec spec = media_job("mpegts");
 
     spec.job = flow + 1;
+    spec.class_ = tiny_desk.class_;
     (void)snprintf(spec.input_format, sizeof(spec.input_format), "mpegts");
     if ((port & (RMX_PORT_CHANNEL_IN | RMX_PORT_CHANNEL_OUT)) != 0) {
         spec.channel = place + 1;

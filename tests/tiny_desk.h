@@ -34,6 +34,7 @@ struct tiny_desk {
     pthread_t thread;
     uint64_t spin_ns; /* the desk's; 0 unless the test says before it opens */
     uint32_t done;    /* a bit for each flow */
+    uint16_t class_;  /* enum rmx_job_class, of the jobs begun from now on */
 };
 
 /* Our ends of a job's rings. */

@@ -101,10 +101,14 @@ static void begin_job(uint32_t flow)
 
 /* --- notes ----------------------------------------------------------------------------------- */
 
+static bool note_is_due(void)
+{
+    return rmx_ring_peek_one(&desk.inbox.ring) != 0; /* -EBADMSG is for take_mail() to find */
+}
+
 static bool mail_is_due(void)
 {
-    return rmx_ring_peek_one(&desk.inbox.ring) != 0 || /* -EBADMSG is for take_mail() to find */
-           rmx_channel_mail_is_due();
+    return note_is_due() || rmx_channel_mail_is_due();
 }
 
 static int serve_ctl(const struct rmx_lane_msg *message, struct rmx_sock_fds *fds)
@@ -162,6 +166,7 @@ static void take_note(const struct rmx_note *note)
         break;
     case RMX_NOTE_CTL:
         take_ctl();
+        rmx_seats_owe_turn();
         break;
     default:
         refuse("the lane sent a note of an unknown kind");
@@ -276,7 +281,11 @@ static int take_over(const struct rmx_desk_plan *plan)
 {
     struct rmx_worker_shm *shm = plan->arena->base;
     const struct rmx_seats_plan seats = {
-        .shm = shm, .flows = plan->flows, .work = work, .mail_is_due = mail_is_due
+        .shm = shm,
+        .flows = plan->flows,
+        .work = work,
+        .mail_is_due = mail_is_due,
+        .note_is_due = note_is_due,
     };
     int error = rmx_mail_attach(&desk.inbox, plan->arena,
         offsetof(struct rmx_worker_shm, to_worker), RMX_WORKER_MAIL_SLOTS);

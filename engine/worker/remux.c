@@ -345,6 +345,7 @@ static enum rmx_status run_remux(struct remux *remux)
         return status;
     }
     status = open_input(remux);
+    rmx_remux_breathe();
     if (status == RMX_STATUS_OK) {
         status = choose_streams(remux);
     }
@@ -357,6 +358,7 @@ static enum rmx_status run_remux(struct remux *remux)
     if (status != RMX_STATUS_OK) {
         return status;
     }
+    rmx_remux_breathe();
     status = copy_packets(remux);
     offer_release(remux, false);
     if (status == RMX_STATUS_OK || status == RMX_STATUS_BAD_MEDIA) {

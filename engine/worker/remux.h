@@ -33,8 +33,8 @@ void rmx_remux_init_process(size_t alloc_max_bytes);
 void rmx_remux_run(const struct rmx_job_spec *spec, AVIOContext *input,
     const struct rmx_outlet *output, struct rmx_job_result *result);
 
-/* Called by rmx_remux_run() between packets so that a long job lets others have the core. The
- * worker sets it to a fiber yield; the default does nothing. */
+/* Called by rmx_remux_run() between packets, and between its steps, so that a job lets others have
+ * the core. The worker sets it to a fiber yield; the default does nothing. */
 extern void (*rmx_remux_breathe)(void);
 
 #endif

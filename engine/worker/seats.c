@@ -15,9 +15,12 @@
 #define NONE  RMX_TURNS_NONE
 #define NEVER RMX_SEATS_NEVER
 
-/* A job that computes lets others have the core this often. */
+/* A job that computes lets its equals have the core this often, but for the first time of its life:
+ * most jobs are done in that, and soonest if one is done after the other. */
 #define TURN_NS          200000u
-#define BREATHS_PER_LOOK 16u /* packets between two looks at the clock */
+#define FRESH_NS         2000000u
+#define QUIET_NS         20000u /* of each turn: no note interrupts it */
+#define BREATHS_PER_LOOK 16u    /* packets between two looks at the clock */
 #define NS_PER_MS        1000000u
 
 enum state {
@@ -36,6 +39,8 @@ struct seat {
     uint64_t waits_since_ns;
     bool late;           /* its deadline has passed */
     bool cpu_is_limited; /* and thus counted */
+    uint64_t fresh_ns;   /* what is left of its first time */
+    uint64_t turn_ns;    /* how long its next turn is */
     struct rmx_purse purse;
     enum state state;
 };
@@ -52,6 +57,9 @@ static struct {
     uint32_t current; /* the flow that runs; NONE = the scheduler does */
     uint64_t now_ns;  /* between two turns, which takes no time worth a second look; 0 = not read */
     uint64_t turn_ends_ns;
+    uint64_t firm_until_ns; /* of the turn: before, nothing interrupts it */
+    uint64_t looks_from_ns; /* likewise, nothing but a note of the lane */
+    bool owes_turn;
     uint64_t busy_since_ns; /* of the turn: from then on it is not in the worker's account */
     uint64_t cpu_since_ns;  /* of the turn: likewise, of a job whose CPU time is limited */
     uint32_t breaths;
@@ -88,7 +96,11 @@ static void account(_Atomic uint64_t *sum_ns, uint64_t more_ns)
 
 static void account_busy(uint64_t now)
 {
-    account(&desk.plan.shm->busy_ns, now - desk.busy_since_ns);
+    struct seat *seat = &desk.seats[desk.current];
+    uint64_t spent_ns = now - desk.busy_since_ns;
+
+    seat->fresh_ns -= spent_ns < seat->fresh_ns ? spent_ns : seat->fresh_ns;
+    account(&desk.plan.shm->busy_ns, spent_ns);
     desk.busy_since_ns = now;
 }
 
@@ -150,15 +162,22 @@ static void end_wait(uint32_t flow)
 
 /* --- beginning and waking -------------------------------------------------------------------- */
 
+/* In its first time a job that is woken comes before its equals: who began first is done first. */
 static void make_ready(uint32_t flow)
 {
     struct seat *seat = &desk.seats[flow];
+    bool goes_on = seat->state == WAITING && seat->fresh_ns > 0;
 
     if (seat->state == WAITING) {
         end_wait(flow);
     }
     seat->state = READY;
-    rmx_turns_add(&desk.turns, flow, &seat->place);
+    seat->turn_ns = seat->fresh_ns > TURN_NS ? seat->fresh_ns : TURN_NS;
+    if (goes_on) {
+        rmx_turns_add_first(&desk.turns, flow, &seat->place);
+    } else {
+        rmx_turns_add(&desk.turns, flow, &seat->place);
+    }
 }
 
 /* Rounded up to a millisecond, which is what a sleep has, so that those close to each other end
@@ -188,6 +207,7 @@ int rmx_seats_begin(uint32_t flow)
         .party = RMX_READ_ONCE(shm->party) % RMX_WORKER_PARTIES,
     };
     seat->cpu_is_limited = RMX_READ_ONCE(shm->cpu_max_ns) != 0;
+    seat->fresh_ns = FRESH_NS;
     rmx_purse_open(&seat->purse, RMX_READ_ONCE(shm->memory_max_bytes));
     seat->deadline_ns = deadline_ns == 0 ? NEVER : deadline_ns;
     rmx_alarms_set(&desk.alarms, flow, round_up(seat->deadline_ns));
@@ -275,6 +295,17 @@ static void leave_seat(uint32_t flow)
     desk.jobs--;
 }
 
+void rmx_seats_owe_turn(void)
+{
+    desk.owes_turn = true;
+}
+
+/* Of one that is there so that nobody starves, nothing is taken. */
+static bool is_whole(const struct seat *seat)
+{
+    return desk.owes_turn || rmx_turns_waits_above(&desk.turns, &seat->place);
+}
+
 static void run(uint32_t flow)
 {
     struct seat *seat = &desk.seats[flow];
@@ -285,7 +316,10 @@ static void run(uint32_t flow)
     seat->state = RUNNING;
     desk.current = flow;
     desk.busy_since_ns = now_ns();
-    desk.turn_ends_ns = now_ns() + TURN_NS;
+    desk.turn_ends_ns = now_ns() + seat->turn_ns;
+    desk.looks_from_ns = now_ns() + TURN_NS;
+    desk.firm_until_ns = is_whole(seat) ? desk.looks_from_ns : now_ns() + QUIET_NS;
+    desk.owes_turn = false;
     rmx_lastwords_on_core(flow);
     desk.cpu_since_ns = seat->cpu_is_limited ? cpu_ns() : 0;
     seat->purse.alone = desk.jobs == 1;
@@ -334,20 +368,41 @@ void rmx_seats_sleep(enum rmx_flow_wait what, uint64_t until_ns)
     rmx_fiber_yield();
 }
 
+/* The scheduler is to look at its mail and its clock. Unless they bring somebody who comes first,
+ * the turn goes on. */
+static void interrupt_turn(uint64_t now)
+{
+    struct seat *seat = &desk.seats[desk.current];
+
+    seat->state = READY;
+    seat->turn_ns = desk.turn_ends_ns > now ? desk.turn_ends_ns - now : 0;
+    rmx_turns_add_first(&desk.turns, desk.current, &seat->place);
+    rmx_fiber_yield();
+}
+
+static bool news_are_due(uint64_t now)
+{
+    return now >= rmx_seats_next_look_ns() || desk.plan.mail_is_due();
+}
+
 void rmx_seats_breathe(void)
 {
     uint64_t now;
 
-    if (++desk.breaths % BREATHS_PER_LOOK != 0) {
+    if (++desk.breaths % BREATHS_PER_LOOK != 0 && !desk.plan.note_is_due()) {
         return;
     }
     now = rmx_moment_ns();
     account_busy(now);
     account_cpu(desk.current);
-    if (now >= desk.turn_ends_ns &&
-        (rmx_seats_any_ready() || now >= rmx_seats_next_look_ns() || desk.plan.mail_is_due())) {
+    if (now < desk.firm_until_ns) {
+        return;
+    }
+    if (now >= desk.turn_ends_ns && (rmx_seats_any_ready() || news_are_due(now))) {
         make_ready(desk.current);
         rmx_fiber_yield();
+    } else if (desk.plan.note_is_due() || (now >= desk.looks_from_ns && news_are_due(now))) {
+        interrupt_turn(now);
     }
 }
 

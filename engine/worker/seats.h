@@ -26,6 +26,7 @@ struct rmx_seats_plan {
     uint32_t flows;            /* entries of its flow table */
     void (*work)(void *flow);  /* a job from its first turn to its last, given its entry */
     bool (*mail_is_due)(void); /* then a job that computes lets the scheduler look at it */
+    bool (*note_is_due)(void); /* of the lane's; to ask costs next to nothing */
 };
 
 /* At most once in a process. */
@@ -52,6 +53,9 @@ uint64_t rmx_seats_next_look_ns(void);
 
 bool rmx_seats_any_ready(void);
 
+/* The scheduler had the core for long: the next turn is a whole one, whatever mail comes. */
+void rmx_seats_owe_turn(void);
+
 /* The turn of the job whose turn it is. Returns whether there was one. */
 bool rmx_seats_run_turn(void);
 
@@ -63,7 +67,9 @@ uint32_t rmx_seats_current(void);
  * until its deadline. The flow's entry says how long it waited, and what for. */
 void rmx_seats_sleep(enum rmx_flow_wait what, uint64_t until_ns);
 
-/* Lets others have the core, if there are any and its turn has been long enough. */
+/* Call often, between two packets or two steps. Others have the core once the turn has been long
+ * enough; before, the scheduler has it if the lane sent a note, which may be of a job that comes
+ * first. */
 void rmx_seats_breathe(void);
 
 /* Has its deadline passed? The scheduler notes it there between turns; a turn ends for it. */

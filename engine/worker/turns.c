@@ -36,6 +36,17 @@ static void join(struct rmx_turns_line *line, struct rmx_turns_link *links, uint
     line->last = who;
 }
 
+static void join_first(struct rmx_turns_line *line, struct rmx_turns_link *links, uint32_t who)
+{
+    links[who] = (struct rmx_turns_link){ .before = NONE, .after = line->first };
+    if (line->first == NONE) {
+        line->last = who;
+    } else {
+        links[line->first].before = who;
+    }
+    line->first = who;
+}
+
 static void leave(struct rmx_turns_line *line, struct rmx_turns_link *links, uint32_t who)
 {
     const struct rmx_turns_link *link = &links[who];
@@ -65,6 +76,21 @@ static void join_party(struct rmx_turns *turns, uint32_t flow)
     join(&class_->lines[party], turns->links, flow);
 }
 
+static void join_party_first(struct rmx_turns *turns, uint32_t flow)
+{
+    uint32_t party = turns->places[flow].party;
+    struct rmx_turns_class *class_ = &turns->classes[turns->places[flow].class_];
+
+    if (class_->lines[party].first != NONE) {
+        leave(&class_->round, class_->links, party);
+    }
+    join_first(&class_->round, class_->links, party);
+    join_first(&class_->lines[party], turns->links, flow);
+    if (class_->in_a_row > 0) {
+        class_->in_a_row--;
+    }
+}
+
 static void leave_party(struct rmx_turns *turns, uint32_t flow)
 {
     uint32_t party = turns->places[flow].party;
@@ -76,16 +102,32 @@ static void leave_party(struct rmx_turns *turns, uint32_t flow)
     }
 }
 
-void rmx_turns_add(struct rmx_turns *turns, uint32_t flow, const struct rmx_turns_place *place)
+static void note_place(struct rmx_turns *turns, uint32_t flow, const struct rmx_turns_place *place)
 {
     rmx_assert(flow < RMX_WORKER_FLOWS_MAX && place->party < RMX_WORKER_PARTIES);
     rmx_assert((uint32_t)place->class_ < RMX_CLASSES && turns->count < RMX_WORKER_FLOWS_MAX);
     turns->places[flow] = *place;
     turns->count++;
+}
+
+void rmx_turns_add(struct rmx_turns *turns, uint32_t flow, const struct rmx_turns_place *place)
+{
+    note_place(turns, flow, place);
     if (place->urgent) {
         join(&turns->urgent, turns->links, flow);
     } else {
         join_party(turns, flow);
+    }
+}
+
+void rmx_turns_add_first(
+    struct rmx_turns *turns, uint32_t flow, const struct rmx_turns_place *place)
+{
+    note_place(turns, flow, place);
+    if (place->urgent) {
+        join_first(&turns->urgent, turns->links, flow);
+    } else {
+        join_party_first(turns, flow);
     }
 }
 
@@ -109,6 +151,16 @@ static bool waits_below(const struct rmx_turns *turns, uint32_t class_)
         }
     }
     return false;
+}
+
+bool rmx_turns_waits_above(const struct rmx_turns *turns, const struct rmx_turns_place *place)
+{
+    bool waits = turns->urgent.first != NONE;
+
+    for (uint32_t above = 0; above < (uint32_t)place->class_; above++) {
+        waits = waits || turns->classes[above].round.first != NONE;
+    }
+    return waits && !place->urgent;
 }
 
 /* The highest that has jobs, unless it had its turns in a row: then the highest of those below,

@@ -66,6 +66,15 @@ void rmx_turns_init(struct rmx_turns *turns);
  * party that had none goes to the end of its class's round. */
 void rmx_turns_add(struct rmx_turns *turns, uint32_t flow, const struct rmx_turns_place *place);
 
+/* The flow, whose turn was cut short, comes before all others of its class, and its party before
+ * all others; or before all urgent ones. The turn that goes on counts once. */
+void rmx_turns_add_first(
+    struct rmx_turns *turns, uint32_t flow, const struct rmx_turns_place *place);
+
+/* Does a flow wait whose turn comes before those of this place in general? Then its turn is one of
+ * those that keep it from starving. */
+bool rmx_turns_waits_above(const struct rmx_turns *turns, const struct rmx_turns_place *place);
+
 /* The flow, which is in line, goes to the end of the urgent ones' line unless it is there. */
 void rmx_turns_hurry(struct rmx_turns *turns, uint32_t flow);
 

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What turns jobs get at a worker's desk. The test is their lane, and in part a job is.
+ */
+#include "engine/worker/desk.h"
+
+#include <criterion/criterion.h>
+
+#include "engine/worker/remux.h"
+#include "tests/tiny_desk.h"
+
+#define NS_PER_US UINT64_C(1000)
+#define TURN_NS   (200 * NS_PER_US)
+#define FRESH_NS  (2000 * NS_PER_US) /* a job's first time */
+#define BREATHS   16                 /* after so many, the clock is looked at */
+
+TestSuite(desk_turns, .timeout = 180, .init = tiny_desk_set_up);
+
+static void burn(uint64_t ns)
+{
+    uint64_t until = tiny_desk_now_ns() + ns;
+
+    while (tiny_desk_now_ns() < until) {
+    }
+}
+
+static void breathe(void)
+{
+    for (int breath = 0; breath < BREATHS; breath++) {
+        rmx_remux_breathe();
+    }
+}
+
+/* --- between parties ------------------------------------------------------------------------- */
+
+#define TURNS_OF_A_JOB 10
+#define TURNS_MAX      1024
+
+static struct {
+    uint32_t order[TURNS_MAX]; /* whose turn it was */
+    uint32_t count;
+} turns;
+
+static void compute(uint32_t flow, AVIOContext *input, const struct rmx_outlet *output)
+{
+    (void)input;
+    (void)output;
+    for (int turn = 0; turn < TURNS_OF_A_JOB; turn++) {
+        turns.order[turns.count++ % TURNS_MAX] = flow;
+        burn((turn == 0 ? FRESH_NS : TURN_NS) + 100 * NS_PER_US);
+        breathe();
+    }
+}
+
+Test(desk_turns, client_with_many_jobs_gets_no_more_of_the_core_than_one_with_one)
+{
+    const uint32_t both = RMX_PORT_CHANNEL_IN | RMX_PORT_CHANNEL_OUT;
+
+    tiny_desk_stage = compute;
+    for (uint32_t flow = 0; flow < 8; flow++) {
+        (void)tiny_desk_begin(flow, both, 0);
+    }
+    (void)tiny_desk_begin(8, RMX_PORT_CHANNEL_IN, 1);
+    (void)tiny_desk_begin(9, 0, 0);
+    (void)tiny_desk_begin(10, 0, 0);
+    tiny_desk_open();
+    tiny_desk_finish(11);
+    tiny_desk_close();
+    for (uint32_t turn = 0; turn < 4 * TURNS_OF_A_JOB; turn++) {
+        uint32_t flow = turns.order[turn];
+
+        switch (turn % 4) { /* a round */
+        case 0:
+            cr_assert_eq(flow, turn / 4 % 8, "turn %u is that of %u", turn, flow);
+            break;
+        default:
+            cr_assert_eq(flow, 7 + turn % 4, "turn %u is that of %u", turn, flow);
+        }
+    }
+}
+
+/* --- somebody comes -------------------------------------------------------------------------- */
+
+#define FLOWS 8u /* one after the other, with another that comes meanwhile */
+
+static struct {
+    uint16_t class_;   /* of who comes */
+    uint64_t until_ns; /* the one who is there computes so long */
+    uint64_t came_ns;
+    uint64_t served_ns;
+    uint32_t served; /* flows */
+    bool before;     /* the other's time was over */
+} visit;
+
+/* An even flow computes, and after a moment the next one comes. */
+static void compute_and_call(uint32_t flow, AVIOContext *input, const struct rmx_outlet *output)
+{
+    uint64_t began_ns = tiny_desk_now_ns();
+
+    (void)input;
+    (void)output;
+    if (flow % 2 == 1) {
+        visit.served_ns = began_ns;
+        visit.served = flow;
+        return;
+    }
+    burn(30 * NS_PER_US);
+    tiny_desk.class_ = visit.class_;
+    visit.came_ns = tiny_desk_now_ns();
+    (void)tiny_desk_begin(flow + 1, 0, 0);
+    while (tiny_desk_now_ns() < began_ns + visit.until_ns) {
+        burn(5 * NS_PER_US);
+        rmx_remux_breathe();
+    }
+    visit.before = visit.served == flow + 1;
+}
+
+static void call(uint16_t class_, uint64_t until_ns, uint32_t flow)
+{
+    visit.class_ = class_;
+    visit.until_ns = until_ns;
+    tiny_desk.class_ = RMX_CLASS_NORMAL;
+    (void)tiny_desk_begin(flow, 0, 0);
+    tiny_desk_finish(flow + 2);
+}
+
+/* Where the machine itself took the core away, a try says nothing: one of them has to be good. */
+Test(desk_turns, job_of_a_higher_class_does_not_wait_for_the_turns_end)
+{
+    uint64_t best_ns = UINT64_MAX;
+
+    tiny_desk_stage = compute_and_call;
+    tiny_desk_open();
+    for (uint32_t flow = 0; flow < FLOWS; flow += 2) {
+        uint64_t took_ns;
+
+        call(RMX_CLASS_CRITICAL, FRESH_NS / 2, flow);
+        cr_assert(visit.before, "it came to the core when the other was done");
+        took_ns = visit.served_ns - visit.came_ns;
+        best_ns = took_ns < best_ns ? took_ns : best_ns;
+    }
+    tiny_desk_close();
+    cr_assert_lt(best_ns, TURN_NS - 50 * NS_PER_US);
+}
+
+/* The note that brings it interrupts, and the turn goes on. */
+Test(desk_turns, equal_waits_until_a_new_job_had_its_first_time)
+{
+    uint32_t waited = 0;
+
+    tiny_desk_stage = compute_and_call;
+    tiny_desk_open();
+    for (uint32_t flow = 0; flow < FLOWS; flow += 2) {
+        call(RMX_CLASS_NORMAL, FRESH_NS / 2, flow);
+        waited += !visit.before;
+    }
+    tiny_desk_close();
+    cr_assert_gt(waited, 0);
+}
+
+Test(desk_turns, and_no_longer)
+{
+    tiny_desk_stage = compute_and_call;
+    tiny_desk_open();
+    for (uint32_t flow = 0; flow < FLOWS; flow += 2) {
+        call(RMX_CLASS_NORMAL, 2 * FRESH_NS, flow);
+        cr_assert(visit.before);
+    }
+    tiny_desk_close();
+}
+
+static struct tiny_desk_job sleeper;
+
+static void sleep_or_wake(uint32_t flow, AVIOContext *input, const struct rmx_outlet *output)
+{
+    uint64_t until_ns = tiny_desk_now_ns() + FRESH_NS / 2;
+
+    (void)output;
+    if (flow == 0) {
+        (void)avio_r8(input);
+        visit.served = 1;
+        return;
+    }
+    tiny_desk_end_input(&sleeper);
+    while (tiny_desk_now_ns() < until_ns) {
+        burn(5 * NS_PER_US);
+        rmx_remux_breathe();
+    }
+    visit.before = visit.served == 1;
+}
+
+/* Both are in their first time. */
+Test(desk_turns, who_began_first_goes_on_as_soon_as_it_is_woken)
+{
+    tiny_desk_stage = sleep_or_wake;
+    tiny_desk.class_ = RMX_CLASS_NORMAL;
+    sleeper = tiny_desk_begin(0, 0, 0);
+    (void)tiny_desk_begin(1, 0, 0);
+    tiny_desk_open();
+    tiny_desk_finish(2);
+    tiny_desk_close();
+    cr_assert(visit.before);
+}
