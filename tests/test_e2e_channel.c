@@ -41,7 +41,7 @@ static void tear_down(void)
     harness_stop(&harness);
 }
 
-TestSuite(e2e_channel, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(e2e_channel, .init = set_up, .fini = tear_down, .timeout = 180);
 
 static void expect_answer(uint64_t bytes, int arena_fd, enum rmx_status status)
 {

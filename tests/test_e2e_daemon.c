@@ -31,7 +31,27 @@ static void stop(void)
     harness_stop(&harness);
 }
 
-TestSuite(e2e_daemon, .timeout = 60);
+TestSuite(e2e_daemon, .timeout = 180);
+
+/* Until the daemon says something: while no job ends, that it drains. */
+static void await_word(void)
+{
+    struct pollfd word = { .fd = rmx_fd(client), .events = POLLIN };
+
+    cr_assert_eq(poll(&word, 1, 30000), 1);
+}
+
+/* A job that a worker who stands still was told of, all the same. */
+static uint64_t submit_for_stopped(void)
+{
+    uint64_t id = harness_submit(&harness, client, harness_media("small.mp4"), "fmp4");
+
+    for (int i = 0; i < 3000 && harness_counter(client, "bytes_in") == 0; i++) {
+        (void)poll(NULL, 0, 10);
+    }
+    (void)poll(NULL, 0, 50);
+    return id;
+}
 
 /* A job whose input never says anything. Returns the end to close. */
 static int submit_silent(struct rmx_client *of, uint64_t *id)
@@ -139,8 +159,7 @@ Test(e2e_daemon, worker_that_does_not_stop_a_job_loses_its_process)
     start(settings);
     cr_assert_eq(harness_workers(&harness, &worker, 1), 1);
     (void)kill(worker, SIGSTOP);
-    uint64_t id = harness_submit(&harness, client, harness_media("small.mp4"), "fmp4");
-    (void)poll(NULL, 0, 50);
+    uint64_t id = submit_for_stopped();
     cr_assert_eq(rmx_cancel(client, id), 0);
     result = harness_wait(client);
 
@@ -159,8 +178,7 @@ Test(e2e_daemon, worker_that_got_no_cpu_time_to_stop_a_job_keeps_its_process)
     start(settings);
     cr_assert_eq(harness_workers(&harness, &worker, 1), 1);
     (void)kill(worker, SIGSTOP);
-    uint64_t id = harness_submit(&harness, client, harness_media("small.mp4"), "fmp4");
-    (void)poll(NULL, 0, 50);
+    uint64_t id = submit_for_stopped();
     cr_assert_eq(rmx_cancel(client, id), 0);
     (void)poll(NULL, 0, 300); /* three times what it may compute */
     (void)kill(worker, SIGCONT);
@@ -206,7 +224,7 @@ Test(e2e_daemon, drain_finishes_what_runs_and_takes_nothing_new)
     feed = submit_silent(client, &id);
     harness_counter_becomes(client, "jobs_in_flight", 1);
     (void)kill(harness.daemon, SIGTERM);
-    (void)poll(NULL, 0, 100);
+    await_word();
     cr_assert_eq(waitpid(harness.daemon, &status, WNOHANG), 0, "a job runs still");
     cr_assert_eq(rmx_wait(client, &result, 1, 0), 0);
     struct rmx_job noop = RMX_JOB_INIT;
@@ -232,7 +250,7 @@ Test(e2e_daemon, second_signal_ends_what_runs)
     feed = submit_silent(client, &id);
     harness_counter_becomes(client, "jobs_in_flight", 1);
     (void)kill(harness.daemon, SIGTERM);
-    (void)poll(NULL, 0, 50);
+    await_word();
     status = end_daemon(SIGTERM);
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     result = harness_wait(client);
@@ -346,7 +364,7 @@ Test(e2e_daemon, successor_keeps_its_socket_when_the_old_one_ends)
     int feed = submit_silent(client, &id);
     harness_counter_becomes(client, "jobs_in_flight", 1);
     (void)kill(harness.daemon, SIGTERM);
-    for (int i = 0; i < 500 && access(harness.socket, F_OK) == 0; i++) {
+    for (int i = 0; i < 6000 && access(harness.socket, F_OK) == 0; i++) {
         (void)poll(NULL, 0, 5);
     }
     cr_assert_eq(access(harness.socket, F_OK), -1, "who drains has no socket");

@@ -45,7 +45,7 @@ static void tear_down(void)
     harness_stop(&harness);
 }
 
-TestSuite(e2e_deadline, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(e2e_deadline, .init = set_up, .fini = tear_down, .timeout = 180);
 
 static uint64_t submit(int input, int to, uint64_t deadline_ns)
 {
@@ -180,7 +180,7 @@ Test(e2e_deadline, job_whose_input_stops_waited_for_it)
     close(feed);
     cr_assert_gt(result.input_wait_ns, result.total_ns / 4, "%s", result.text);
     cr_assert_gt(result.run_ns, result.total_ns / 4, "a worker had it");
-    cr_assert_lt(result.output_wait_ns, 50 * MS);
+    cr_assert_lt(result.output_wait_ns, result.input_wait_ns);
     cr_assert_eq(result.bytes_in, 32768);
 }
 

@@ -39,7 +39,7 @@ static void tear_down(void)
     harness_stop(&harness);
 }
 
-TestSuite(e2e_descriptors, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(e2e_descriptors, .init = set_up, .fini = tear_down, .timeout = 180);
 
 static uint64_t submit(int input, int output, const char *format, uint64_t deadline_ns)
 {

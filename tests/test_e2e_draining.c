@@ -34,7 +34,7 @@ static void tear_down(void)
     deploy_remove_place(&place);
 }
 
-TestSuite(e2e_draining, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(e2e_draining, .init = set_up, .fini = tear_down, .timeout = 180);
 
 /* A client whose job waits for its first byte. */
 static struct rmx_client *start_stalled(void)

@@ -57,8 +57,8 @@ static void tear_down(void)
     harness_stop(&harness);
 }
 
-TestSuite(e2e_fair, .init = set_up, .fini = tear_down, .timeout = 60);
-TestSuite(e2e_fair_default, .init = set_up_default, .fini = tear_down, .timeout = 60);
+TestSuite(e2e_fair, .init = set_up, .fini = tear_down, .timeout = 180);
+TestSuite(e2e_fair_default, .init = set_up_default, .fini = tear_down, .timeout = 180);
 
 /* Tries again until the daemon has read what was sent before. */
 static void submit(struct rmx_client *client, const struct rmx_job *job)

@@ -34,7 +34,7 @@ static void tear_down(void)
     harness_stop(&harness);
 }
 
-TestSuite(e2e_faults, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(e2e_faults, .init = set_up, .fini = tear_down, .timeout = 180);
 
 static uint64_t waiting_id;
 

@@ -40,7 +40,7 @@ static void tear_down(void)
     harness_stop(&harness);
 }
 
-TestSuite(e2e_group, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(e2e_group, .init = set_up, .fini = tear_down, .timeout = 180);
 
 /* A job that waits for the first byte of a pipe. Returns the pipe's end that feeds it. */
 static int submit_waiting(uint64_t job, uint32_t group)

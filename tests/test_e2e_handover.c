@@ -22,7 +22,7 @@ static const char *const plain[] = { NULL };
 static const char *const replacing[] = { "--replace", NULL };
 static struct harness harness;
 
-TestSuite(e2e_handover, .timeout = 60);
+TestSuite(e2e_handover, .timeout = 180);
 
 static void start(void)
 {
@@ -432,7 +432,7 @@ Test(e2e_handover, old_one_of_another_user_is_an_error)
                   ? 0
                   : 1);
     }
-    for (int i = 0; i < 1000 && access(harness.socket, F_OK) < 0; i++) {
+    for (int i = 0; i < 10000 && access(harness.socket, F_OK) < 0; i++) {
         (void)poll(NULL, 0, 2);
     }
     deploy_spawn(&harness, &next, replacing, NULL);

@@ -19,7 +19,7 @@
 static const char *const plain[] = { NULL };
 static struct harness place;
 
-TestSuite(e2e_inherit, .timeout = 60);
+TestSuite(e2e_inherit, .timeout = 180);
 
 /* --- LISTEN_FDS ------------------------------------------------------------------------------ */
 

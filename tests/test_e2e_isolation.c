@@ -38,7 +38,7 @@ static void tear_down(void)
     harness_stop(&harness);
 }
 
-TestSuite(e2e_isolation, .fini = tear_down, .timeout = 60);
+TestSuite(e2e_isolation, .fini = tear_down, .timeout = 180);
 
 /* How often a worker took an isolated berth. */
 static unsigned isolated_ready(void)

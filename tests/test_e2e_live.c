@@ -19,7 +19,7 @@
 /* What the demuxer and the muxer still hold: frames whose next one has not come. */
 #define WITHHELD_BYTES_MAX 65536u
 
-TestSuite(e2e_live, .timeout = 60);
+TestSuite(e2e_live, .timeout = 180);
 
 /* The two pipes of a job, from outside. */
 struct stream {

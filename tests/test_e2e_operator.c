@@ -45,7 +45,7 @@ static void tear_down(void)
     harness_stop(&harness);
 }
 
-TestSuite(e2e_operator, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(e2e_operator, .init = set_up, .fini = tear_down, .timeout = 180);
 
 /* Jobs 1 to EACH of each client wait for their pipes; the second half of them are in a group. */
 static void submit_all(void)

@@ -59,7 +59,7 @@ static void set_up(void)
     start(settings);
 }
 
-TestSuite(e2e_overload, .timeout = 60);
+TestSuite(e2e_overload, .timeout = 180);
 
 /* A job that comes to a worker and back. */
 static uint64_t submit_noop(enum rmx_job_class class_)

@@ -72,7 +72,7 @@ static void tear_down(void)
     harness_stop(&harness);
 }
 
-TestSuite(e2e_peers, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(e2e_peers, .init = set_up, .fini = tear_down, .timeout = 180);
 
 /* Who we are when we connect is who we are for the daemon. */
 static void become(uid_t uid, gid_t gid, gid_t group)

@@ -44,7 +44,7 @@ static void set_up(void)
     cr_assert_eq(chmod(harness.dir, 0755), 0);
 }
 
-TestSuite(e2e_penalty, .init = set_up, .timeout = 60);
+TestSuite(e2e_penalty, .init = set_up, .timeout = 180);
 
 /* Jobs of Alice's each of which ends two workers, the second one alone, and itself so. */
 static void end_workers(enum bad_wav kind, uint32_t status)

@@ -35,7 +35,7 @@ static void tear_down(void)
     harness_stop(&harness);
 }
 
-TestSuite(e2e_portion, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(e2e_portion, .init = set_up, .fini = tear_down, .timeout = 180);
 
 static void expect_answer(const struct rmx_region *arena, enum rmx_status status)
 {

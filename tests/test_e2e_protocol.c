@@ -68,7 +68,7 @@ static void tear_down(void)
     harness_stop(&harness);
 }
 
-TestSuite(e2e_protocol, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(e2e_protocol, .init = set_up, .fini = tear_down, .timeout = 180);
 
 /* The daemon says GOODBYE with this status, then closes. */
 static void expect_cut_off(uint32_t status)

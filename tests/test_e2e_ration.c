@@ -18,7 +18,7 @@ static struct harness harness;
 static struct rmx_client *client;
 static pid_t worker;
 
-TestSuite(e2e_ration, .timeout = 60);
+TestSuite(e2e_ration, .timeout = 180);
 
 static void begin(const char *setting)
 {

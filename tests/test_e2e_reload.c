@@ -15,7 +15,9 @@
 static struct harness harness;
 static char file[128];
 
-TestSuite(e2e_reload, .timeout = 60);
+TestSuite(e2e_reload, .timeout = 180);
+
+#define PATIENCE_NS 30000000000ull
 
 static void write_file(const char *text)
 {
@@ -62,8 +64,10 @@ static uint32_t credits(void)
 
 static void assert_credits(uint32_t wanted)
 {
+    uint64_t until = harness_now_ns() + PATIENCE_NS;
+
     for (int i = 0; i < 16; i++) { /* either lane may answer */
-        for (int j = 0; j < 1000 && credits() != wanted; j++) {
+        while (credits() != wanted && harness_now_ns() < until) {
             (void)poll(NULL, 0, 1);
         }
         cr_assert_eq(credits(), wanted);
@@ -86,22 +90,39 @@ Test(e2e_reload, reloadable_setting_counts_in_every_lane)
     harness_stop(&harness);
 }
 
+static int lines_of_comers(void)
+{
+    int count = 0;
+
+    for (const char *at = deploy_log(&harness); (at = strstr(at, "client_came")) != NULL; at++) {
+        count++;
+    }
+    return count;
+}
+
 Test(e2e_reload, log_level_changes_at_once)
 {
+    struct rmx_client *client;
+    uint64_t until;
+
     start("log_level = info\n");
+    client = harness_client(&harness);
+    deploy_await(&harness, "client_came", 1, "");
     write_file("log_level = error\n");
     (void)kill(harness.daemon, SIGHUP);
     deploy_await(&harness, "reloaded", 1, "log_level=error");
-    (void)poll(NULL, 0, 50);
+    harness_counter_becomes(client, "reloads", 1); /* it logs that before it takes the level */
     (void)credits();
-    cr_assert_null(strstr(deploy_log(&harness), "client_came"));
+    cr_assert_eq(lines_of_comers(), 1);
     write_file("log_level = info\n");
     (void)kill(harness.daemon, SIGHUP);
-    for (int i = 0; i < 1000 && strstr(deploy_log(&harness), "client_came") == NULL; i++) {
+    until = harness_now_ns() + PATIENCE_NS;
+    while (lines_of_comers() == 1 && harness_now_ns() < until) {
         (void)credits();
         (void)poll(NULL, 0, 2);
     }
-    cr_assert_not_null(strstr(deploy_log(&harness), "client_came"));
+    cr_assert_gt(lines_of_comers(), 1);
+    rmx_close(&client);
     harness_stop(&harness);
 }
 
@@ -134,6 +155,7 @@ Test(e2e_reload, what_needs_a_restart_is_named)
 Test(e2e_reload, jobs_go_on_while_settings_change)
 {
     struct rmx_client *client;
+    uint64_t until;
     uint64_t hash;
 
     start("credits = 8\n");
@@ -150,7 +172,12 @@ Test(e2e_reload, jobs_go_on_while_settings_change)
         (void)kill(harness.daemon, SIGHUP);
         cr_assert_eq(harness_remux(&harness, client, harness_media("small.mp4"), "mpegts"), hash);
     }
-    deploy_await(&harness, "reloaded", 20, "");
+    until = harness_now_ns() + PATIENCE_NS;
+    while (harness_counter(client, "reloads") < 20) { /* signals merge on a busy machine */
+        cr_assert_lt(harness_now_ns(), until);
+        (void)kill(harness.daemon, SIGHUP);
+        (void)poll(NULL, 0, 5);
+    }
     cr_assert_null(strstr(deploy_log(&harness), "refused"));
     rmx_close(&client);
     harness_stop(&harness);

@@ -23,7 +23,7 @@ static void set_up(void)
     spool_start(settings);
 }
 
-TestSuite(e2e_spool, .init = set_up, .fini = spool_stop, .timeout = 60);
+TestSuite(e2e_spool, .init = set_up, .fini = spool_stop, .timeout = 180);
 
 /* The name of the box at `at`; moves on to the next. */
 static void next_box(int file, uint64_t *at, char name[5])
@@ -241,7 +241,7 @@ Test(e2e_spool, reader_that_goes_away_ends_it_in_its_last_pass)
 
 /* --- limits ----------------------------------------------------------------------------------- */
 
-TestSuite(e2e_spool_limits, .timeout = 60);
+TestSuite(e2e_spool_limits, .timeout = 180);
 
 static void expect_no_room(bool pipe_in, enum rmx_end status, const char *named)
 {

@@ -20,7 +20,7 @@
 static const char *const replacing[] = { "--replace", NULL };
 static struct harness harness;
 
-TestSuite(e2e_successor, .timeout = 60);
+TestSuite(e2e_successor, .timeout = 180);
 
 /* --- an old daemon --------------------------------------------------------------------------- */
 
