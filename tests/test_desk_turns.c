@@ -81,15 +81,26 @@ Test(desk_turns, client_with_many_jobs_gets_no_more_of_the_core_than_one_with_on
 
 /* --- somebody comes -------------------------------------------------------------------------- */
 
-#define TRIES 2000
+#define TRIES       2000
+#define STEP_NS     (50 * NS_PER_US)
+#define FRESH_STEPS (FRESH_NS / STEP_NS)
 
 static struct {
-    uint16_t class_;   /* of who comes */
-    uint64_t until_ns; /* the one who is there computes so long */
+    uint16_t class_; /* of who comes */
+    uint32_t steps;  /* the one who is there computes so long */
     uint64_t came_ns;
     uint64_t served_ns;
     bool before; /* the other's time was over */
 } visit;
+
+/* In steps, not until a time: the machine may take the core away between two of them. */
+static void compute_on(uint32_t steps)
+{
+    for (uint32_t i = 0; i < steps; i++) {
+        burn(STEP_NS);
+        breathe();
+    }
+}
 
 /* Flow 0 computes, and after a moment flow 1 comes. */
 static void compute_and_call(uint32_t flow, AVIOContext *input, const struct rmx_outlet *output)
@@ -106,17 +117,14 @@ static void compute_and_call(uint32_t flow, AVIOContext *input, const struct rmx
     tiny_desk.class_ = visit.class_;
     visit.came_ns = tiny_desk_now_ns();
     (void)tiny_desk_begin(1, 0, 0);
-    while (tiny_desk_now_ns() < began_ns + visit.until_ns) {
-        burn(5 * NS_PER_US);
-        rmx_remux_breathe();
-    }
+    compute_on(visit.steps);
     visit.before = visit.served_ns != 0;
 }
 
-static void call(uint16_t class_, uint64_t until_ns)
+static void call(uint16_t class_, uint32_t steps)
 {
     visit.class_ = class_;
-    visit.until_ns = until_ns;
+    visit.steps = steps;
     visit.served_ns = 0;
     tiny_desk.class_ = RMX_CLASS_NORMAL;
     tiny_desk.done = 0;
@@ -132,7 +140,7 @@ Test(desk_turns, job_of_a_higher_class_does_not_wait_for_the_turns_end)
     tiny_desk_stage = compute_and_call;
     tiny_desk_open();
     for (int i = 0; i < TRIES && !soon; i++) {
-        call(RMX_CLASS_CRITICAL, FRESH_NS / 2);
+        call(RMX_CLASS_CRITICAL, FRESH_STEPS / 4);
         cr_assert(visit.before, "it came to the core when the other was done");
         soon = visit.served_ns - visit.came_ns < TURN_NS - 50 * NS_PER_US;
     }
@@ -148,7 +156,7 @@ Test(desk_turns, equal_waits_until_a_new_job_had_its_first_time)
     tiny_desk_stage = compute_and_call;
     tiny_desk_open();
     for (int i = 0; i < TRIES && !waited; i++) {
-        call(RMX_CLASS_NORMAL, FRESH_NS / 2);
+        call(RMX_CLASS_NORMAL, FRESH_STEPS / 4);
         waited = !visit.before;
     }
     tiny_desk_close();
@@ -160,7 +168,7 @@ Test(desk_turns, and_no_longer)
     tiny_desk_stage = compute_and_call;
     tiny_desk_open();
     for (int i = 0; i < 4; i++) {
-        call(RMX_CLASS_NORMAL, 2 * FRESH_NS);
+        call(RMX_CLASS_NORMAL, 2 * FRESH_STEPS);
         cr_assert(visit.before);
     }
     tiny_desk_close();
@@ -170,8 +178,6 @@ static struct tiny_desk_job sleeper;
 
 static void sleep_or_wake(uint32_t flow, AVIOContext *input, const struct rmx_outlet *output)
 {
-    uint64_t until_ns = tiny_desk_now_ns() + FRESH_NS / 2;
-
     (void)output;
     if (flow == 0) {
         (void)avio_r8(input);
@@ -179,22 +185,24 @@ static void sleep_or_wake(uint32_t flow, AVIOContext *input, const struct rmx_ou
         return;
     }
     tiny_desk_end_input(&sleeper);
-    while (tiny_desk_now_ns() < until_ns) {
-        burn(5 * NS_PER_US);
-        rmx_remux_breathe();
-    }
+    compute_on(FRESH_STEPS / 4);
     visit.before = visit.served_ns != 0;
 }
 
-/* Both are in their first time. */
+/* Both are in their first time, unless the machine took it from the one: then the next try tells.
+ */
 Test(desk_turns, who_began_first_goes_on_as_soon_as_it_is_woken)
 {
     tiny_desk_stage = sleep_or_wake;
     tiny_desk.class_ = RMX_CLASS_NORMAL;
-    sleeper = tiny_desk_begin(0, 0, 0);
-    (void)tiny_desk_begin(1, 0, 0);
     tiny_desk_open();
-    tiny_desk_finish(2);
+    for (int i = 0; i < TRIES && !visit.before; i++) {
+        visit.served_ns = 0;
+        tiny_desk.done = 0;
+        sleeper = tiny_desk_begin(0, 0, 0);
+        (void)tiny_desk_begin(1, 0, 0);
+        tiny_desk_finish(2);
+    }
     tiny_desk_close();
     cr_assert(visit.before);
 }
