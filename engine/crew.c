@@ -123,9 +123,9 @@ static uint32_t cpu_of(const struct rmx_crew *crew, uint32_t index)
  * and all jobs wait for it. */
 static void give_way(const struct rmx_lane *lane, uint32_t index, pid_t pid)
 {
-    int own = getpriority(PRIO_PROCESS, 0);
+    int nice_value = lane->nice_value + (int)lane->config->worker_nice;
 
-    if (setpriority(PRIO_PROCESS, (id_t)pid, own + (int)lane->config->worker_nice) < 0) {
+    if (setpriority(PRIO_PROCESS, (id_t)pid, nice_value) < 0) {
         rmx_log(RMX_LOG_WARN, "worker_not_nice", RMX_LOG_U64("worker", index),
             RMX_LOG_ERRNO("why", errno));
     }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "engine/cell.h"
@@ -406,11 +407,20 @@ static bool is_over(const struct rmx_lane *lane)
     return lane->draining && lane->jobs == 0 && (lane->aborting || !rmx_gate_expects(&lane->gate));
 }
 
+/* Before other programs, as far as the system permits: who waits for a lane are all its jobs. */
+static void go_first(const struct rmx_lane *lane)
+{
+    if (setpriority(PRIO_PROCESS, 0, lane->nice_value - (int)lane->config->lane_nice) < 0) {
+        rmx_log(RMX_LOG_DEBUG, "lane_not_first", RMX_LOG_ERRNO("why", errno));
+    }
+}
+
 static void *run(void *argument)
 {
     struct rmx_lane *lane = argument;
     int error = 0;
 
+    lane->nice_value = getpriority(PRIO_PROCESS, 0); /* this thread's */
     (void)pthread_setname_np(pthread_self(), "ringmux-lane");
     if (lane->place->bind) {
         error = rmx_topology_bind_thread(lane->topology, &lane->place->cpus);
@@ -419,6 +429,7 @@ static void *run(void *argument)
         rmx_log(RMX_LOG_WARN, "lane_not_bound", RMX_LOG_ERRNO("why", error));
     }
     error = open_up(lane);
+    go_first(lane); /* and not what was started so far */
     while (error >= 0 && !is_over(lane)) {
         error = turn(lane);
         error = lane->failed < 0 ? lane->failed : error;

@@ -48,6 +48,7 @@ struct rmx_lane {
     struct rmx_handover *handover; /* of listen_fd: the supervisor's */
     int private_fd; /* a client that is connected already, taken at start; -1 = none */
     uint64_t spin_ns;
+    int nice_value; /* the daemon's, before the lane goes first */
 
     pthread_t thread;
     int control_fd; /* eventfd: `order` changed, or the lane's own state for the supervisor */

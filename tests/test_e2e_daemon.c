@@ -4,11 +4,16 @@
  * or do not read mean to the others.
  */
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,6 +37,62 @@ static void stop(void)
 }
 
 TestSuite(e2e_daemon, .timeout = 180);
+
+/* The nice value of the daemon's thread with this name. */
+static int nice_of_thread(const char *name)
+{
+    char path[64];
+    char comm[32] = "";
+    const struct dirent *task;
+    int value = INT_MAX;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/task", (int)harness.daemon);
+    DIR *tasks = opendir(path);
+    cr_assert_not_null(tasks);
+    while ((task = readdir(tasks)) != NULL) {
+        (void)snprintf(
+            path, sizeof(path), "/proc/%d/task/%.20s/comm", (int)harness.daemon, task->d_name);
+        FILE *file = fopen(path, "re");
+        if (file != NULL && fgets(comm, sizeof(comm), file) != NULL &&
+            strncmp(comm, name, strlen(name)) == 0) {
+            value = getpriority(PRIO_PROCESS, (id_t)strtoul(task->d_name, NULL, 10));
+        }
+        if (file != NULL) {
+            (void)fclose(file);
+        }
+    }
+    (void)closedir(tasks);
+    return value;
+}
+
+static bool may_go_first_by(int steps)
+{
+    pid_t child = fork();
+    int status = -1;
+
+    if (child == 0) {
+        _exit(setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) - steps) < 0);
+    }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    return status == 0;
+}
+
+/* Who may not go before others stays where the daemon is. */
+Test(e2e_daemon, lanes_go_before_workers)
+{
+    static const char *const settings[] = { "--workers=1", "--lane-nice=3", "--worker-nice=4",
+        NULL };
+    int own = getpriority(PRIO_PROCESS, 0);
+    pid_t worker;
+
+    start(settings);
+    cr_assert_eq(harness_workers(&harness, &worker, 1), 1);
+    (void)harness_remux(&harness, client, harness_media("small.mp4"), "fmp4");
+    cr_assert_eq(getpriority(PRIO_PROCESS, (id_t)worker), own + 4);
+    cr_assert_eq(nice_of_thread("ringmux-lane"), own - (may_go_first_by(3) ? 3 : 0));
+    cr_assert_eq(getpriority(PRIO_PROCESS, (id_t)harness.daemon), own);
+    stop();
+}
 
 /* Until the daemon says something: while no job ends, that it drains. */
 static void await_word(void)
