@@ -16,6 +16,7 @@ import shutil
 import sys
 import tempfile
 
+import compare
 import media
 import runner
 import truth
@@ -112,47 +113,6 @@ def read_expected():
         return {(row["path"], row["target"], row["kind"]): row["reason"] for row in rows}
 
 
-def packets_differ(wanted, got):
-    """'' or the first difference, stream by stream."""
-    if wanted.keys() != got.keys():
-        return f"streams {sorted(wanted)} in ffmpeg's, {sorted(got)} in ours"
-    for stream, theirs in sorted(wanted.items()):
-        ours = got[stream]
-        for n, (a, b) in enumerate(zip(theirs, ours)):
-            if a != b:
-                many = sum(x != y for x, y in zip(theirs, ours))
-                return (f"stream {stream} packet {n} (of {len(theirs)}, {many} differ): "
-                        f"ffmpeg {' '.join(a)}, ours {' '.join(b)}")
-        if len(theirs) != len(ours):
-            return f"stream {stream}: {len(theirs)} packets in ffmpeg's, {len(ours)} in ours"
-    return ""
-
-
-def payload_differs(wanted, got):
-    """As packets_differ, of two containers: sizes and checksums only."""
-    bare = [{k: [["-", "-", "-", "-", *p[4:]] for p in v] for k, v in side.items()}
-            for side in (wanted, got)]
-    return packets_differ(*bare)
-
-
-def bytes_differ(wanted, got):
-    """'' or where two files part."""
-    with open(wanted, "rb") as a, open(got, "rb") as b:
-        theirs, ours = a.read(), b.read()
-    if theirs == ours:
-        return ""
-    shorter = min(len(theirs), len(ours))
-    low, high = 0, shorter  # the first difference lies in [low, high]
-    while low < high:
-        middle = (low + high) // 2
-        if theirs[low:middle + 1] == ours[low:middle + 1]:
-            low = middle + 1
-        else:
-            high = middle
-    return (f"byte {low}: ffmpeg {theirs[low:low + 8].hex() or 'end'}, "
-            f"ours {ours[low:low + 8].hex() or 'end'} (sizes {len(theirs)} and {len(ours)})")
-
-
 class Suite:
     """One row in, one verdict out: {path, target, ffmpeg, and each of KINDS}. Those are '' when
     right, None when there is nothing to compare, else what is wrong."""
@@ -186,7 +146,7 @@ class Suite:
         if target in STAND_IN:
             wanted = self.truths(path, self.sums[path], STAND_IN[target])
             if wanted["result"] == "ok" and result["status"] == "OK":
-                verdict["beyond"] = payload_differs(wanted["packets"], truth.packets(out))
+                verdict["beyond"] = compare.payload_differs(wanted["packets"], truth.packets(out))
             elif wanted["result"] == "ok" and verdict["path"].startswith("own/"):
                 verdict["beyond"] = f"{result['status']}: {result.get('text', '')}"
 
@@ -203,7 +163,7 @@ class Suite:
         elif truth.sha256(out) == wanted["sha256"]:
             verdict["packets"] = ""
         else:
-            verdict["packets"] = packets_differ(wanted["packets"], truth.packets(out))
+            verdict["packets"] = compare.packets_differ(wanted["packets"], truth.packets(out))
 
     def same_bytes(self, verdict, wanted, path, target, out):
         result = self.run.run(path, out, target, bitexact=True,
@@ -211,10 +171,10 @@ class Suite:
         if result["status"] != "OK":
             verdict["bytes"] = f"{result['status']}: {result.get('text', '')}"
             return
-        verdict["bytes"] = bytes_differ(wanted["exact"], out)
+        verdict["bytes"] = compare.bytes_differ(wanted["exact"], out)
         if verdict["bytes"]:
             truth.remux(path, target, out + ".again", bitexact=True)
-            if bytes_differ(wanted["exact"], out + ".again"):
+            if compare.bytes_differ(wanted["exact"], out + ".again"):
                 verdict["unstable"] = True
 
     def put_away(self, verdict, out):

@@ -87,17 +87,18 @@ RECIPES = {
 }
 
 
-def make(folder, version):
+def make(folder, version, recipes=None):
     """Makes what is missing; returns [(path, name, targets)]."""
-    recipes = repr((version, RECIPES, SUBTITLES, CHAPTERS)).encode()
-    folder = os.path.join(folder, "own-" + hashlib.sha256(recipes).hexdigest()[:12])
+    recipes = recipes or RECIPES
+    key = repr((version, recipes, SUBTITLES, CHAPTERS)).encode()
+    folder = os.path.join(folder, "own-" + hashlib.sha256(key).hexdigest()[:12])
     os.makedirs(folder, exist_ok=True)
     texts = {"SRT": SUBTITLES, "META": CHAPTERS}
     for name, text in texts.items():
         with open(os.path.join(folder, name), "w", encoding="ascii") as file:
             file.write(text)
     made = []
-    for name, (recipe, targets) in RECIPES.items():
+    for name, (recipe, targets) in recipes.items():
         path = os.path.join(folder, name)
         if not os.path.exists(path):
             args = [os.path.join(folder, a) if a in texts else a for a in recipe]

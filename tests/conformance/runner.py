@@ -101,26 +101,31 @@ class Runner:
 
     def run(self, source, out, target, bitexact=False, allow_truncated=False):
         name, all_streams = truth.split(target)
-        args = [*self.command, *self.place, *self.extra, "--format", name]
+        args = ["--format", name]
         args += ["--all-streams"] if all_streams else []
         args += ["--bitexact"] if bitexact else []
         args += ["--allow-truncated"] if allow_truncated else []
+        return self.ask([*args, source, out], stdin=subprocess.DEVNULL)[0]
+
+    def ask(self, arguments, **options):
+        """(result, what it wrote to standard output); options are those of subprocess.run."""
         start = time.monotonic()
         if self.timeouts >= TIMEOUTS_MAX:
             return {"status": "NOT_RUN", "text": f"{TIMEOUTS_MAX} time-outs before", "exit": -1,
-                    "seconds": 0}
+                    "seconds": 0}, b""
         try:
-            done = subprocess.run([*args, source, out], capture_output=True, timeout=self.seconds,
-                                  stdin=subprocess.DEVNULL, check=False)
+            done = subprocess.run([*self.command, *self.place, *self.extra, *arguments],
+                                  capture_output=True, timeout=self.seconds, check=False, **options)
         except subprocess.TimeoutExpired:
             self.timeouts += 1
             return {"status": "TIMEOUT", "text": f"more than {self.seconds} s", "exit": -1,
-                    "seconds": self.seconds}
-        return self.result(done, time.monotonic() - start)
+                    "seconds": self.seconds}, b""
+        return self.result(done, time.monotonic() - start, arguments[-1] == "-"), done.stdout
 
     @staticmethod
-    def result(done, seconds):
-        said = done.stdout.decode("utf-8", "replace").strip().split("\n")[-1]
+    def result(done, seconds, media_on_stdout=False):
+        said = done.stderr if media_on_stdout else done.stdout
+        said = said.decode("utf-8", "replace").strip().split("\n")[-1]
         try:
             result = json.loads(said)
             result["status"] = str(result["status"])

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 
-import conformance
+import compare
 import truth
 
 STREAM_FIELDS = "index,codec_name,width,height,sample_rate,channels,extradata_hash"
@@ -85,7 +85,7 @@ def differs(wanted, path):
     if said:
         return "it does not play: " + said
     found = read(path)
-    wrong = conformance.packets_differ(wanted["packets"], found["packets"])
+    wrong = compare.packets_differ(wanted["packets"], found["packets"])
     if not wrong and found["streams"] != wanted["streams"]:
         wrong = f"streams are {found['streams']}, not {wanted['streams']}"
     return wrong
