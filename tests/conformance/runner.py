@@ -124,8 +124,10 @@ class Runner:
 
     @staticmethod
     def result(done, seconds, media_on_stdout=False):
-        said = done.stderr if media_on_stdout else done.stdout
-        said = said.decode("utf-8", "replace").strip().split("\n")[-1]
+        said = (done.stderr if media_on_stdout else done.stdout).decode("utf-8", "replace")
+        if media_on_stdout:  # it is told to people, too, where they look
+            said = "\n".join(line for line in said.split("\n") if line.startswith("{"))
+        said = said.strip().split("\n")[-1]
         try:
             result = json.loads(said)
             result["status"] = str(result["status"])

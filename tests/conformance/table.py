@@ -143,7 +143,7 @@ class Table:
             got, result = self.rmx(row, ours)
             wrong = self.run.typed(result)
             if wrong:
-                return wrong
+                return f"{wrong}: {result.get('text', '')}"
             if row.compare.startswith(REFUSED):
                 status = row.compare.removeprefix(REFUSED)
                 return ends_differ(said or status == "OK", result, status)
