@@ -13,6 +13,7 @@ sys.dont_write_bytecode = True
 import compare  # noqa: E402
 import conformance  # noqa: E402
 import runner  # noqa: E402
+import table  # noqa: E402
 
 PACKET = ["0", "0", "512", "K_", "714", "CRC32:39183f98"]
 
@@ -85,6 +86,46 @@ class Judgement(unittest.TestCase):
     def test_table_names_known_kinds(self):
         for path, target, kind in conformance.read_expected():
             self.assertIn(kind, conformance.KINDS, path + target)
+
+
+class Table(unittest.TestCase):
+    ROWS = table.read_table()
+    KNOWN = ROWS[0]._replace(differs="byte 8", reason="why")
+
+    def test_its_rows_can_be_run(self):
+        self.assertEqual(len({row.name for row in self.ROWS}), len(self.ROWS))
+        for row in self.ROWS:
+            self.assertIn(row.compare.removeprefix(table.REFUSED),
+                          {*table.COMPARISONS, *runner.statuses()}, row.name)
+            self.assertEqual(bool(row.differs), bool(row.reason), row.name)
+            for command in (row.ffmpeg, row.rmx):
+                words = command.split()
+                self.assertTrue(words[-1] == "-" or words[-1].startswith("OUT."), row.name)
+                self.assertTrue({"IN", "-"} & set(words[:-1]), row.name)
+
+    def test_a_known_difference_must_show_as_it_is_known(self):
+        self.assertEqual(table.judge(self.KNOWN, "byte 8: 61")[0], "known")
+        self.assertEqual(table.judge(self.KNOWN, "byte 9: 61")[0], "STALE")
+        self.assertEqual(table.judge(self.KNOWN, "")[0], "STALE")
+
+    def test_any_other_difference_is_a_miss(self):
+        row = self.KNOWN._replace(differs="", reason="")
+        self.assertEqual(table.judge(row, "byte 8: 61")[0], "MISS")
+        self.assertEqual(table.judge(row, ""), ("equal", ""))
+
+    def test_both_must_refuse_and_ringmux_must_say_why(self):
+        self.assertEqual(table.ends_differ(True, {"status": "UNSUPPORTED"}, "UNSUPPORTED"), "")
+        self.assertIn("does not refuse",
+                      table.ends_differ(False, {"status": "UNSUPPORTED"}, "UNSUPPORTED"))
+        self.assertIn("BAD_OPTION, not",
+                      table.ends_differ(True, {"status": "BAD_OPTION"}, "UNSUPPORTED"))
+
+    def test_a_sample_is_spread_over_the_table(self):
+        chosen = table.sample(self.ROWS, 40)
+        self.assertEqual(len(set(chosen)), 40)
+        self.assertGreater(len({row.name.split("/")[0] for row in chosen}), 12)
+        self.assertEqual(table.sample(self.ROWS, None), self.ROWS)
+        self.assertEqual(table.sample(self.ROWS[:3], 40), self.ROWS[:3])
 
 
 class Sample(unittest.TestCase):
