@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -172,9 +173,14 @@ static void expect_answers(void)
 }
 
 /* Until it goes on, what it is sent stays unread: so its descriptors are the last. */
+/* Until each of its threads stands still: the signal reaches them one after the other. */
 static void stop_daemon(void)
 {
+    int status = 0;
+
     cr_assert_eq(kill(harness.daemon, SIGSTOP), 0);
+    cr_assert_eq(waitpid(harness.daemon, &status, WUNTRACED), harness.daemon);
+    cr_assert(WIFSTOPPED(status));
 }
 
 static void let_daemon_go(void)
