@@ -66,8 +66,9 @@ void rmx_turns_init(struct rmx_turns *turns);
  * party that had none goes to the end of its class's round. */
 void rmx_turns_add(struct rmx_turns *turns, uint32_t flow, const struct rmx_turns_place *place);
 
-/* The flow, whose turn was cut short, comes before all others of its class, and its party before
- * all others; or before all urgent ones. The turn that goes on counts once. */
+/* The flow, whose turn was cut short or which is to go on first, comes before all others of its
+ * class, and its party before all others; or before all urgent ones. Its next turn is not counted
+ * as another of those in a row. */
 void rmx_turns_add_first(
     struct rmx_turns *turns, uint32_t flow, const struct rmx_turns_place *place);
 
