@@ -142,8 +142,7 @@ enum rmx_flags {
     RMX_ALLOW_TRUNCATED = 4, /* a cut-off input ends OK, and the counters say so */
     RMX_POSITIONAL = 16,     /* output RMX_RING: its pieces may come out of order, see rmx_piece */
     RMX_PARTS = 32,          /* output RMX_RING: it may be several files, see rmx_piece */
-    RMX_SPOOL = 64,          /* the daemon may keep a bounded, unnamed temporary file where a stream
-                                would have to be read or written out of order */
+    RMX_SPOOL = 64,          /* a temporary file may hold what is read or written out of order */
     RMX_LIVE = 128           /* packet in, packet out: see interleave_us and fragment_us. To "fmp4",
                                 "cmaf", "mpegts", "flv", "matroska", "webm", "ogg", "adts", "mp3",
                                 "flac" or "wav"; not with RMX_SPOOL */
@@ -205,18 +204,19 @@ struct rmx_job {
     uint32_t input_ring_bytes;   /* RMX_RING: size of the ring, a power of two, 8 KiB to 64 MiB; 0 =
                                     256 KiB, 64 KiB if RMX_LIVE */
     uint32_t output_ring_bytes;
-    uint32_t chunk_bytes; /* RMX_RING: most of one rmx_reserve() or rmx_peek(), a power of
-                             two, 512 to 1 MiB and at most half a ring; 0 = a sixteenth */
-    uint32_t group;       /* of rmx_group_open(); 0 = none */
-    uint64_t reserved[8]; /* zero */
+    uint32_t chunk_bytes;     /* RMX_RING: most of one rmx_reserve() or rmx_peek(), a power of
+                                 two, 512 to 1 MiB and at most half a ring; 0 = a sixteenth */
+    uint32_t group;           /* of rmx_group_open(); 0 = none */
+    const char *const *edits; /* NULL-ended, see ringmux-edits(7): "start=10", "bsf:v=..."; NULL */
+    uint64_t reserved[7];     /* zero */
 };
 
 #define RMX_JOB_INIT                                                                               \
     {                                                                                              \
         -1, -1, RMX_REMUX, 0, RMX_NORMAL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL,    \
-            NULL, 0, 0, 0, 0,                                                                      \
+            NULL, 0, 0, 0, 0, NULL,                                                                \
         {                                                                                          \
-            0, 0, 0, 0, 0, 0, 0, 0                                                                 \
+            0, 0, 0, 0, 0, 0, 0                                                                    \
         }                                                                                          \
     }
 
@@ -250,7 +250,7 @@ int rmx_check(const struct rmx_job *job, const char **why);
  *               readable, call rmx_wait(), then submit again; or no ring memory is left: first
  *               collect jobs that have ended, and read or drop their output
  *   -EINVAL     the first job makes no sense: rmx_check() says why; or its group is not open
- *   -EBADF      a descriptor among the first 16 jobs is not open
+ *   -EBADF      a descriptor among the first 8 jobs is not open
  *   -ESHUTDOWN  the daemon is shutting down: jobs in flight go on, new ones need another daemon
  *               (rmx_reconnect())
  *   -EPERM      an operator's client has no jobs

@@ -79,6 +79,16 @@ static int fill_lists(struct rmx_job_spec *spec, const struct rmx_job *job, cons
             return bad(RMX_BAD_OPTION, "options: one is not \"key=value\"", why);
         }
     }
+    for (const char *const *edit = job->edits; edit != NULL && *edit != NULL; edit++) {
+        int err = rmx_job_add_edit(spec, *edit);
+
+        if (err == -E2BIG) {
+            return bad(RMX_BAD_OPTION, "edits: together longer than a job can carry", why);
+        }
+        if (err < 0) {
+            return bad(RMX_BAD_OPTION, "edits: one is not \"name=value\"", why);
+        }
+    }
     for (const char *const *map = job->maps; map != NULL && *map != NULL; map++) {
         int err = rmx_job_add_map(spec, *map);
 

@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "ipc/channel.h"
+#include "ipc/edit.h"
 #include "ipc/format.h"
+#include "ipc/pairs.h"
 #include "ipc/status.h"
 #include "ring/chunk.h"
 
@@ -26,12 +28,6 @@ static bool is_alnum(char c)
 static bool is_hex(char c) /* W3C trace contexts are lower case only */
 {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-}
-
-/* May this byte stand in an option's value? UTF-8 may, control characters may not. */
-static bool is_value(char c)
-{
-    return (unsigned char)c >= 0x20 && c != 0x7f;
 }
 
 /* Does the array hold a string of letters, digits and `others`, then zeros? Sets *length. */
@@ -276,42 +272,42 @@ static int check_maps(const struct rmx_job_spec *spec, const char **why)
     return 0;
 }
 
-/* The length of one "key=value" that ends in a NUL before `bytes`; 0 when it is none. */
-static size_t pair_length(const char *pair, size_t bytes)
-{
-    size_t key = 0;
-
-    while (key < bytes && (is_alnum(pair[key]) || (pair[key] && strchr("_-.:", pair[key])))) {
-        key++;
-    }
-    if (key == 0 || key == bytes || pair[key] != '=') {
-        return 0;
-    }
-    size_t length = key + 1;
-
-    while (length < bytes && is_value(pair[length])) {
-        length++;
-    }
-    return length < bytes && pair[length] == 0 ? length : 0;
-}
-
 static int check_options(const struct rmx_job_spec *spec, const char **why)
 {
-    size_t at = 0;
-
     if (spec->kind == RMX_JOB_NOOP && spec->options[0]) {
         return refuse(RMX_STATUS_BAD_OPTION, "options: must be empty for a NOOP", why);
     }
-    while (at < sizeof(spec->options) && spec->options[at]) {
-        size_t length = pair_length(spec->options + at, sizeof(spec->options) - at);
-
-        if (length == 0) {
-            return refuse(RMX_STATUS_BAD_OPTION, "options: one is not key=value", why);
-        }
-        at += length + 1;
-    }
-    if (!all_zero(spec->options + at, sizeof(spec->options) - at)) {
+    switch (rmx_pairs_check(spec->options, sizeof(spec->options))) {
+    case 0:
+        return 0;
+    case -EBADMSG:
         return refuse(RMX_STATUS_BAD_OPTION, "options: bytes after the last one", why);
+    default:
+        return refuse(RMX_STATUS_BAD_OPTION, "options: one is not key=value", why);
+    }
+}
+
+static int check_edits(const struct rmx_job_spec *spec, const char **why)
+{
+    struct rmx_edit_whole whole;
+
+    if (spec->kind != RMX_JOB_REMUX && spec->edits[0]) {
+        return refuse(RMX_STATUS_BAD_OPTION, "edits: must be empty but for REMUX", why);
+    }
+    switch (rmx_pairs_check(spec->edits, sizeof(spec->edits))) {
+    case 0:
+        break;
+    case -EBADMSG:
+        return refuse(RMX_STATUS_BAD_OPTION, "edits: bytes after the last one", why);
+    default:
+        return refuse(RMX_STATUS_BAD_OPTION, "edits: one is not name=value", why);
+    }
+    if (rmx_edit_gather(spec->edits, sizeof(spec->edits), &whole, why) < 0) {
+        return RMX_STATUS_BAD_OPTION;
+    }
+    if (spec->flags & RMX_JOB_LIVE && (whole.seen[RMX_EDIT_START] || whole.seen[RMX_EDIT_END])) {
+        return refuse(
+            RMX_STATUS_BAD_OPTION, "edits: start, end: a LIVE job has a duration only", why);
     }
     return 0;
 }
@@ -329,6 +325,7 @@ int rmx_job_check(const struct rmx_job_spec *spec, const char **why)
         check_traceparent,
         check_maps,
         check_options,
+        check_edits,
     };
 
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
@@ -402,31 +399,17 @@ bool rmx_job_wants_faststart(const struct rmx_job_spec *spec)
 
 int rmx_job_next_option(const struct rmx_job_spec *spec, size_t *cursor, const char **pair)
 {
-    if (*cursor >= sizeof(spec->options) || spec->options[*cursor] == 0) {
-        return 0;
-    }
-    *pair = spec->options + *cursor;
-    *cursor += strlen(*pair) + 1;
-    return 1;
+    return rmx_pairs_next(spec->options, sizeof(spec->options), cursor, pair);
 }
 
 int rmx_job_add_option(struct rmx_job_spec *spec, const char *pair)
 {
-    const char *equals = strchr(pair, '=');
-    size_t bytes = strlen(pair) + 1;
-    size_t at = 0;
-    const char *before;
+    return rmx_pairs_add(spec->options, sizeof(spec->options), pair);
+}
 
-    if (!equals || equals == pair) {
-        return -EINVAL;
-    }
-    while (rmx_job_next_option(spec, &at, &before)) {
-    }
-    if (bytes > sizeof(spec->options) - at) {
-        return -E2BIG;
-    }
-    memcpy(spec->options + at, pair, bytes);
-    return 0;
+int rmx_job_add_edit(struct rmx_job_spec *spec, const char *edit)
+{
+    return rmx_pairs_add(spec->edits, sizeof(spec->edits), edit);
 }
 
 int rmx_job_add_map(struct rmx_job_spec *spec, const char *map)

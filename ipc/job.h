@@ -11,12 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RMX_JOB_NAME_BYTES    32  /* a container's short name with its NUL */
-#define RMX_JOB_MAPS_MAX      16  /* stream selections in one job */
-#define RMX_JOB_MAP_BYTES     32  /* one selection with its NUL */
-#define RMX_JOB_OPTIONS_BYTES 976 /* "key=value" strings, each with its NUL */
-#define RMX_JOB_TRACE_BYTES   56  /* W3C traceparent: 55 characters and a NUL */
-#define RMX_JOB_TEXT_BYTES    192 /* what the result says in words, with its NUL */
+#define RMX_JOB_NAME_BYTES    32   /* a container's short name with its NUL */
+#define RMX_JOB_MAPS_MAX      16   /* stream selections in one job */
+#define RMX_JOB_MAP_BYTES     32   /* one selection with its NUL */
+#define RMX_JOB_OPTIONS_BYTES 976  /* "key=value" strings, each with its NUL */
+#define RMX_JOB_EDITS_BYTES   1952 /* likewise; with it, a flow is a page (ipc/lane_wire.h) */
+#define RMX_JOB_TRACE_BYTES   56   /* W3C traceparent: 55 characters and a NUL */
+#define RMX_JOB_TEXT_BYTES    192  /* what the result says in words, with its NUL */
 
 #define RMX_JOB_FRAGMENT_PACKET UINT32_MAX /* fragment_us: a fragment for each packet */
 #define RMX_JOB_WAIT_US_MAX     60000000u  /* interleave_us, and fragment_us but for the above */
@@ -75,6 +76,7 @@ enum rmx_job_isolation {
  *   | job    | deadline   | kind| flags| class| maps | ins | outs  | in  | out |
  *   | input_format 32 | format 32 | traceparent 56 | map 16 x 32 | options 976 |
  *   | channel 4 | flow 4 | input ring 16 | output ring 16 | input bytes 8 | 4 | 4 | group 4 | 4 |
+ *   | edits 1952 |
  */
 struct rmx_job_spec {
     uint64_t job;         /* the client's name for it; unique among its jobs in flight, not 0 */
@@ -102,6 +104,7 @@ struct rmx_job_spec {
     uint32_t fragment_us;            /* LIVE: of an MP4 fragment; 0 = from keyframe to keyframe */
     uint32_t group;                  /* an open group of the session's; 0 = none */
     uint32_t isolation;              /* enum rmx_job_isolation; at least so much */
+    char edits[RMX_JOB_EDITS_BYTES]; /* "start=10\0", one after another: ipc/edit.h */
 };
 
 _Static_assert(offsetof(struct rmx_job_spec, class_) == 24, "wire format");
@@ -109,7 +112,8 @@ _Static_assert(offsetof(struct rmx_job_spec, input_format) == 32, "wire format")
 _Static_assert(offsetof(struct rmx_job_spec, map) == 152, "wire format");
 _Static_assert(offsetof(struct rmx_job_spec, options) == 664, "wire format");
 _Static_assert(offsetof(struct rmx_job_spec, input_ring) == 1648, "wire format");
-_Static_assert(sizeof(struct rmx_job_spec) == 1704, "wire format");
+_Static_assert(offsetof(struct rmx_job_spec, edits) == 1704, "wire format");
+_Static_assert(sizeof(struct rmx_job_spec) == 3656, "wire format");
 
 /* How it went. Counters are exact for OK and say how far the job came for every other end. */
 struct rmx_job_result {
@@ -140,11 +144,11 @@ _Static_assert(sizeof(struct rmx_job_result) == 296, "wire format");
  * must be private memory: it is read more than once.
  *
  * A field that means nothing for the kind of job must be empty, so that it can mean something
- * later: PROBE has no format and no maps, is not LIVE and has one file; NOOP also has no
+ * later: PROBE has no format, maps or edits, is not LIVE and has one file; NOOP also has no
  * input_format, no options and no flags; what rings have, a job without them has not. Whether a
  * ring lies inside its arena, and apart from others, is for who knows the arena's size.
  * Returns 0, or a status as a positive value, with *why set to a static sentence that names the
- * field: BAD_OPTION for options, UNSUPPORTED for a well-formed format that is not in
+ * field: BAD_OPTION for options and edits, UNSUPPORTED for a well-formed format that is not in
  * ipc/format.def, BAD_JOB for all else. */
 int rmx_job_check(const struct rmx_job_spec *spec, const char **why);
 
@@ -173,6 +177,9 @@ int rmx_job_next_option(const struct rmx_job_spec *spec, size_t *cursor, const c
 
 /* Appends "key=value". Returns 0, -EINVAL (no '=' or empty key) or -E2BIG. */
 int rmx_job_add_option(struct rmx_job_spec *spec, const char *pair);
+
+/* Appends an edit. Returns as rmx_job_add_option(). */
+int rmx_job_add_edit(struct rmx_job_spec *spec, const char *edit);
 
 /* Appends one stream selection. Returns 0, -EINVAL (empty) or -E2BIG. */
 int rmx_job_add_map(struct rmx_job_spec *spec, const char *map);

@@ -23,7 +23,7 @@
 #include "ipc/job.h"
 #include "ring/layout.h"
 
-#define RMX_LANE_WIRE_VERSION   4u
+#define RMX_LANE_WIRE_VERSION   5u
 #define RMX_WORKER_FLOWS_MAX    2048u /* jobs one worker may hold at once */
 #define RMX_WORKER_CHANNELS_MAX 256u  /* channels of clients one worker may hold at once */
 #define RMX_WORKER_PARTIES      2048u /* clients who share a worker's core evenly */
@@ -145,9 +145,9 @@ struct rmx_flow_shm {
     uint64_t memory_max_bytes; /* of the worker's heap, for this job; 0 = no limit */
     uint64_t cpu_max_ns;       /* 0 = no limit, and cpu_ns is not counted */
     _Atomic uint64_t cpu_ns;   /* used so far: the worker's word */
-    uint8_t zero[4096 - 1800 - 296 - 24];
+    uint8_t zero[4096 - 3752 - 296 - 24];
 };
-_Static_assert(offsetof(struct rmx_flow_shm, result) == 1800, "layout is wire format");
+_Static_assert(offsetof(struct rmx_flow_shm, result) == 3752, "layout is wire format");
 _Static_assert(sizeof(struct rmx_flow_shm) == 4096, "one page each");
 
 /* Written by the worker as it goes, read by the daemon after the worker died. */

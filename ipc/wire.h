@@ -12,10 +12,10 @@
 
 #include "ipc/job.h"
 
-#define RMX_WIRE_VERSION     4u     /* this header's; HELLO carries the range a client speaks */
+#define RMX_WIRE_VERSION     5u     /* this header's; HELLO carries the range a client speaks */
 #define RMX_WIRE_BYTES_MAX   32768u /* no message is longer */
 #define RMX_WIRE_FDS_MAX     32u    /* no message carries more descriptors */
-#define RMX_SUBMIT_JOBS_MAX  16u    /* jobs in one SUBMIT */
+#define RMX_SUBMIT_JOBS_MAX  8u     /* jobs in one SUBMIT */
 #define RMX_DONE_JOBS_MAX    16u    /* ends in one DONE */
 #define RMX_CREDITS_MAX      1024u  /* a session never holds more */
 #define RMX_STATS_VALUES_MAX 256u   /* counters in one STATS_REPLY */

@@ -22,7 +22,7 @@ static uint32_t fixed_bytes(uint32_t type)
 
 uint32_t item_bytes(uint32_t type)
 {
-    return type == RMX_MSG_SUBMIT        ? 1704
+    return type == RMX_MSG_SUBMIT        ? 3656
            : type == RMX_MSG_DONE        ? 304
            : type == RMX_MSG_STATS_REPLY ? 8
            : type == RMX_MSG_JOBS_REPLY  ? 176
@@ -33,6 +33,7 @@ uint32_t items_max(uint32_t type)
 {
     return type == RMX_MSG_STATS_REPLY  ? 256
            : type == RMX_MSG_JOBS_REPLY ? 64
+           : type == RMX_MSG_SUBMIT     ? 8
            : item_bytes(type)           ? 16
                                         : 0;
 }

@@ -88,7 +88,7 @@ Test(session_shape, descriptors_are_exactly_those_the_type_carries)
             assert_lie(hearer(type), state_for(type), &message, message.head.bytes, fds - 1);
         }
     }
-    make(RMX_MSG_SUBMIT, 16)->submit.jobs[15].outputs = 255;
+    make(RMX_MSG_SUBMIT, 8)->submit.jobs[7].outputs = 255;
     assert_lies(DAEMON, &message);
     make(RMX_MSG_SUBMIT, 2)->submit.jobs[0].inputs = 0;
     message.submit.jobs[0].outputs = 0;

@@ -81,6 +81,7 @@ static struct field fields[] = {
     FIELD(rmx_job_spec, fragment_us),
     FIELD(rmx_job_spec, group),
     FIELD(rmx_job_spec, isolation),
+    FIELD(rmx_job_spec, edits),
     FIELD(rmx_msg_cancel, head),
     FIELD(rmx_msg_cancel, job),
     FIELD(rmx_msg_ping, head),
@@ -293,10 +294,10 @@ Test(wire, every_diagram_is_what_the_headers_say_and_no_field_is_missing)
 
 Test(wire, sizes_and_limits_are_those_the_document_names)
 {
-    cr_assert_eq(RMX_WIRE_VERSION, 4);
+    cr_assert_eq(RMX_WIRE_VERSION, 5);
     cr_assert_eq(RMX_WIRE_BYTES_MAX, 32768);
     cr_assert_eq(RMX_WIRE_FDS_MAX, 32);
-    cr_assert_eq(RMX_SUBMIT_JOBS_MAX, 16);
+    cr_assert_eq(RMX_SUBMIT_JOBS_MAX, 8);
     cr_assert_eq(RMX_DONE_JOBS_MAX, 16);
     cr_assert_eq(RMX_CREDITS_MAX, 1024);
     cr_assert_eq(RMX_CHANNELS_MAX, 64);
@@ -310,7 +311,7 @@ Test(wire, sizes_and_limits_are_those_the_document_names)
     cr_assert_eq(RMX_CHANNEL_BYTES_MAX, 4096ull << 20);
     cr_assert_eq(RMX_CHANNEL_FLOWS_MAX, 1024);
     cr_assert_eq(RMX_CHANNEL_MAIL_SLOTS, 4096);
-    cr_assert_eq(RMX_LANE_WIRE_VERSION, 4);
+    cr_assert_eq(RMX_LANE_WIRE_VERSION, 5);
     cr_assert_eq(RMX_WORKER_MAIL_SLOTS, 16384);
     cr_assert_eq(RMX_WORKER_FLOWS_MAX, 2048);
     cr_assert_eq(RMX_WORKER_CHANNELS_MAX, 256);

@@ -5,7 +5,6 @@
 #include "engine/worker/options.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include <libavutil/opt.h>
 
 #include "ipc/format.h"
+#include "ipc/spelling.h"
 
 #define NAME_BYTES 64  /* of an option; what is longer is no option */
 #define PAIR_BYTES 128 /* of a container's own, in ipc/format.def */
@@ -35,48 +35,14 @@ static const struct option options[] = {
 
 /* --- help for a misspelt name ---------------------------------------------------------------- */
 
-static unsigned least_of(unsigned a, unsigned b, unsigned c)
-{
-    unsigned least = a < b ? a : b;
-
-    return least < c ? least : c;
-}
-
-/* How many letters to add, drop or change to get from one name to the other. */
-static unsigned distance(const char *from, const char *to)
-{
-    unsigned row[NAME_BYTES + 1];
-    size_t width = strlen(to);
-
-    if (width > NAME_BYTES) {
-        return UINT_MAX;
-    }
-    for (unsigned column = 0; column <= width; column++) {
-        row[column] = column;
-    }
-    for (unsigned line = 1; *from; from++, line++) {
-        unsigned diagonal = row[0];
-
-        row[0] = line;
-        for (unsigned column = 1; column <= width; column++) {
-            unsigned above = row[column];
-
-            row[column] =
-                least_of(above + 1, row[column - 1] + 1, diagonal + (*from != to[column - 1]));
-            diagonal = above;
-        }
-    }
-    return row[width];
-}
-
 /* Among the options that this muxer has. */
 static const char *nearest(AVFormatContext *muxer, const char *name)
 {
     const char *best = NULL;
-    unsigned best_distance = 3; /* so far away it is another word, not a slip */
+    unsigned best_distance = RMX_SPELLING_FAR;
 
     for (size_t slot = 0; slot < OPTIONS; slot++) {
-        unsigned away = distance(name, options[slot].name);
+        unsigned away = rmx_spelling_distance(name, options[slot].name);
 
         if (away < best_distance &&
             av_opt_find(muxer, options[slot].name, NULL, 0, AV_OPT_SEARCH_CHILDREN)) {

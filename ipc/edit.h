@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A job's edits: what it changes besides the container, as strings "name[:specifier]=value" by the
+ * table ipc/edit.def. Read and checked by the same code in the client (to fail early), in the
+ * daemon (because the client may lie) and in the worker. Does no I/O and allocates nothing. Must
+ * never use a string before its end was found inside its own array.
+ */
+#ifndef RMX_IPC_EDIT_H
+#define RMX_IPC_EDIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RMX_EDIT_SPECIFIER_BYTES 64                              /* with its NUL */
+#define RMX_EDIT_TIME_US_MAX     (INT64_C(1000000000) * 1000000) /* 31 years */
+
+enum rmx_edit_word {
+#define RMX_EDIT(name, text, kind, help) RMX_EDIT_##name,
+#include "ipc/edit.def"
+#undef RMX_EDIT
+    RMX_EDIT_WORDS
+};
+
+/* One of them, taken apart. value lies in the string that was. */
+struct rmx_edit {
+    enum rmx_edit_word word;
+    char specifier[RMX_EDIT_SPECIFIER_BYTES]; /* "" = none was given */
+    const char *value;
+    int64_t us;     /* TIME, OFFSET */
+    bool on;        /* SWITCH */
+    double degrees; /* ANGLE */
+};
+
+/* What they say together of the job as a whole. */
+struct rmx_edit_whole {
+    bool seen[RMX_EDIT_WORDS]; /* at least once */
+    int64_t start_us;          /* 0 unless asked for */
+    int64_t duration_us;       /* INT64_MAX = to the end; what end and duration come to */
+    int64_t output_offset_us;
+    bool copyts;
+    bool shortest;
+};
+
+/* Takes one apart. Returns 0, or -EINVAL with *why set to a static sentence: what is wrong with it,
+ * or which name was probably meant. */
+int rmx_edit_parse(const char *text, struct rmx_edit *edit, const char **why);
+
+/* All of a list, which rmx_pairs_check() passed. Returns 0, or -EINVAL as above: one makes no
+ * sense, or they make none together. */
+int rmx_edit_gather(const char *list, size_t bytes, struct rmx_edit_whole *whole, const char **why);
+
+/* A time as a value has it. False, *us untouched, if it is none. */
+bool rmx_edit_read_time(const char *text, int64_t *us);
+
+#endif
