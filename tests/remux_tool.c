@@ -3,10 +3,10 @@
  * Runs the libavformat stage on two files, without daemon, ring or sandbox: what the conformance
  * and fuzz runs of the stage itself are made with. One process, one thread.
  *
- *   remux_tool [--format F] [--input-format F] [--opt k=v]... [--map S]... [--all-streams]
- *              [--bitexact] [--allow-truncated] [--probe] [--stream-in] [--stream-out]
- *              [--live] [--interleave-us N] [--fragment-us N|packet] [--trickle BYTES:LOG]
- *              [--repeat N] [--parts] IN OUT
+ *   remux_tool [--format F] [--input-format F] [--opt k=v]... [--edit k=v]... [--map S]...
+ *              [--all-streams] [--bitexact] [--allow-truncated] [--probe] [--stream-in]
+ *              [--stream-out] [--live] [--interleave-us N] [--fragment-us N|packet]
+ *              [--trickle BYTES:LOG] [--repeat N] [--parts] IN OUT
  *
  * Prints the result as one JSON line and exits as `rmx` would. --repeat runs the job again and
  * again and reports the shortest time. With --parts OUT is a folder, for a muxer of several files.
@@ -239,6 +239,9 @@ static void parse_word(struct tool *tool, int option)
     case 'o':
         need(rmx_job_add_option(&tool->spec, optarg), optarg);
         break;
+    case 'e':
+        need(rmx_job_add_edit(&tool->spec, optarg), optarg);
+        break;
     case 'm':
         need(rmx_job_add_map(&tool->spec, optarg), optarg);
         break;
@@ -265,6 +268,7 @@ static void parse(struct tool *tool, int count, char **words)
         { "format", required_argument, NULL, 'f' },
         { "input-format", required_argument, NULL, 'i' },
         { "opt", required_argument, NULL, 'o' },
+        { "edit", required_argument, NULL, 'e' },
         { "map", required_argument, NULL, 'm' },
         { "repeat", required_argument, NULL, 'r' },
         { "interleave-us", required_argument, NULL, 'w' },

@@ -239,7 +239,7 @@ Test(metadata, tags_that_were_only_true_of_the_input_stay_behind)
 {
     av_dict_set(&demuxer->metadata, "title", "Sintel", 0);
     av_dict_set(&demuxer->metadata, "creation_time", "2010-09-27", 0);
-    cr_assert_eq(rmx_metadata_copy(muxer, demuxer), 0);
+    cr_assert_eq(rmx_metadata_copy(muxer, demuxer, false), 0);
     cr_assert_str_eq(av_dict_get(muxer->metadata, "title", NULL, 0)->value, "Sintel");
     cr_assert_null(av_dict_get(muxer->metadata, "creation_time", NULL, 0));
 }
@@ -252,10 +252,15 @@ Test(metadata, chapters_move_with_the_packets_and_those_before_the_start_go)
     };
     AVChapter *list[] = { &chapters[0], &chapters[1] };
     AVFormatContext *from = avformat_alloc_context();
+    const struct rmx_metadata_chapters all = {
+        .ts_offset = -1000000,
+        .duration_us = INT64_MAX,
+        .tags = true,
+    };
 
     from->chapters = list;
     from->nb_chapters = 2;
-    cr_assert_eq(rmx_metadata_copy_chapters(muxer, from, -1000000), 0);
+    cr_assert_eq(rmx_metadata_copy_chapters(muxer, from, &all), 0);
     from->chapters = NULL;
     from->nb_chapters = 0;
     avformat_free_context(from);

@@ -9,6 +9,7 @@
 #include "ring/base.h"
 
 static AVFormatContext *demuxer;
+static const struct rmx_edit_whole whole = { .duration_us = INT64_MAX };
 static struct rmx_timing timing;
 static AVPacket *packet;
 
@@ -38,7 +39,7 @@ static void open_as(const char *format, int64_t start_us)
     video->avg_frame_rate = (AVRational){ 25, 1 };
     audio->codecpar->sample_rate = 48000;
     audio->codecpar->frame_size = 1024;
-    rmx_assert(rmx_timing_init(&timing, demuxer) == 0);
+    rmx_assert(rmx_timing_init(&timing, demuxer, &whole) == 0);
 }
 
 static void close_all(void)
@@ -142,7 +143,7 @@ Test(timing, sound_counts_in_samples_and_does_not_drift)
     from->codecpar->sample_rate = 48000;
     from->codecpar->frame_size = 1024;
     rmx_timing_fini(&timing);
-    rmx_assert(rmx_timing_init(&timing, demuxer) == 0);
+    rmx_assert(rmx_timing_init(&timing, demuxer, &whole) == 0);
     for (int64_t frame = 0; frame < 100; frame++) {
         int64_t rounded = av_rescale(frame, 1024 * 1000, 48000);
 

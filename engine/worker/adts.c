@@ -98,6 +98,9 @@ static int learn(struct rmx_mux_track *track, const AVPacket *first)
     if (err >= 0) {
         err = set_configuration(track->stream, packet);
     }
+    if (err >= 0 && track->edit) { /* which may take ADTS off itself: then this one lets it pass */
+        err = avcodec_parameters_copy(track->filter->par_in, track->stream->codecpar);
+    }
     av_packet_free(&packet);
     if (err < 0) {
         av_bsf_free(&track->filter); /* not ADTS after all: the muxer will say what it thinks */

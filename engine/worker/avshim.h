@@ -60,6 +60,20 @@ static inline int rmx_avshim_copy_side_data(AVStream *to, const AVStream *from)
     return 0;
 }
 
+/* Replaces what there is of that type. Returns the new bytes, or NULL: no memory. */
+static inline void *rmx_avshim_new_side_data(
+    AVStream *stream, enum AVPacketSideDataType type, size_t bytes)
+{
+#if RMX_SIDE_DATA_IN_PARAMETERS
+    AVPacketSideData *side = av_packet_side_data_new(
+        &stream->codecpar->coded_side_data, &stream->codecpar->nb_coded_side_data, type, bytes, 0);
+
+    return side ? side->data : NULL;
+#else
+    return av_stream_new_side_data(stream, type, bytes);
+#endif
+}
+
 /* 60.31 counts pictures everywhere; before, the parser of H.264 counts fields as pictures unless
  * its context says that a picture is two ticks. Only a decoder says so. */
 static inline void rmx_avshim_count_pictures(AVCodecContext *parsed)

@@ -4,12 +4,10 @@
  */
 #include "engine/worker/metadata.h"
 
-#include <stdbool.h>
-
 #include <libavutil/dict.h>
 #include <libavutil/mem.h>
 
-int rmx_metadata_copy(AVFormatContext *muxer, const AVFormatContext *demuxer)
+int rmx_metadata_copy(AVFormatContext *muxer, const AVFormatContext *demuxer, bool part)
 {
     static const char *const of_input_only[] = {
         "creation_time",
@@ -19,13 +17,33 @@ int rmx_metadata_copy(AVFormatContext *muxer, const AVFormatContext *demuxer)
     };
     int err = av_dict_copy(&muxer->metadata, demuxer->metadata, AV_DICT_DONT_OVERWRITE);
 
+    if (part) {
+        av_dict_set(&muxer->metadata, "duration", NULL, 0);
+    }
     for (size_t slot = 0; slot < sizeof(of_input_only) / sizeof(*of_input_only); slot++) {
         av_dict_set(&muxer->metadata, of_input_only[slot], NULL, 0);
     }
     return err;
 }
 
-static int append_chapter(AVFormatContext *muxer, const AVChapter *from, int64_t start_of_output)
+/* Where the output begins, and how long it is, as a chapter counts. */
+struct span {
+    int64_t start;
+    int64_t length; /* INT64_MAX = to the end */
+};
+
+static struct span span_of(const struct rmx_metadata_chapters *which, AVRational base)
+{
+    bool whole = which->duration_us == INT64_MAX;
+
+    return (struct span){
+        .start = av_rescale_q(av_sat_sub64(0, which->ts_offset), AV_TIME_BASE_Q, base),
+        .length = whole ? INT64_MAX : av_rescale_q(which->duration_us, AV_TIME_BASE_Q, base),
+    };
+}
+
+static int append_chapter(
+    AVFormatContext *muxer, const AVChapter *from, const struct span *span, bool tags)
 {
     AVChapter *chapter = av_mallocz(sizeof(*chapter));
 
@@ -34,14 +52,14 @@ static int append_chapter(AVFormatContext *muxer, const AVChapter *from, int64_t
     }
     chapter->id = from->id;
     chapter->time_base = from->time_base;
-    chapter->start = FFMAX(0, av_sat_sub64(from->start, start_of_output));
-    chapter->end = av_sat_sub64(from->end, start_of_output);
+    chapter->start = FFMAX(0, av_sat_sub64(from->start, span->start));
+    chapter->end = FFMIN(span->length, av_sat_sub64(from->end, span->start));
     muxer->chapters[muxer->nb_chapters++] = chapter;
-    return av_dict_copy(&chapter->metadata, from->metadata, 0);
+    return tags ? av_dict_copy(&chapter->metadata, from->metadata, 0) : 0;
 }
 
-int rmx_metadata_copy_chapters(
-    AVFormatContext *muxer, const AVFormatContext *demuxer, int64_t ts_offset)
+int rmx_metadata_copy_chapters(AVFormatContext *muxer, const AVFormatContext *demuxer,
+    const struct rmx_metadata_chapters *which)
 {
     int err = 0;
 
@@ -54,11 +72,13 @@ int rmx_metadata_copy_chapters(
     }
     for (unsigned slot = 0; slot < demuxer->nb_chapters && err >= 0; slot++) {
         const AVChapter *chapter = demuxer->chapters[slot];
-        int64_t start_of_output =
-            av_rescale_q(av_sat_sub64(0, ts_offset), AV_TIME_BASE_Q, chapter->time_base);
+        struct span span = span_of(which, chapter->time_base);
 
-        if (chapter->end >= start_of_output) {
-            err = append_chapter(muxer, chapter, start_of_output);
+        if (chapter->start > av_sat_add64(span.start, span.length)) {
+            break;
+        }
+        if (chapter->end >= span.start) {
+            err = append_chapter(muxer, chapter, &span, which->tags);
         }
     }
     return err;

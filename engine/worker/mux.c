@@ -11,15 +11,19 @@
 #include <libavutil/mem.h>
 #include <libavutil/opt.h>
 
-#include "engine/worker/avshim.h"
+#include "engine/worker/filters.h"
 #include "engine/worker/foreword.h"
 #include "engine/worker/metadata.h"
 #include "engine/worker/options.h"
+#include "engine/worker/range.h"
+#include "engine/worker/retouch.h"
+#include "engine/worker/track.h"
 #include "engine/worker/verdict.h"
 #include "ipc/format.h"
 #include "ring/base.h"
 
 #define URL_BYTES    64
+#define LATE_US      INT64_C(10000000) /* so far a packet may lie behind others in the file */
 #define MUX_DELAY_US 700000 /* ffmpeg's -muxdelay: MPEG-TS starts 2 x 0.7 s after its clock */
 
 /* --- files ----------------------------------------------------------------------------------- */
@@ -54,77 +58,6 @@ static int close_file(AVFormatContext *context, AVIOContext *io)
 
 /* --- streams --------------------------------------------------------------------------------- */
 
-/* DASH hands the tag on to an MP4 muxer without a look. */
-static const struct AVCodecTag *const *target_tags(const AVOutputFormat *muxer)
-{
-    const AVOutputFormat *inner =
-        strcmp(muxer->name, "dash") == 0 ? av_guess_format("mp4", NULL, NULL) : muxer;
-
-    return inner ? inner->codec_tag : NULL;
-}
-
-/* The tag is kept where the target knows it for this codec, or knows no other. */
-static uint32_t target_tag(const AVOutputFormat *muxer, const AVCodecParameters *from)
-{
-    const struct AVCodecTag *const *tags = target_tags(muxer);
-    uint32_t other;
-
-    if (!tags || av_codec_get_id(tags, from->codec_tag) == from->codec_id ||
-        !av_codec_get_tag2(tags, from->codec_id, &other)) {
-        return from->codec_tag;
-    }
-    return 0;
-}
-
-/* MP3 in WAV carries a block size that is true of no other container; AC-3's never is. */
-static void drop_false_block_align(AVCodecParameters *parameters)
-{
-    int align = parameters->block_align;
-
-    if (parameters->codec_id == AV_CODEC_ID_AC3 ||
-        (parameters->codec_id == AV_CODEC_ID_MP3 &&
-            (align == 1 || align == 576 || align == 1152))) {
-        parameters->block_align = 0;
-    }
-}
-
-static void copy_picture_shape(AVStream *to, const AVStream *from)
-{
-    AVRational aspect = from->sample_aspect_ratio.num != 0 ? from->sample_aspect_ratio
-                                                           : from->codecpar->sample_aspect_ratio;
-
-    to->sample_aspect_ratio = aspect;
-    to->codecpar->sample_aspect_ratio = aspect;
-    to->r_frame_rate = from->r_frame_rate;
-}
-
-static int copy_stream(const AVOutputFormat *muxer, AVStream *to, const AVStream *from)
-{
-    int err = avcodec_parameters_copy(to->codecpar, from->codecpar);
-
-    if (err < 0) {
-        return err;
-    }
-    to->codecpar->codec_tag = target_tag(muxer, from->codecpar);
-    to->avg_frame_rate = from->avg_frame_rate;
-    to->disposition = from->disposition;
-    err = rmx_avshim_copy_timing(muxer, to, from);
-    if (err < 0) {
-        return err;
-    }
-    if (from->duration > 0) { /* a hint for headers written before the packets */
-        to->duration = av_rescale_q(from->duration, from->time_base, to->time_base);
-    }
-    if (to->codecpar->codec_type == AVMEDIA_TYPE_AUDIO) {
-        drop_false_block_align(to->codecpar);
-    }
-    if (to->codecpar->codec_type == AVMEDIA_TYPE_VIDEO) {
-        copy_picture_shape(to, from);
-    }
-    err = av_dict_copy(&to->metadata, from->metadata, AV_DICT_DONT_OVERWRITE);
-    return err < 0 ? err : rmx_avshim_copy_side_data(to, from);
-}
-
 static int add_tracks(
     struct rmx_mux *mux, const AVFormatContext *demuxer, const struct rmx_streams *streams)
 {
@@ -145,14 +78,31 @@ static int add_tracks(
             .source = streams->source[slot],
         };
         mux->count = slot + 1;
-        int err = copy_stream(mux->context->oformat, to, from);
+        int err = rmx_track_copy(
+            to, from, mux->context->oformat, !mux->whole.seen[RMX_EDIT_MAP_METADATA]);
 
         if (err < 0) {
             return err;
         }
     }
-    rmx_metadata_mark_defaults(mux->context);
     return 0;
+}
+
+/* What the job asks for takes the place of what ffmpeg would choose. */
+static enum rmx_status edit_tracks(
+    struct rmx_mux *mux, const struct rmx_job_spec *spec, struct rmx_words *words)
+{
+    enum rmx_status status = rmx_retouch_streams(mux->context, spec, words);
+
+    if (!mux->whole.seen[RMX_EDIT_DISPOSITION]) {
+        rmx_metadata_mark_defaults(mux->context);
+    }
+    for (unsigned slot = 0; slot < mux->count && status == RMX_STATUS_OK; slot++) {
+        struct rmx_mux_track *track = &mux->tracks[slot];
+
+        status = rmx_filters_open(&track->edit, mux->context, track->stream, spec, words);
+    }
+    return status;
 }
 
 /* --- the context ----------------------------------------------------------------------------- */
@@ -231,7 +181,13 @@ enum rmx_status rmx_mux_open(struct rmx_mux *mux, const struct rmx_outlet *outle
     const struct rmx_job_spec *spec, struct rmx_words *words)
 {
     const struct rmx_format *format = rmx_format_find(spec->format);
+    const char *why;
 
+    mux->end_us = INT64_MAX;
+    if (rmx_edit_gather(spec->edits, sizeof(spec->edits), &mux->whole, &why) < 0) {
+        rmx_words_say(words, "%s", why);
+        return RMX_STATUS_BAD_OPTION;
+    }
     if (!av_guess_format(format->muxer, NULL, NULL)) {
         rmx_words_say(words, "this libavformat has no muxer '%s'", format->muxer);
         return RMX_STATUS_UNSUPPORTED;
@@ -249,32 +205,66 @@ enum rmx_status rmx_mux_open(struct rmx_mux *mux, const struct rmx_outlet *outle
     return status == RMX_STATUS_OK ? check_output(mux, format, outlet, spec, words) : status;
 }
 
-int rmx_mux_add_streams(struct rmx_mux *mux, const AVFormatContext *demuxer,
-    const struct rmx_streams *streams, const struct rmx_job_spec *spec)
+/* What is known before any packet, as ffmpeg tells its muxers. */
+static void note_range(struct rmx_mux *mux)
+{
+    AVFormatContext *context = mux->context;
+
+    context->output_ts_offset += mux->whole.output_offset_us;
+    context->flags |= mux->whole.shortest ? AVFMT_FLAG_SHORTEST : 0;
+    if (mux->whole.duration_us != INT64_MAX && !mux->whole.copyts) {
+        context->duration = mux->whole.duration_us;
+    }
+}
+
+enum rmx_status rmx_mux_add_streams(struct rmx_mux *mux, const AVFormatContext *demuxer,
+    const struct rmx_streams *streams, const struct rmx_job_spec *spec, struct rmx_words *words)
 {
     int err = add_tracks(mux, demuxer, streams);
 
     if (err < 0) {
-        return err;
+        return rmx_verdict_output(err, mux->context->pb);
     }
+    enum rmx_status status = edit_tracks(mux, spec, words);
+
+    if (status != RMX_STATUS_OK) {
+        return status;
+    }
+    note_range(mux);
+    mux->end_us = rmx_range_end_us(&mux->whole, demuxer);
     rmx_foreword_delay(mux->context);
     mux->needs_pts = (mux->context->oformat->flags & AVFMT_NOFILE) ||
                      rmx_options_has_flag(mux->context, "movflags", "cmaf") ||
                      rmx_options_has_flag(mux->context, "movflags", "negative_cts_offsets");
-    return mux->live ? rmx_spill_begin(&mux->spill, mux->context, &mux->pace, spec) : 0;
+    err = mux->live ? rmx_spill_begin(&mux->spill, mux->context, &mux->pace, spec) : 0;
+    return err < 0 ? rmx_verdict_output(err, mux->context->pb) : RMX_STATUS_OK;
 }
 
-int rmx_mux_write_header(
-    struct rmx_mux *mux, const AVFormatContext *demuxer, const struct rmx_timing *timing)
+enum rmx_status rmx_mux_add_tags(struct rmx_mux *mux, const AVFormatContext *demuxer,
+    const struct rmx_timing *timing, const struct rmx_job_spec *spec, struct rmx_words *words)
 {
-    int err = rmx_metadata_copy_chapters(mux->context, demuxer, timing->ts_offset);
+    const struct rmx_edit_whole *whole = &mux->whole;
+    bool part = whole->duration_us != INT64_MAX;
+    const struct rmx_metadata_chapters chapters = {
+        .ts_offset = timing->ts_offset,
+        .duration_us = whole->copyts ? INT64_MAX : whole->duration_us,
+        .tags = !whole->seen[RMX_EDIT_MAP_METADATA],
+    };
+    int err = 0;
 
-    if (err >= 0) {
-        err = rmx_metadata_copy(mux->context, demuxer);
+    if (!whole->seen[RMX_EDIT_MAP_CHAPTERS]) {
+        err = rmx_metadata_copy_chapters(mux->context, demuxer, &chapters);
     }
-    if (err >= 0) {
-        err = avformat_write_header(mux->context, NULL);
+    if (err >= 0 && !whole->seen[RMX_EDIT_MAP_METADATA]) {
+        err = rmx_metadata_copy(mux->context, demuxer, part);
     }
+    return err < 0 ? RMX_STATUS_OVER_LIMIT : rmx_retouch_tags(mux->context, spec, words);
+}
+
+int rmx_mux_write_header(struct rmx_mux *mux)
+{
+    int err = avformat_write_header(mux->context, NULL);
+
     mux->header_written = err >= 0;
     return err < 0 ? err : rmx_pace_init(&mux->pace, mux->context, !mux->live);
 }
@@ -305,36 +295,85 @@ static int give(struct rmx_mux *mux, struct rmx_mux_track *track, AVPacket *pack
     return mux->live ? rmx_spill_put(&mux->spill, packet) : queue(mux, packet);
 }
 
-/* Through the track's filter; packet NULL drains it. A packet the filter cannot read is left out,
- * as ffmpeg does. */
-static int give_filtered(struct rmx_mux *mux, struct rmx_mux_track *track, AVPacket *packet)
+/* Through one filter, or the job's and then ours; packet NULL drains it. A packet the filter cannot
+ * read is left out, as ffmpeg does. */
+static int give_filtered(
+    struct rmx_mux *mux, struct rmx_mux_track *track, AVBSFContext *through, AVPacket *packet)
 {
-    if (av_bsf_send_packet(track->filter, packet) < 0) {
+    AVBSFContext *then = through == track->edit ? track->filter : NULL;
+
+    if (av_bsf_send_packet(through, packet) < 0) {
         return 0;
     }
     AVPacket *filtered = av_packet_alloc();
     int err = filtered ? 0 : AVERROR(ENOMEM);
 
-    while (err >= 0 && av_bsf_receive_packet(track->filter, filtered) >= 0) {
-        err = give(mux, track, filtered);
+    while (err >= 0 && av_bsf_receive_packet(through, filtered) >= 0) {
+        err = then ? give_filtered(mux, track, then, filtered) : give(mux, track, filtered);
     }
     av_packet_free(&filtered);
     return err;
+}
+
+static int give_through(struct rmx_mux *mux, struct rmx_mux_track *track, AVPacket *packet)
+{
+    AVBSFContext *first = track->edit ? track->edit : track->filter;
+
+    return first ? give_filtered(mux, track, first, packet) : give(mux, track, packet);
+}
+
+/* Is this packet, whose dts is that, past the end of the range? */
+static bool is_past(struct rmx_mux *mux, struct rmx_mux_track *track, int64_t dts_us)
+{
+    bool ended = dts_us >= mux->end_us;
+
+    track->ended |= ended;
+    if (ended && mux->whole.shortest) {
+        mux->end_us = INT64_MIN; /* and the others end where they are */
+    }
+    return ended;
 }
 
 /* packet is the track's own and is left empty. */
 static int write_to_track(
     struct rmx_mux *mux, struct rmx_mux_track *track, struct rmx_timing *timing, AVPacket *packet)
 {
-    int err;
-
     if (!track->started && !(packet->flags & AV_PKT_FLAG_KEY)) {
         return 0;
     }
+    if (mux->end_us != INT64_MAX &&
+        is_past(mux, track, timing->streams[packet->stream_index].dts)) {
+        return 0;
+    }
     rmx_timing_convert(timing, packet, track->stream);
-    err = track->filter ? give_filtered(mux, track, packet) : give(mux, track, packet);
+    int err = give_through(mux, track, packet);
+
     track->started = true;
     return err;
+}
+
+/* Streams that say something seldom may never reach the end. */
+static bool is_waited_for(const struct rmx_mux_track *track)
+{
+    enum AVMediaType type = track->stream->codecpar->codec_type;
+
+    return !track->ended && (type == AVMEDIA_TYPE_VIDEO || type == AVMEDIA_TYPE_AUDIO);
+}
+
+bool rmx_mux_is_past_end(const struct rmx_mux *mux, int64_t dts_us)
+{
+    unsigned ended = 0;
+
+    if (mux->end_us == INT64_MAX) {
+        return false;
+    }
+    for (unsigned slot = 0; slot < mux->count; slot++) {
+        if (is_waited_for(&mux->tracks[slot])) {
+            return false;
+        }
+        ended += mux->tracks[slot].ended;
+    }
+    return ended == mux->count || dts_us >= av_sat_add64(mux->end_us, LATE_US);
 }
 
 static struct rmx_mux_track *next_track(
@@ -389,14 +428,19 @@ static int write_header_at_last(struct rmx_mux *mux)
     return err < 0 ? err : rmx_foreword_write(mux->context);
 }
 
+static int drain(struct rmx_mux *mux, struct rmx_mux_track *track)
+{
+    int err = track->edit ? give_filtered(mux, track, track->edit, NULL) : 0;
+
+    return err >= 0 && track->filter ? give_filtered(mux, track, track->filter, NULL) : err;
+}
+
 int rmx_mux_finish(struct rmx_mux *mux)
 {
     int err = 0;
 
     for (unsigned slot = 0; slot < mux->count && err >= 0; slot++) {
-        if (mux->tracks[slot].filter) {
-            err = give_filtered(mux, &mux->tracks[slot], NULL);
-        }
+        err = drain(mux, &mux->tracks[slot]);
     }
     if (err >= 0 && mux->live) {
         err = rmx_spill_release(&mux->spill, true);
@@ -429,6 +473,7 @@ void rmx_mux_fini(struct rmx_mux *mux)
 {
     abandon(mux);
     for (unsigned slot = 0; slot < mux->count; slot++) {
+        av_bsf_free(&mux->tracks[slot].edit);
         av_bsf_free(&mux->tracks[slot].filter);
     }
     av_freep(&mux->tracks);

@@ -18,22 +18,27 @@
 #include "engine/worker/streams.h"
 #include "engine/worker/timing.h"
 #include "engine/worker/words.h"
+#include "ipc/edit.h"
 #include "ipc/job.h"
 #include "ipc/status.h"
 
 /* One output stream. */
 struct rmx_mux_track {
     AVStream *stream;
+    AVBSFContext *edit;   /* what the job asks for, else NULL */
     AVBSFContext *filter; /* where the muxer would not insert one itself, else NULL */
     int64_t last_dts;     /* given to the muxer */
     unsigned source;      /* the input stream */
     bool started;         /* a key frame was seen: everything from there on is written */
+    bool ended;           /* what came last was past the end of the range */
 };
 
 struct rmx_mux {
     AVFormatContext *context;
     struct rmx_mux_track *tracks;
     unsigned count;
+    struct rmx_edit_whole whole; /* what the job edits */
+    int64_t end_us;              /* of its range, in corrected dts; INT64_MAX = none */
     bool header_written;
     bool finished;
     bool needs_pts;   /* this muxer would abort the process over a packet without one */
@@ -49,17 +54,24 @@ struct rmx_mux {
 enum rmx_status rmx_mux_open(struct rmx_mux *mux, const struct rmx_outlet *outlet,
     const struct rmx_job_spec *spec, struct rmx_words *words);
 
-/* Its streams, as chosen. Returns 0 or AVERROR. */
-int rmx_mux_add_streams(struct rmx_mux *mux, const AVFormatContext *demuxer,
-    const struct rmx_streams *streams, const struct rmx_job_spec *spec);
+/* Its streams, as chosen, with the job's edits of them. Returns as rmx_mux_open(). */
+enum rmx_status rmx_mux_add_streams(struct rmx_mux *mux, const AVFormatContext *demuxer,
+    const struct rmx_streams *streams, const struct rmx_job_spec *spec, struct rmx_words *words);
 
-/* Tags and chapters, then the container's header. All below return 0 or AVERROR. */
-int rmx_mux_write_header(
-    struct rmx_mux *mux, const AVFormatContext *demuxer, const struct rmx_timing *timing);
+/* Tags and chapters, with the job's edits. Likewise. */
+enum rmx_status rmx_mux_add_tags(struct rmx_mux *mux, const AVFormatContext *demuxer,
+    const struct rmx_timing *timing, const struct rmx_job_spec *spec, struct rmx_words *words);
+
+/* The container's header. All below return 0 or AVERROR. */
+int rmx_mux_write_header(struct rmx_mux *mux);
 
 /* Gives one packet, corrected and predicted, to every track of its input stream. Leaves the packet
  * empty. */
 int rmx_mux_write(struct rmx_mux *mux, struct rmx_timing *timing, AVPacket *packet);
+
+/* Is the packet at dts_us so far past the end of the range that no other one is to be expected
+ * before it? */
+bool rmx_mux_is_past_end(const struct rmx_mux *mux, int64_t dts_us);
 
 /* Live: writes the packets that need wait no longer. Until the first call all wait. */
 int rmx_mux_release(struct rmx_mux *mux);

@@ -23,6 +23,7 @@
 #include "engine/worker/mux.h"
 #include "engine/worker/probe.h"
 #include "engine/worker/purse.h"
+#include "engine/worker/range.h"
 #include "engine/worker/streams.h"
 #include "engine/worker/timing.h"
 #include "engine/worker/verdict.h"
@@ -51,6 +52,7 @@ struct remux {
     struct rmx_tap tap; /* a live job's, or one's whose input cannot seek */
     struct rmx_split split;
     AVPacket *packet;
+    bool past_end;                    /* the rest of the input is not wanted */
     int idle_error;                   /* AVERROR: of what was written while the input had nothing */
     char warning[RMX_JOB_TEXT_BYTES]; /* for a job that ends OK */
 };
@@ -122,20 +124,25 @@ static enum rmx_status choose_streams(struct remux *remux)
     if (status != RMX_STATUS_OK) {
         return status;
     }
-    int err = rmx_mux_add_streams(&remux->mux, remux->demuxer, &remux->streams, remux->spec);
-
-    return err < 0 ? rmx_verdict_output(err, remux->output) : RMX_STATUS_OK;
+    return rmx_mux_add_streams(
+        &remux->mux, remux->demuxer, &remux->streams, remux->spec, &remux->words);
 }
 
 static enum rmx_status write_header(struct remux *remux)
 {
-    int err = rmx_timing_init(&remux->timing, remux->demuxer);
+    int err = rmx_timing_init(&remux->timing, remux->demuxer, &remux->mux.whole);
 
     if (err >= 0) {
         err = rmx_adts_prime(&remux->ahead, &remux->mux, remux->demuxer);
     }
     if (err >= 0) {
-        err = rmx_mux_write_header(&remux->mux, remux->demuxer, &remux->timing);
+        enum rmx_status status = rmx_mux_add_tags(
+            &remux->mux, remux->demuxer, &remux->timing, remux->spec, &remux->words);
+
+        if (status != RMX_STATUS_OK) {
+            return status;
+        }
+        err = rmx_mux_write_header(&remux->mux);
     }
     if (err < 0) {
         rmx_words_default(&remux->words, err);
@@ -197,7 +204,10 @@ static int copy_packet(struct remux *remux)
     }
     rmx_timing_correct(&remux->timing, packet);
     rmx_timing_predict(&remux->timing, packet);
-    return rmx_mux_write(&remux->mux, &remux->timing, packet);
+    int err = rmx_mux_write(&remux->mux, &remux->timing, packet);
+
+    remux->past_end = rmx_mux_is_past_end(&remux->mux, remux->timing.streams[source].dts);
+    return err;
 }
 
 /* A live job's packets go out at once, but for those it began with: they come in the order they
@@ -278,6 +288,9 @@ static enum rmx_status copy_packets(struct remux *remux)
         if (err < 0) {
             return judge_packet(remux, err);
         }
+        if (remux->past_end) {
+            return RMX_STATUS_OK;
+        }
         rmx_remux_breathe();
     }
 }
@@ -347,6 +360,9 @@ static enum rmx_status run_remux(struct remux *remux)
     status = open_input(remux);
     rmx_remux_breathe();
     if (status == RMX_STATUS_OK) {
+        status = rmx_range_begin(&remux->mux.whole, remux->demuxer, &remux->ahead, &remux->words);
+    }
+    if (status == RMX_STATUS_OK) {
         status = choose_streams(remux);
     }
     if (status == RMX_STATUS_BAD_MEDIA || status == RMX_STATUS_NO_STREAMS) {
@@ -361,7 +377,7 @@ static enum rmx_status run_remux(struct remux *remux)
     rmx_remux_breathe();
     status = copy_packets(remux);
     offer_release(remux, false);
-    if (status == RMX_STATUS_OK || status == RMX_STATUS_BAD_MEDIA) {
+    if ((status == RMX_STATUS_OK && !remux->past_end) || status == RMX_STATUS_BAD_MEDIA) {
         status = judge_end(remux, status);
     }
     return worth_finishing(status) ? finish(remux, status) : status;

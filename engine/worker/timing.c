@@ -11,7 +11,16 @@
 #define JUMP_US   ((int64_t)10 * AV_TIME_BASE)        /* more than this is a discontinuity */
 #define ABSURD_US ((int64_t)30 * 3600 * AV_TIME_BASE) /* more than this is a broken timestamp */
 
-int rmx_timing_init(struct rmx_timing *timing, AVFormatContext *demuxer)
+/* The output starts at zero where the job starts, whatever the input starts at. */
+static int64_t first_offset(const AVFormatContext *demuxer, const struct rmx_edit_whole *whole)
+{
+    int64_t start = demuxer->start_time == AV_NOPTS_VALUE ? 0 : demuxer->start_time;
+
+    return whole->copyts ? 0 : av_sat_sub64(0, av_sat_add64(start, whole->start_us));
+}
+
+int rmx_timing_init(
+    struct rmx_timing *timing, AVFormatContext *demuxer, const struct rmx_edit_whole *whole)
 {
     struct rmx_timing_stream *streams = av_calloc(demuxer->nb_streams, sizeof(*streams));
 
@@ -27,8 +36,8 @@ int rmx_timing_init(struct rmx_timing *timing, AVFormatContext *demuxer)
         .demuxer = demuxer,
         .streams = streams,
         .count = demuxer->nb_streams,
-        /* The output starts at zero, whatever the input starts at. */
-        .ts_offset = demuxer->start_time == AV_NOPTS_VALUE ? 0 : -demuxer->start_time,
+        .ts_offset = first_offset(demuxer, whole),
+        .copies = whole->copyts,
     };
     return 0;
 }
@@ -132,7 +141,8 @@ static void join_streams(struct rmx_timing *timing, const AVStream *stream, AVPa
     }
     int64_t delta = av_sat_sub64(dts, timing->last_ts);
 
-    if (may_jump(timing) && timing->last_ts != AV_NOPTS_VALUE && is_far(delta, JUMP_US)) {
+    if (!timing->copies && may_jump(timing) && timing->last_ts != AV_NOPTS_VALUE &&
+        is_far(delta, JUMP_US)) {
         absorb_jump(timing, stream, packet, delta);
     }
 }
@@ -156,6 +166,28 @@ static void drop_absurd(const struct rmx_timing_stream *state, AVRational base, 
     }
 }
 
+static int64_t distance(int64_t a, int64_t b)
+{
+    int64_t delta = av_sat_sub64(a, b);
+
+    return delta < 0 ? av_sat_sub64(0, delta) : delta;
+}
+
+/* Has a counter gone round? Then the next round fits ten times better than this one. */
+static bool has_wrapped(
+    const struct rmx_timing *timing, const AVStream *stream, const AVPacket *packet, int64_t dts)
+{
+    int64_t next = timing->streams[stream->index].next_dts;
+
+    if (!may_jump(timing) || stream->pts_wrap_bits >= 60) {
+        return false;
+    }
+    int64_t later = microseconds(
+        av_sat_add64(packet->dts, INT64_C(1) << stream->pts_wrap_bits), stream->time_base);
+
+    return distance(later, next) < distance(dts, next) / 10;
+}
+
 /* Within a stream: far from the prediction, or clearly going back. */
 static void join_packets(struct rmx_timing *timing, const AVStream *stream, AVPacket *packet)
 {
@@ -163,6 +195,9 @@ static void join_packets(struct rmx_timing *timing, const AVStream *stream, AVPa
     int64_t dts = microseconds(packet->dts, stream->time_base);
 
     if (dts == AV_NOPTS_VALUE || state->next_dts == AV_NOPTS_VALUE) {
+        return;
+    }
+    if (timing->copies && !has_wrapped(timing, stream, packet, dts)) {
         return;
     }
     if (!may_jump(timing)) {

@@ -16,6 +16,8 @@
 
 #include <libavformat/avformat.h>
 
+#include "ipc/edit.h"
+
 /* One input stream; times in microseconds unless the name says otherwise. */
 struct rmx_timing_stream {
     int64_t dts;          /* of the current packet, read or predicted */
@@ -32,10 +34,13 @@ struct rmx_timing {
     unsigned count;    /* streams known when the output was opened: later ones are ignored */
     int64_t ts_offset; /* added to every timestamp */
     int64_t last_ts;   /* dts of the last packet of any stream */
+    bool copies;       /* timestamps stay as they are: nothing is shifted or repaired */
 };
 
-/* Call after the input's parameters are final. Returns 0 or AVERROR(ENOMEM). */
-int rmx_timing_init(struct rmx_timing *timing, AVFormatContext *demuxer);
+/* Call after the input's parameters are final. whole: where the job starts, and whether timestamps
+ * are copied. Returns 0 or AVERROR(ENOMEM). */
+int rmx_timing_init(
+    struct rmx_timing *timing, AVFormatContext *demuxer, const struct rmx_edit_whole *whole);
 void rmx_timing_fini(struct rmx_timing *timing);
 
 void rmx_timing_correct(struct rmx_timing *timing, AVPacket *packet);
