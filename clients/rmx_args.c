@@ -14,9 +14,10 @@
 
 #include "clients/rmx_say.h"
 #include "ipc/quantity.h"
+#include "ipc/spelling.h"
 
 #define WORD_MAX    32 /* longer words are nobody's slip */
-#define OPTIONS_MAX 32
+#define OPTIONS_MAX 48
 
 int rmx_args_duration(const char *text, uint64_t *ns, char why[RMX_ARGS_WHY_BYTES])
 {
@@ -39,45 +40,13 @@ int rmx_args_count(const char *text, uint32_t max, uint32_t *count, char why[RMX
     return 0;
 }
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* How many letters must be put in, taken out or changed to make one word the other. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t a_bytes = strlen(a);
-    size_t b_bytes = strlen(b);
-    size_t row[WORD_MAX + 1];
-
-    if (a_bytes > WORD_MAX || b_bytes > WORD_MAX) {
-        return WORD_MAX;
-    }
-    for (size_t j = 0; j <= b_bytes; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 1; i <= a_bytes; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= b_bytes; j++) {
-            size_t changed = diagonal + (a[i - 1] != b[j - 1]);
-
-            diagonal = row[j];
-            row[j] = least(changed, least(row[j], row[j - 1]) + 1);
-        }
-    }
-    return row[b_bytes];
-}
-
 const char *rmx_args_nearest(const char *word, const char *const *known)
 {
-    size_t nearest = 2 + (strlen(word) > 6); /* a slip or two, not another word */
+    unsigned nearest = 2 + (strlen(word) > 6); /* a slip or two, not another word */
     const char *found = NULL;
 
     for (; *known != NULL; known++) {
-        size_t steps = distance(word, *known);
+        unsigned steps = rmx_spelling_distance(word, *known);
 
         if (steps <= nearest && steps < strlen(*known)) {
             found = *known;

@@ -17,6 +17,7 @@ void rmx_request_init(struct rmx_request *request)
     *request = (struct rmx_request){ .job = RMX_JOB_INIT };
     request->job.options = request->options;
     request->job.maps = request->maps;
+    request->job.edits = request->edits.list;
 }
 
 static int add(const char *list[RMX_REQUEST_LIST_MAX + 1], size_t *count, const char *value,
@@ -82,6 +83,40 @@ static int set_isolation(struct rmx_job *job, const char *name, char why[RMX_ARG
     return err;
 }
 
+/* What the job changes besides the container. */
+static int take_edit(struct rmx_edits *edits, enum rmx_request_word word, const char *value,
+    char why[RMX_ARGS_WHY_BYTES])
+{
+    switch (word) {
+    case RMX_REQUEST_START:
+        return rmx_edits_add(edits, RMX_EDIT_START, value, why);
+    case RMX_REQUEST_END:
+        return rmx_edits_add(edits, RMX_EDIT_END, value, why);
+    case RMX_REQUEST_DURATION:
+        return rmx_edits_add(edits, RMX_EDIT_DURATION, value, why);
+    case RMX_REQUEST_COPYTS:
+        return rmx_edits_add(edits, RMX_EDIT_COPYTS, "1", why);
+    case RMX_REQUEST_OUTPUT_OFFSET:
+        return rmx_edits_add(edits, RMX_EDIT_OUTPUT_OFFSET, value, why);
+    case RMX_REQUEST_SHORTEST:
+        return rmx_edits_add(edits, RMX_EDIT_SHORTEST, "1", why);
+    case RMX_REQUEST_METADATA:
+        return rmx_edits_add_for(edits, RMX_EDIT_METADATA, value, why);
+    case RMX_REQUEST_DISPOSITION:
+        return rmx_edits_add_for(edits, RMX_EDIT_DISPOSITION, value, why);
+    case RMX_REQUEST_STRIP:
+        return rmx_edits_add(edits, RMX_EDIT_MAP_METADATA, "-1", why);
+    case RMX_REQUEST_NO_CHAPTERS:
+        return rmx_edits_add(edits, RMX_EDIT_MAP_CHAPTERS, "-1", why);
+    case RMX_REQUEST_ROTATE:
+        return rmx_edits_add_for(edits, RMX_EDIT_ROTATE, value, why);
+    case RMX_REQUEST_BSF:
+        return rmx_edits_add_for(edits, RMX_EDIT_BSF, value, why);
+    default:
+        return -EINVAL;
+    }
+}
+
 int rmx_request_take(struct rmx_request *request, enum rmx_request_word word, const char *value,
     char why[RMX_ARGS_WHY_BYTES])
 {
@@ -123,10 +158,9 @@ int rmx_request_take(struct rmx_request *request, enum rmx_request_word word, co
         return set_class(job, value, why);
     case RMX_REQUEST_ISOLATION:
         return set_isolation(job, value, why);
-    case RMX_REQUEST_WORDS:
-        break;
+    default:
+        return take_edit(&request->edits, word, value, why);
     }
-    return -EINVAL;
 }
 
 static uint32_t check_pace(const struct rmx_job *job, char why[RMX_ARGS_WHY_BYTES])

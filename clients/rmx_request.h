@@ -12,6 +12,7 @@
 
 #include "clients/ringmux.h"
 #include "clients/rmx_args.h"
+#include "clients/rmx_edits.h"
 #include "clients/rmx_report.h"
 
 #define RMX_REQUEST_LIST_MAX 64 /* options, maps; a job carries fewer maps, and says so itself */
@@ -39,6 +40,7 @@ struct rmx_request {
     size_t option_count;
     const char *maps[RMX_REQUEST_LIST_MAX + 1];
     size_t map_count;
+    struct rmx_edits edits;
 };
 
 /* Nothing is asked for yet. It must stay where it is from now on, and so must all values. */

@@ -40,8 +40,8 @@ rmx_fuzz(media tests/fuzz_media.c 3000 rmx_media rmx_worker)
 
 rmx_fuzz(client tests/fuzz_client.c 2000 rmx_fake_daemon)
 add_library(rmx_batch_line STATIC clients/rmx_task.c clients/rmx_request.c clients/rmx_args.c
-    clients/rmx_choice.c clients/rmx_manner.c clients/rmx_text.c clients/rmx_say.c
-    clients/rmx_report.c clients/rmx_json.c clients/rmx_signal.c)
+    clients/rmx_choice.c clients/rmx_edits.c clients/rmx_manner.c clients/rmx_text.c
+    clients/rmx_say.c clients/rmx_report.c clients/rmx_json.c clients/rmx_signal.c)
 target_link_libraries(rmx_batch_line PUBLIC ringmux_static rmx_flags PkgConfig::JANSSON)
 rmx_fuzz(batch tests/fuzz_batch.c 20000 rmx_batch_line)
 

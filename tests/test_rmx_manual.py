@@ -61,7 +61,7 @@ class Options(unittest.TestCase):
 
     def test_the_manual_has_no_others(self):
         known = set().union({"help", "no-progress"}, *map(options_of, self.told))
-        for page in "rmx.1", "rmx-batch.1":
+        for page in "rmx.1", "rmx-batch.1", "ringmux-edits.7":
             with self.subTest(page=page):
                 said = manual(page).split("\n.SH EXAMPLES")[0]  # which have other programs' too
                 self.assertEqual(options_in(said) - known, set())
@@ -70,6 +70,22 @@ class Options(unittest.TestCase):
         helped = re.findall(r'^  "([a-z_]+)":', help_of("batch"), re.M)
         tags = re.findall(r"^\.TP\n\.BR? (.*)$", sections(manual("rmx-batch.1"))["LINES"], re.M)
         self.assertEqual(set(re.findall(r"[a-z_]+", " ".join(tags))), set(helped))
+
+
+class Edits(unittest.TestCase):
+    def setUp(self):
+        self.page = manual("ringmux-edits.7")
+
+    def test_every_edit_has_its_row(self):
+        names = re.findall(r'^RMX_EDIT\(\w+, "(\w+)"', text_of("ipc", "edit.def"), re.M)
+        rows = re.findall(r"^(\w+)[:=]\S*\t", self.page, re.M)
+        self.assertGreater(len(names), 10)
+        self.assertEqual(list(dict.fromkeys(rows)), sorted(names, key=rows.index))
+
+    def test_every_filter_is_named(self):
+        names = re.findall(r'^RMX_FILTER\("(\w+)"\)', text_of("ipc", "filter.def"), re.M)
+        part = sections(self.page)["BITSTREAM FILTERS"].split("Filters are\n")[1].split("\n.IP")[0]
+        self.assertEqual(re.findall(r"^\.BR? (\w+)", part, re.M), names)
 
 
 class Library(unittest.TestCase):
