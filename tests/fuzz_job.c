@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The check of a job under arbitrary bytes: input is one struct rmx_job_spec, zeros where it is
- * short. Whatever passes, its strings end inside their arrays, its options can be walked; what is
- * refused says why.
+ * short. Whatever passes, its strings end inside their arrays, its options and edits can be walked;
+ * what is refused says why.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "ipc/channel.h"
+#include "ipc/edit.h"
 #include "ipc/format.h"
 #include "ipc/job.h"
+#include "ipc/pairs.h"
 #include "ipc/status.h"
 #include "ring/base.h"
 #include "ring/chunk.h"
@@ -33,6 +36,29 @@ static void use(const struct rmx_job_spec *spec)
     }
     rmx_assert(bytes == cursor && bytes <= sizeof(spec->options));
     (void)rmx_job_wants_faststart(spec);
+}
+
+/* What the worker will take for granted of its edits. */
+static void use_edits(const struct rmx_job_spec *spec)
+{
+    struct rmx_edit_whole whole;
+    size_t cursor = 0;
+    const char *text;
+    const char *why;
+
+    rmx_assert(rmx_edit_gather(spec->edits, sizeof(spec->edits), &whole, &why) == 0);
+    rmx_assert(whole.start_us >= 0 && whole.start_us <= RMX_EDIT_TIME_US_MAX);
+    rmx_assert(whole.duration_us >= 0);
+    rmx_assert(llabs(whole.output_offset_us) <= RMX_EDIT_TIME_US_MAX);
+    while (rmx_pairs_next(spec->edits, sizeof(spec->edits), &cursor, &text) == 1) {
+        struct rmx_edit edit;
+
+        rmx_assert(rmx_edit_parse(text, &edit, &why) == 0);
+        rmx_assert(strlen(edit.specifier) < sizeof(edit.specifier));
+        rmx_assert(edit.value > text && edit.value <= text + strlen(text));
+        rmx_assert(edit.word != RMX_EDIT_METADATA || strchr(edit.value, '=') > edit.value);
+    }
+    rmx_assert(cursor <= sizeof(spec->edits));
 }
 
 /* What the lane and the worker will take for granted of its rings. */
@@ -66,6 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (status == 0) {
         rmx_assert(!why);
         use(spec);
+        use_edits(spec);
         use_rings(spec);
     } else {
         rmx_assert(status == RMX_STATUS_BAD_JOB || status == RMX_STATUS_BAD_OPTION ||
@@ -81,6 +108,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 size_t fuzz_seed(unsigned n, uint8_t *data)
 {
     static const char *const names[] = { "mp4", "fmp4", "mpegts", "matroska" };
+    static const char *const edits[9] = { "duration=01:02:03.5", "copyts=1", "output_offset=-1.5s",
+        "metadata:s:a:0=language=eng", "map_chapters=-1", "disposition:a=+forced-default",
+        "rotate:v=90", "bsf:v=setts=ts='max(0,TS)',h264_metadata=level=4.1", "shortest=0" };
     struct rmx_job_spec spec = {
         .job = n + 1, .kind = RMX_JOB_REMUX, .inputs = 1, .outputs = 1, .group = n
     };
@@ -95,6 +125,9 @@ size_t fuzz_seed(unsigned n, uint8_t *data)
         spec.output_ring = (struct rmx_job_ring){ RMX_CHANNEL_RINGS_AT + 81920, 16, 4096 };
         spec.flags = RMX_JOB_SEEKABLE_INPUT | RMX_JOB_POSITIONAL | RMX_JOB_LIVE;
         spec.fragment_us = RMX_JOB_FRAGMENT_PACKET;
+    }
+    for (unsigned i = 0; i < n % 9; i++) {
+        rmx_assert(rmx_job_add_edit(&spec, edits[(n + i) % 9]) == 0);
     }
     for (unsigned i = 0; i < n % 3; i++) {
         rmx_assert(rmx_job_add_map(&spec, "-m:language:eng?") == 0);

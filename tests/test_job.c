@@ -41,6 +41,8 @@ Test(job, every_field_at_its_fullest_passes)
     spec.maps = RMX_JOB_MAPS_MAX;
     memset(spec.options, 'x', sizeof(spec.options) - 1);
     spec.options[1] = '=';
+    memset(spec.edits, 'x', sizeof(spec.edits) - 1);
+    memcpy(spec.edits, "metadata=k=", strlen("metadata=k="));
     spec.channel = UINT32_MAX;
     spec.channel_flow = RMX_CHANNEL_FLOWS_MAX - 1;
     spec.input_ring = (struct rmx_job_ring){ RMX_CHANNEL_BYTES_MAX - RMX_CHUNK_ALIGN,
@@ -312,6 +314,42 @@ Test(job, options_are_walked_in_the_order_they_were_added)
     cr_assert_str_eq(pair, "b=");
     cr_assert_eq(rmx_job_next_option(&spec, &cursor, &pair), 0);
     cr_assert_str_eq(pair, "b=", "outputs stay untouched");
+}
+
+Test(job, edits_are_read_and_for_a_remux_only)
+{
+    struct rmx_job_spec spec = remux();
+    struct rmx_job_spec other = probe();
+
+    cr_assert_eq(rmx_job_add_edit(&spec, "start=5"), 0);
+    cr_assert_eq(rmx_job_add_edit(&spec, "novalue"), -EINVAL);
+    assert_fine(&spec);
+    cr_assert_eq(rmx_job_add_edit(&spec, "strat=5"), 0);
+    assert_refused(&spec, RMX_STATUS_BAD_OPTION, "edits: there is no such edit: is 'start' meant?");
+    memcpy(other.edits, "start=5", 7);
+    assert_refused(&other, RMX_STATUS_BAD_OPTION, "edits:");
+}
+
+Test(job, edits_end_in_zeros)
+{
+    struct rmx_job_spec spec = remux();
+
+    spec.edits[sizeof(spec.edits) - 1] = 'x';
+    assert_refused(&spec, RMX_STATUS_BAD_OPTION, "edits: bytes after");
+    memset(spec.edits, 'x', sizeof(spec.edits));
+    assert_refused(&spec, RMX_STATUS_BAD_OPTION, "edits: one is not");
+}
+
+Test(job, a_live_one_has_a_duration_and_no_other_range)
+{
+    struct rmx_job_spec spec = remux();
+
+    spec.flags = RMX_JOB_LIVE;
+    cr_assert_eq(rmx_job_add_edit(&spec, "duration=5"), 0);
+    assert_fine(&spec);
+    memset(spec.edits, 0, sizeof(spec.edits));
+    cr_assert_eq(rmx_job_add_edit(&spec, "start=5"), 0);
+    assert_refused(&spec, RMX_STATUS_BAD_OPTION, "edits: start");
 }
 
 Test(job, options_fill_their_array_to_the_last_byte)
