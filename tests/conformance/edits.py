@@ -25,6 +25,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SECONDS = 60
 MARKS = ("bytes", "packets", "refused")
 
+FLAGS = {"copyts": "copyts", "shortest": "shortest", "map_metadata": "strip",
+         "map_chapters": "no-chapters"}  # edits that rmx has as options without a value
+
 LONG = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=12"]
 TONE = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100:duration=12"]
 SHORT = ["-f", "lavfi", "-i", "sine=frequency=880:sample_rate=48000:duration=7"]
@@ -90,8 +93,24 @@ def ask_ffmpeg(row, source, out):
     return done.returncode, done.stderr.decode("utf-8", "replace").strip()
 
 
+def words_of_rmx(edit):
+    """An edit, "name[:specifier]=value", as rmx has it."""
+    name, value = edit.split("=", 1)
+    name, _, specifier = name.partition(":")
+    if name in FLAGS:
+        return ["--" + FLAGS[name]]
+    if specifier:
+        value = specifier + (":" if name == "metadata" else "=") + value
+    return ["--" + name.replace("_", "-"), value]
+
+
+def words_of_tool(edit):
+    return ["--edit", edit]
+
+
 def ask_ringmux(row, source, out, command):
-    edits = [word for edit in shlex.split(row["edits"]) for word in ("--edit", edit)]
+    words = words_of_rmx if "remux" in command else words_of_tool
+    edits = [word for edit in shlex.split(row["edits"]) for word in words(edit)]
     done = subprocess.run(
         [*command, "--format", row["target"], "--bitexact", *edits, *shlex.split(row["more"]),
          source, out],
