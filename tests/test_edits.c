@@ -178,3 +178,23 @@ Test(edits, adts_that_the_job_unpacks_itself_still_gets_its_configuration)
     cr_assert_eq(written->streams[0]->codecpar->extradata_size, 2);
     cr_assert_eq(count(0), 10 * MEDIA_FRAMES);
 }
+
+Test(edits, times_that_an_expression_makes_are_borne_by_every_container)
+{
+    static const char *const formats[] = { "mp4", "fmp4", "cmaf", "mov", "mpegts", "matroska",
+        "flv" };
+    static const char *const wild[] = { "bsf=setts=ts=NOPTS", "bsf=setts=pts=NOPTS",
+        "bsf=setts=dts=NOPTS", "bsf=setts=ts=9e18", "bsf=setts=ts=-9e18", "bsf=setts=duration=-5",
+        "bsf=setts=ts=-1*TS", "bsf=setts=ts=TS*4e9", "bsf=setts=pts=PTS+4e9" };
+
+    media_make_mp4(&input, NULL);
+    for (size_t at = 0; at < sizeof(wild) / sizeof(*wild); at++) {
+        for (size_t slot = 0; slot < sizeof(formats) / sizeof(*formats); slot++) {
+            struct rmx_job_result result = run(formats[slot], false, (const char *[3]){ wild[at] });
+
+            cr_assert(result.status == RMX_STATUS_OK || result.status == RMX_STATUS_UNSUPPORTED,
+                "%s to %s: %s: %s", wild[at], formats[slot], rmx_status_name(result.status),
+                result.text);
+        }
+    }
+}

@@ -153,3 +153,13 @@ enum rmx_status rmx_filters_open(AVBSFContext **filter, AVFormatContext *muxer, 
     *filter = made;
     return RMX_STATUS_OK;
 }
+
+void rmx_filters_tame(AVPacket *packet, int64_t last_dts)
+{
+    if (packet->dts == AV_NOPTS_VALUE && last_dts != AV_NOPTS_VALUE) {
+        packet->dts = av_sat_add64(last_dts, 1);
+    } else if (packet->dts == AV_NOPTS_VALUE) {
+        packet->dts = packet->pts == AV_NOPTS_VALUE ? 0 : packet->pts;
+    }
+    packet->duration = FFMAX(packet->duration, 0);
+}

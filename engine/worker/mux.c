@@ -301,18 +301,22 @@ static int give_filtered(
     struct rmx_mux *mux, struct rmx_mux_track *track, AVBSFContext *through, AVPacket *packet)
 {
     AVBSFContext *then = through == track->edit ? track->filter : NULL;
+    int got = av_bsf_send_packet(through, packet);
 
-    if (av_bsf_send_packet(through, packet) < 0) {
-        return 0;
+    if (got < 0) {
+        return got == AVERROR(ENOMEM) ? got : 0;
     }
     AVPacket *filtered = av_packet_alloc();
     int err = filtered ? 0 : AVERROR(ENOMEM);
 
-    while (err >= 0 && av_bsf_receive_packet(through, filtered) >= 0) {
+    while (err >= 0 && (got = av_bsf_receive_packet(through, filtered)) >= 0) {
+        if (through == track->edit) {
+            rmx_filters_tame(filtered, track->last_dts);
+        }
         err = then ? give_filtered(mux, track, then, filtered) : give(mux, track, filtered);
     }
     av_packet_free(&filtered);
-    return err;
+    return err >= 0 && got == AVERROR(ENOMEM) ? got : err;
 }
 
 static int give_through(struct rmx_mux *mux, struct rmx_mux_track *track, AVPacket *packet)
