@@ -388,7 +388,7 @@ int rmx_edit_gather(const char *list, size_t bytes, struct rmx_edit_whole *whole
         struct rmx_edit edit;
         int err = rmx_edit_parse(text, &edit, why);
 
-        if (err < 0) {
+        if (err != 0) {
             return err;
         }
         if (rows[edit.word].kind < IS_TAG && gathered.seen[edit.word]) {

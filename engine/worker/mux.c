@@ -295,12 +295,11 @@ static int give(struct rmx_mux *mux, struct rmx_mux_track *track, AVPacket *pack
     return mux->live ? rmx_spill_put(&mux->spill, packet) : queue(mux, packet);
 }
 
-/* Through one filter, or the job's and then ours; packet NULL drains it. A packet the filter cannot
- * read is left out, as ffmpeg does. */
-static int give_filtered(
-    struct rmx_mux *mux, struct rmx_mux_track *track, AVBSFContext *through, AVPacket *packet)
+/* Through a filter and on; packet NULL drains it. A packet the filter cannot read is left out, as
+ * ffmpeg does. */
+static int filter(struct rmx_mux *mux, struct rmx_mux_track *track, AVBSFContext *through,
+    AVPacket *packet, int (*give_on)(struct rmx_mux *, struct rmx_mux_track *, AVPacket *))
 {
-    AVBSFContext *then = through == track->edit ? track->filter : NULL;
     int got = av_bsf_send_packet(through, packet);
 
     if (got < 0) {
@@ -310,20 +309,28 @@ static int give_filtered(
     int err = filtered ? 0 : AVERROR(ENOMEM);
 
     while (err >= 0 && (got = av_bsf_receive_packet(through, filtered)) >= 0) {
-        if (through == track->edit) {
-            rmx_filters_tame(filtered, track->last_dts);
-        }
-        err = then ? give_filtered(mux, track, then, filtered) : give(mux, track, filtered);
+        err = give_on(mux, track, filtered);
     }
     av_packet_free(&filtered);
     return err >= 0 && got == AVERROR(ENOMEM) ? got : err;
 }
 
-static int give_through(struct rmx_mux *mux, struct rmx_mux_track *track, AVPacket *packet)
+static int give_through_ours(struct rmx_mux *mux, struct rmx_mux_track *track, AVPacket *packet)
 {
-    AVBSFContext *first = track->edit ? track->edit : track->filter;
+    return track->filter ? filter(mux, track, track->filter, packet, give)
+                         : give(mux, track, packet);
+}
 
-    return first ? give_filtered(mux, track, first, packet) : give(mux, track, packet);
+static int give_edited(struct rmx_mux *mux, struct rmx_mux_track *track, AVPacket *packet)
+{
+    rmx_filters_tame(packet, track->last_dts);
+    return give_through_ours(mux, track, packet);
+}
+
+static int give_through_all(struct rmx_mux *mux, struct rmx_mux_track *track, AVPacket *packet)
+{
+    return track->edit ? filter(mux, track, track->edit, packet, give_edited)
+                       : give_through_ours(mux, track, packet);
 }
 
 /* Is this packet, whose dts is that, past the end of the range? */
@@ -350,7 +357,7 @@ static int write_to_track(
         return 0;
     }
     rmx_timing_convert(timing, packet, track->stream);
-    int err = give_through(mux, track, packet);
+    int err = give_through_all(mux, track, packet);
 
     track->started = true;
     return err;
@@ -434,9 +441,9 @@ static int write_header_at_last(struct rmx_mux *mux)
 
 static int drain(struct rmx_mux *mux, struct rmx_mux_track *track)
 {
-    int err = track->edit ? give_filtered(mux, track, track->edit, NULL) : 0;
+    int err = track->edit ? filter(mux, track, track->edit, NULL, give_edited) : 0;
 
-    return err >= 0 && track->filter ? give_filtered(mux, track, track->filter, NULL) : err;
+    return err >= 0 && track->filter ? filter(mux, track, track->filter, NULL, give) : err;
 }
 
 int rmx_mux_finish(struct rmx_mux *mux)
