@@ -363,12 +363,14 @@ static int write_to_track(
     return err;
 }
 
-/* Streams that say something seldom may never reach the end. */
-static bool is_waited_for(const struct rmx_mux_track *track)
+/* A track that may have more to say before the end. One that speaks seldom may never reach it, nor
+ * one of a live job that has fallen silent; of a file, all pictures may come before all sound. */
+static bool is_waited_for(const struct rmx_mux *mux, const struct rmx_mux_track *track)
 {
     enum AVMediaType type = track->stream->codecpar->codec_type;
 
-    return !track->ended && (type == AVMEDIA_TYPE_VIDEO || type == AVMEDIA_TYPE_AUDIO);
+    return !track->ended && !mux->live &&
+           (type == AVMEDIA_TYPE_VIDEO || type == AVMEDIA_TYPE_AUDIO);
 }
 
 bool rmx_mux_is_past_end(const struct rmx_mux *mux, int64_t dts_us)
@@ -379,7 +381,7 @@ bool rmx_mux_is_past_end(const struct rmx_mux *mux, int64_t dts_us)
         return false;
     }
     for (unsigned slot = 0; slot < mux->count; slot++) {
-        if (is_waited_for(&mux->tracks[slot])) {
+        if (is_waited_for(mux, &mux->tracks[slot])) {
             return false;
         }
         ended += mux->tracks[slot].ended;
