@@ -202,3 +202,38 @@ Test(spec, what_makes_no_sense_is_named)
     job.interleave_us = 1;
     bad(&job, "interleave_us");
 }
+
+Test(spec, edits_go_along_as_they_are)
+{
+    static const char *const edits[] = { "start=1:30", "metadata:s:a:0=language=eng", NULL };
+    struct rmx_job job = with_rings();
+
+    job.edits = edits;
+    struct rmx_job_spec spec = good(&job);
+    cr_assert_arr_eq(spec.edits, "start=1:30\0metadata:s:a:0=language=eng\0",
+        sizeof("start=1:30\0metadata:s:a:0=language=eng\0"));
+}
+
+Test(spec, edits_that_make_no_sense_are_refused_with_the_reason)
+{
+    static char long_one[RMX_JOB_EDITS_BYTES + 16] = "metadata=k=";
+    static const struct {
+        const char *edits[3];
+        const char *why;
+    } bads[] = {
+        { { "strat=1" }, "edits: there is no such edit: is 'start' meant?" },
+        { { "start" }, "edits: one is not \"name=value\"" },
+        { { long_one }, "edits: together longer than a job can carry" },
+        { { "end=1", "duration=1" }, "edits: end and duration: give one of them" },
+    };
+    struct rmx_job job = with_rings();
+
+    memset(long_one + strlen(long_one), 'x', RMX_JOB_EDITS_BYTES);
+    for (size_t i = 0; i < sizeof(bads) / sizeof(bads[0]); i++) {
+        const char *why = "";
+
+        job.edits = bads[i].edits;
+        cr_assert_eq(rmx_check(&job, &why), RMX_BAD_OPTION);
+        cr_assert_str_eq(why, bads[i].why);
+    }
+}
