@@ -46,12 +46,16 @@ static int64_t microseconds(const AVFormatContext *demuxer, const AVPacket *pack
         AV_ROUND_NEAR_INF | AV_ROUND_PASS_MINMAX);
 }
 
-/* Is packet still of use when reading begins at the key frame at key_us of stream `lead`? */
+/* Is packet still of use when reading begins at the key frame at key_us of stream `lead`? A cover
+ * picture is. */
 static bool outlasts(
     const AVFormatContext *demuxer, const AVPacket *packet, int lead, int64_t key_us)
 {
     int64_t end = av_sat_add64(packet->dts, packet->duration);
 
+    if (demuxer->streams[packet->stream_index]->disposition & AV_DISPOSITION_ATTACHED_PIC) {
+        return true;
+    }
     return packet->stream_index != lead && packet->dts != AV_NOPTS_VALUE &&
            microseconds(demuxer, packet, end) > key_us;
 }
@@ -149,7 +153,7 @@ enum rmx_status rmx_range_begin(const struct rmx_edit_whole *whole, AVFormatCont
 {
     int64_t target = target_of(whole, demuxer);
 
-    if (!whole->seen[RMX_EDIT_START]) {
+    if (!whole->seen[RMX_EDIT_START] || demuxer->nb_streams == 0) {
         return RMX_STATUS_OK;
     }
     if (!(demuxer->pb->seekable & AVIO_SEEKABLE_NORMAL)) {
