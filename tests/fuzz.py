@@ -58,7 +58,7 @@ def run(name, program, options):
                f"-artifact_prefix={findings}/{name}-", kept,
                *(folder for folder in starts if folder.is_dir())]
     # What libavformat leaks is the worker's to bear: it is recycled.
-    leaks = "detect_leaks=0" if name in ("media", "options") else "detect_leaks=1"
+    leaks = "detect_leaks=0" if name in ("media", "options", "edits") else "detect_leaks=1"
     environment = dict(os.environ, ASAN_OPTIONS=f"{leaks}:allocator_may_return_null=1")
     ended = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                            stderr=subprocess.PIPE, text=True, errors="replace", env=environment)
