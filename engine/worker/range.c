@@ -159,16 +159,17 @@ enum rmx_status rmx_range_begin(const struct rmx_edit_whole *whole, AVFormatCont
     if (!(demuxer->pb->seekable & AVIO_SEEKABLE_NORMAL)) {
         return skip(target, demuxer, ahead, words);
     }
-    int err = avformat_seek_file(demuxer, -1, INT64_MIN, target, target, 0);
-
-    if (err < 0) {
-        rmx_words_say(
-            words, "start: a %s input cannot be sought in, or not there", demuxer->iformat->name);
-        return demuxer->pb->error < 0 ? rmx_verdict_input(demuxer->pb->error, demuxer->pb)
-                                      : RMX_STATUS_UNSUPPORTED;
-    }
     rmx_ahead_fini(ahead);
-    return RMX_STATUS_OK;
+    if (avformat_seek_file(demuxer, -1, INT64_MIN, target, target, 0) >= 0) {
+        return RMX_STATUS_OK;
+    }
+    /* It does not know where that is, or what comes first is later: then as without seeking. */
+    if (av_seek_frame(demuxer, -1, 0, AVSEEK_FLAG_BYTE) >= 0) {
+        return skip(target, demuxer, ahead, words);
+    }
+    rmx_words_say(words, "start: a %s input cannot be sought in", demuxer->iformat->name);
+    return demuxer->pb->error < 0 ? rmx_verdict_input(demuxer->pb->error, demuxer->pb)
+                                  : RMX_STATUS_UNSUPPORTED;
 }
 
 int64_t rmx_range_end_us(const struct rmx_edit_whole *whole, const AVFormatContext *demuxer)
