@@ -223,7 +223,7 @@ enum rmx_status rmx_mux_add_streams(struct rmx_mux *mux, const AVFormatContext *
     int err = add_tracks(mux, demuxer, streams);
 
     if (err < 0) {
-        return rmx_verdict_output(err, mux->context->pb);
+        return rmx_verdict_output(err, words->outlet->io);
     }
     enum rmx_status status = edit_tracks(mux, spec, words);
 
@@ -237,7 +237,7 @@ enum rmx_status rmx_mux_add_streams(struct rmx_mux *mux, const AVFormatContext *
                      rmx_options_has_flag(mux->context, "movflags", "cmaf") ||
                      rmx_options_has_flag(mux->context, "movflags", "negative_cts_offsets");
     err = mux->live ? rmx_spill_begin(&mux->spill, mux->context, &mux->pace, spec) : 0;
-    return err < 0 ? rmx_verdict_output(err, mux->context->pb) : RMX_STATUS_OK;
+    return err < 0 ? rmx_verdict_output(err, words->outlet->io) : RMX_STATUS_OK;
 }
 
 enum rmx_status rmx_mux_add_tags(struct rmx_mux *mux, const AVFormatContext *demuxer,
