@@ -21,12 +21,13 @@ static bool writes_mp4_segments(const AVFormatContext *hls)
 }
 
 /* The muxers insert the filter themselves where they can come back for the header. */
-static bool muxer_leaves_it_to_us(const AVFormatContext *muxer)
+static bool muxer_leaves_it_to_us(const struct rmx_mux *mux)
 {
+    const AVFormatContext *muxer = mux->context;
     static const char *const header_first[] = { "empty_moov", "delay_moov", "dash", "cmaf" };
 
     if (av_match_name(muxer->oformat->name, "matroska,webm")) {
-        return !(muxer->pb->seekable & AVIO_SEEKABLE_NORMAL);
+        return mux->live || !(muxer->pb->seekable & AVIO_SEEKABLE_NORMAL);
     }
     if (strcmp(muxer->oformat->name, "hls") == 0) {
         return writes_mp4_segments(muxer);
@@ -161,7 +162,7 @@ int rmx_adts_prime(struct rmx_ahead *ahead, struct rmx_mux *mux, AVFormatContext
     bool waiting[RMX_STREAMS_MAX] = { false };
     int missing = 0;
 
-    if (!muxer_leaves_it_to_us(mux->context)) {
+    if (!muxer_leaves_it_to_us(mux)) {
         return 0;
     }
     for (unsigned slot = 0; slot < mux->count; slot++) {
