@@ -154,8 +154,18 @@ enum rmx_status rmx_filters_open(AVBSFContext **filter, AVFormatContext *muxer, 
     return RMX_STATUS_OK;
 }
 
-void rmx_filters_tame(AVPacket *packet, int64_t last_dts)
+/* No further from zero than a job's own times may be, where muxers can still reckon with it. */
+static int64_t bring_near(int64_t ts, AVRational base)
 {
+    int64_t most = av_rescale_q(RMX_EDIT_TIME_US_MAX, AV_TIME_BASE_Q, base);
+
+    return ts == AV_NOPTS_VALUE ? ts : av_clip64(ts, -most, most);
+}
+
+void rmx_filters_tame(AVPacket *packet, AVRational base, int64_t last_dts)
+{
+    packet->pts = bring_near(packet->pts, base);
+    packet->dts = bring_near(packet->dts, base);
     if (packet->dts == AV_NOPTS_VALUE && last_dts != AV_NOPTS_VALUE) {
         packet->dts = av_sat_add64(last_dts, 1);
     } else if (packet->dts == AV_NOPTS_VALUE) {

@@ -22,7 +22,8 @@ enum rmx_status rmx_filters_open(AVBSFContext **filter, AVFormatContext *muxer, 
     const struct rmx_job_spec *spec, struct rmx_words *words);
 
 /* What came out of such a filter, an expression's result maybe, as muxers bear it: with a dts, as
- * some abort without, and no duration below zero. last_dts: the stream's, or AV_NOPTS_VALUE. */
-void rmx_filters_tame(AVPacket *packet, int64_t last_dts);
+ * some abort without, 31 years from zero at most, and no duration below zero. base: of its times;
+ * last_dts: the stream's, or AV_NOPTS_VALUE. */
+void rmx_filters_tame(AVPacket *packet, AVRational base, int64_t last_dts);
 
 #endif

@@ -323,7 +323,7 @@ static int give_through_ours(struct rmx_mux *mux, struct rmx_mux_track *track, A
 
 static int give_edited(struct rmx_mux *mux, struct rmx_mux_track *track, AVPacket *packet)
 {
-    rmx_filters_tame(packet, track->last_dts);
+    rmx_filters_tame(packet, track->stream->time_base, track->last_dts);
     return give_through_ours(mux, track, packet);
 }
 
