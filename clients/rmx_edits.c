@@ -45,7 +45,8 @@ static struct scope scope_of(enum rmx_edit_word word, const char *value)
     if (word == RMX_EDIT_METADATA) {
         return scope_of_tag(value);
     }
-    if (value[bytes] == '\0' || (word == RMX_EDIT_BSF && rmx_filter_is_allowed(value, bytes))) {
+    if (value[bytes] == '\0' ||
+        (word == RMX_EDIT_BSF && rmx_filter_is_allowed(value, strcspn(value, ",=")))) {
         return (struct scope){ 0, 0 };
     }
     return (struct scope){ bytes, 1 };
