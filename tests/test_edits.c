@@ -133,6 +133,7 @@ Test(edits, dispositions_take_the_place_of_the_inputs)
     cr_assert(written->streams[1]->disposition & AV_DISPOSITION_COMMENT);
 }
 
+/* By so many degrees, counter-clockwise. */
 static int32_t turned(void)
 {
     for (int slot = 0; slot < rmx_avshim_side_data_count(written->streams[0]); slot++) {
@@ -140,7 +141,7 @@ static int32_t turned(void)
 
         if (side->type == AV_PKT_DATA_DISPLAYMATRIX) {
             return (
-                int32_t)(0.5 - av_display_rotation_get((const int32_t *)(const void *)side->data));
+                int32_t)(0.5 + av_display_rotation_get((const int32_t *)(const void *)side->data));
         }
     }
     return 0;

@@ -53,7 +53,7 @@ class Options(Case):
     def test_a_picture_is_turned(self):
         out = self.remux("--rotate", "90", out="out.mp4")
         video = ffprobe(out, "-show_streams")["streams"][0]
-        self.assertEqual(video["side_data_list"][0]["rotation"], -90)
+        self.assertEqual(video["side_data_list"][0]["rotation"], 90)
 
     def test_a_filter_with_its_streams_and_without(self):
         for filters in "v=h264_metadata=level=4.1", "null", "null,setts=ts=TS":
