@@ -106,3 +106,15 @@ int rmx_edits_add_for(struct rmx_edits *edits, enum rmx_edit_word word, const ch
 {
     return add(edits, word, scope_of(word, value), value, why);
 }
+
+int rmx_edits_strip(struct rmx_edits *edits, const char *part, char why[RMX_ARGS_WHY_BYTES])
+{
+    char text[RMX_JOB_EDITS_BYTES];
+    int bytes = snprintf(text, sizeof(text), "%s:%s=-1", names[RMX_EDIT_MAP_METADATA], part);
+
+    if (bytes >= (int)sizeof(text)) {
+        say(why, "that is more than a job can carry");
+        return -EINVAL;
+    }
+    return append(edits, text, why);
+}

@@ -31,4 +31,7 @@ int rmx_edits_add(struct rmx_edits *edits, enum rmx_edit_word word, const char *
 int rmx_edits_add_for(struct rmx_edits *edits, enum rmx_edit_word word, const char *value,
     char why[RMX_ARGS_WHY_BYTES]);
 
+/* Adds one that takes the tags of a part away: g, s or c. Likewise. */
+int rmx_edits_strip(struct rmx_edits *edits, const char *part, char why[RMX_ARGS_WHY_BYTES]);
+
 #endif

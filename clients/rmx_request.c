@@ -90,6 +90,8 @@ static int take_edit(struct rmx_edits *edits, enum rmx_request_word word, const 
     switch (word) {
     case RMX_REQUEST_START:
         return rmx_edits_add(edits, RMX_EDIT_START, value, why);
+    case RMX_REQUEST_START_FROM_END:
+        return rmx_edits_add(edits, RMX_EDIT_START_FROM_END, value, why);
     case RMX_REQUEST_END:
         return rmx_edits_add(edits, RMX_EDIT_END, value, why);
     case RMX_REQUEST_DURATION:
@@ -106,6 +108,8 @@ static int take_edit(struct rmx_edits *edits, enum rmx_request_word word, const 
         return rmx_edits_add_for(edits, RMX_EDIT_DISPOSITION, value, why);
     case RMX_REQUEST_STRIP:
         return rmx_edits_add(edits, RMX_EDIT_MAP_METADATA, "-1", why);
+    case RMX_REQUEST_STRIP_OF:
+        return rmx_edits_strip(edits, value, why);
     case RMX_REQUEST_NO_CHAPTERS:
         return rmx_edits_add(edits, RMX_EDIT_MAP_CHAPTERS, "-1", why);
     case RMX_REQUEST_ROTATE:

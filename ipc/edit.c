@@ -19,6 +19,7 @@ enum kind {
     IS_TAG,
     IS_FLAGS,
     IS_ANGLE,
+    IS_STRIP,
     IS_FILTER,
 };
 
@@ -282,6 +283,18 @@ static int read_tag(const struct rmx_edit *edit, const char **why)
                                                    : refuse("edits: metadata: not KEY=TEXT", why);
 }
 
+static int read_none(const struct rmx_edit *edit, const char **why)
+{
+    const char *specifier = edit->specifier;
+
+    if (specifier[0] != '\0' && (strchr("gsc", specifier[0]) == NULL || specifier[1] != '\0')) {
+        return refuse("edits: map_metadata: its specifier is g, s or c", why);
+    }
+    return strcmp(edit->value, "-1") == 0
+               ? 0
+               : refuse("edits: map_metadata, map_chapters: give -1", why);
+}
+
 static int read_value(struct rmx_edit *edit, const char **why)
 {
     const char *value = edit->value;
@@ -299,8 +312,8 @@ static int read_value(struct rmx_edit *edit, const char **why)
         edit->on = strcmp(value, "1") == 0;
         return edit->on || strcmp(value, "0") == 0 ? 0 : refuse("edits: give 0 or 1", why);
     case IS_NONE:
-        return strcmp(value, "-1") == 0 ? 0
-                                        : refuse("edits: map_metadata, map_chapters: give -1", why);
+    case IS_STRIP:
+        return read_none(edit, why);
     case IS_TAG:
         return read_tag(edit, why);
     case IS_FLAGS:
@@ -335,17 +348,32 @@ int rmx_edit_parse(const char *text, struct rmx_edit *edit, const char **why)
 
 /* --- all of them ----------------------------------------------------------------------------- */
 
+static void note_strip(struct rmx_edit_whole *whole, const char *specifier)
+{
+    bool all = specifier[0] == '\0';
+
+    whole->strip_file |= all || specifier[0] == 'g';
+    whole->strip_streams |= all || specifier[0] == 's';
+    whole->strip_chapters |= all || specifier[0] == 'c';
+}
+
 static void note(struct rmx_edit_whole *whole, const struct rmx_edit *edit, int64_t *end_us)
 {
     switch (edit->word) {
     case RMX_EDIT_START:
         whole->start_us = edit->us;
         break;
+    case RMX_EDIT_START_FROM_END:
+        whole->from_end_us = edit->us;
+        break;
     case RMX_EDIT_END:
         *end_us = edit->us;
         break;
     case RMX_EDIT_DURATION:
         whole->duration_us = edit->us;
+        break;
+    case RMX_EDIT_MAP_METADATA:
+        note_strip(whole, edit->specifier);
         break;
     case RMX_EDIT_COPYTS:
         whole->copyts = edit->on;
@@ -360,6 +388,17 @@ static void note(struct rmx_edit_whole *whole, const struct rmx_edit *edit, int6
         break;
     }
     whole->seen[edit->word] = true;
+}
+
+static int combine_from_end(const struct rmx_edit_whole *whole, const char **why)
+{
+    if (!whole->seen[RMX_EDIT_START_FROM_END]) {
+        return 0;
+    }
+    if (whole->seen[RMX_EDIT_START] || whole->seen[RMX_EDIT_END]) {
+        return refuse("edits: start_from_end: give a duration with it, not start or end", why);
+    }
+    return whole->from_end_us > 0 ? 0 : refuse("edits: start_from_end: not before the end", why);
 }
 
 static int combine(struct rmx_edit_whole *whole, int64_t end_us, const char **why)
@@ -398,6 +437,9 @@ int rmx_edit_gather(const char *list, size_t bytes, struct rmx_edit_whole *whole
     }
     int err = combine(&gathered, end_us, why);
 
+    if (err == 0) {
+        err = combine_from_end(&gathered, why);
+    }
     if (err == 0) {
         *whole = gathered;
     }

@@ -36,8 +36,12 @@ struct rmx_edit {
 struct rmx_edit_whole {
     bool seen[RMX_EDIT_WORDS]; /* at least once */
     int64_t start_us;          /* 0 unless asked for */
+    int64_t from_end_us;       /* likewise */
     int64_t duration_us;       /* INT64_MAX = to the end; what end and duration come to */
     int64_t output_offset_us;
+    bool strip_file; /* its tags, the streams', the chapters' */
+    bool strip_streams;
+    bool strip_chapters;
     bool copyts;
     bool shortest;
 };

@@ -305,7 +305,9 @@ static int check_edits(const struct rmx_job_spec *spec, const char **why)
     if (rmx_edit_gather(spec->edits, sizeof(spec->edits), &whole, why) < 0) {
         return RMX_STATUS_BAD_OPTION;
     }
-    if (spec->flags & RMX_JOB_LIVE && (whole.seen[RMX_EDIT_START] || whole.seen[RMX_EDIT_END])) {
+    if (spec->flags & RMX_JOB_LIVE &&
+        (whole.seen[RMX_EDIT_START] || whole.seen[RMX_EDIT_START_FROM_END] ||
+            whole.seen[RMX_EDIT_END])) {
         return refuse(
             RMX_STATUS_BAD_OPTION, "edits: start, end: a LIVE job has a duration only", why);
     }

@@ -117,6 +117,10 @@ Test(edit, switches_and_from_no_input_have_one_way_to_be_written)
     cr_assert_not(parse("shortest=0").on);
     assert_refused("copyts=yes", "0 or 1");
     parse("map_metadata=-1");
+    parse("map_metadata:s=-1");
+    assert_refused("map_metadata:a=-1", "g, s or c");
+    assert_refused("map_metadata:s:0=-1", "g, s or c");
+    assert_refused("map_metadata=0", "-1");
     assert_refused("map_chapters=0", "-1");
 }
 
@@ -190,6 +194,20 @@ Test(edit, together_they_make_a_range)
     cr_assert_not(whole.seen[RMX_EDIT_START]);
 }
 
+Test(edit, tags_are_stripped_in_parts)
+{
+    struct rmx_edit_whole whole;
+    const char *why;
+
+    cr_assert_eq(gather((const char *[3]){ "map_metadata:s=-1" }, &whole, &why), 0);
+    cr_assert(whole.strip_streams && !whole.strip_file && !whole.strip_chapters);
+    cr_assert_eq(
+        gather((const char *[3]){ "map_metadata:g=-1", "map_metadata:c=-1" }, &whole, &why), 0);
+    cr_assert(!whole.strip_streams && whole.strip_file && whole.strip_chapters);
+    cr_assert_eq(gather((const char *[3]){ "map_metadata=-1" }, &whole, &why), 0);
+    cr_assert(whole.strip_streams && whole.strip_file && whole.strip_chapters);
+}
+
 Test(edit, what_makes_no_sense_together_is_refused)
 {
     static const struct {
@@ -199,7 +217,10 @@ Test(edit, what_makes_no_sense_together_is_refused)
         { { "start=5", "end=5" }, "not after start" },
         { { "end=5", "duration=5" }, "give one of them" },
         { { "start=5", "start=6" }, "start is given twice" },
-        { { "map_metadata=-1", "map_metadata=-1" }, "map_metadata is given twice" },
+        { { "map_chapters=-1", "map_chapters=-1" }, "map_chapters is given twice" },
+        { { "start_from_end=1", "start=1" }, "not start or end" },
+        { { "start_from_end=1", "end=1" }, "not start or end" },
+        { { "start_from_end=0" }, "not before the end" },
         { { "metadata=a=b", "metadata=a=c", "start=x" }, "not a time" },
     };
 

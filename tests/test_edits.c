@@ -113,6 +113,23 @@ Test(edits, a_start_behind_the_end_of_a_stream_is_no_error)
     cr_assert_leq(count(0), 1, "the last key frame is before it");
 }
 
+Test(edits, a_start_counted_from_the_end_needs_an_end_that_is_known)
+{
+    static const char *const edits[3] = { "start_from_end=0.2" };
+
+    media_make_mp4(&input, NULL);
+    make("matroska", false, edits);
+    cr_assert_eq(count(0), 5, "25 pictures a second, each of them a key frame");
+    make("matroska", false, (const char *[3]){ "start_from_end=100" });
+    cr_assert_eq(count(0), MEDIA_FRAMES, "all there is");
+    media_free(&input);
+    media_make_adts(&input);
+    struct rmx_job_result result = run("matroska", true, edits);
+
+    cr_assert_eq(result.status, RMX_STATUS_UNSUPPORTED, "%s", result.text);
+    cr_assert(strstr(result.text, "how long this aac input is cannot be told"), "%s", result.text);
+}
+
 Test(edits, tags_are_set_and_taken_away)
 {
     media_make_mp4(&input, NULL);

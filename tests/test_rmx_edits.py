@@ -77,6 +77,9 @@ class Refusals(Case):
         self.assert_refused("--strat: did you mean --start?", "--strat", "1")
 
     def test_what_makes_none_together_is_refused(self):
+        self.assert_refused("not start or end", "--start-from-end", "1", "--start", "1")
+        self.assert_refused("--strip-of a: map_metadata: its specifier", "--strip-of", "a")
+        self.assert_refused("a LIVE job has a duration", "--live", "--start-from-end", "1")
         self.assert_refused("end and duration: give one of them", "--end", "1", "--duration", "1")
         self.assert_refused("start is given twice", "--start", "1", "--start", "2")
         self.assert_refused("a LIVE job has a duration only", "--live", "--start", "1")

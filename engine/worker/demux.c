@@ -154,7 +154,7 @@ static int look(AVFormatContext *context, const struct rmx_demux_way *way,
 
         return rmx_live_find_streams(context, way->ahead, way->split, way->tap, &how);
     }
-    return spec->kind == RMX_JOB_REMUX && format
+    return spec->kind == RMX_JOB_REMUX && format && !way->measured
                ? rmx_shortcut_find_streams(context, way->ahead, format->muxer)
                : avformat_find_stream_info(context, NULL);
 }

@@ -6,6 +6,8 @@
 #ifndef RMX_ENGINE_WORKER_DEMUX_H
 #define RMX_ENGINE_WORKER_DEMUX_H
 
+#include <stdbool.h>
+
 #include <libavformat/avformat.h>
 
 #include "engine/worker/ahead.h"
@@ -21,6 +23,7 @@ struct rmx_demux_way {
     struct rmx_tap *tap;     /* what input reads; NULL where input seeks */
     struct rmx_split *split; /* a live job reads its packets through it */
     struct rmx_ahead *ahead; /* packets that had to be read to know the streams: they come first */
+    bool measured;           /* no short cut may leave out how long it is */
 };
 
 /* On OK *demuxer is the caller's, to be closed with avformat_close_input(), which leaves input

@@ -79,7 +79,7 @@ static int add_tracks(
         };
         mux->count = slot + 1;
         int err = rmx_track_copy(
-            to, from, mux->context->oformat, !mux->whole.seen[RMX_EDIT_MAP_METADATA]);
+            to, from, mux->context->oformat, !mux->whole.strip_streams);
 
         if (err < 0) {
             return err;
@@ -248,14 +248,14 @@ enum rmx_status rmx_mux_add_tags(struct rmx_mux *mux, const AVFormatContext *dem
     const struct rmx_metadata_chapters chapters = {
         .ts_offset = timing->ts_offset,
         .duration_us = whole->copyts ? INT64_MAX : whole->duration_us,
-        .tags = !whole->seen[RMX_EDIT_MAP_METADATA],
+        .tags = !whole->strip_chapters,
     };
     int err = 0;
 
     if (!whole->seen[RMX_EDIT_MAP_CHAPTERS]) {
         err = rmx_metadata_copy_chapters(mux->context, demuxer, &chapters);
     }
-    if (err >= 0 && !whole->seen[RMX_EDIT_MAP_METADATA]) {
+    if (err >= 0 && !whole->strip_file) {
         err = rmx_metadata_copy(mux->context, demuxer, part);
     }
     return err < 0 ? RMX_STATUS_OVER_LIMIT : rmx_retouch_tags(mux->context, spec, words);

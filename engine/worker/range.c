@@ -146,16 +146,39 @@ static enum rmx_status skip(
     }
 }
 
-/* --- both ------------------------------------------------------------------------------------ */
+/* --- from the end ---------------------------------------------------------------------------- */
 
-enum rmx_status rmx_range_begin(const struct rmx_edit_whole *whole, AVFormatContext *demuxer,
-    struct rmx_ahead *ahead, struct rmx_words *words)
+/* A start before the input's own is none. */
+static enum rmx_status count_from_end(
+    struct rmx_edit_whole *whole, const AVFormatContext *demuxer, struct rmx_words *words)
 {
-    int64_t target = target_of(whole, demuxer);
-
-    if (!whole->seen[RMX_EDIT_START] || demuxer->nb_streams == 0) {
+    if (!whole->seen[RMX_EDIT_START_FROM_END]) {
         return RMX_STATUS_OK;
     }
+    if (demuxer->duration <= 0) { /* AV_NOPTS_VALUE is, too */
+        rmx_words_say(words, "start_from_end: how long this %s input is cannot be told",
+            demuxer->iformat->name);
+        return RMX_STATUS_UNSUPPORTED;
+    }
+    if (demuxer->duration >= whole->from_end_us) {
+        whole->start_us = demuxer->duration - whole->from_end_us;
+        whole->seen[RMX_EDIT_START] = true;
+    }
+    return RMX_STATUS_OK;
+}
+
+/* --- both ------------------------------------------------------------------------------------ */
+
+enum rmx_status rmx_range_begin(struct rmx_edit_whole *whole, AVFormatContext *demuxer,
+    struct rmx_ahead *ahead, struct rmx_words *words)
+{
+    enum rmx_status status = count_from_end(whole, demuxer, words);
+
+    if (status != RMX_STATUS_OK || !whole->seen[RMX_EDIT_START] || demuxer->nb_streams == 0) {
+        return status;
+    }
+    int64_t target = target_of(whole, demuxer);
+
     if (!(demuxer->pb->seekable & AVIO_SEEKABLE_NORMAL)) {
         return skip(target, demuxer, ahead, words);
     }

@@ -96,6 +96,7 @@ static enum rmx_status open_input(struct remux *remux)
         .tap = tapped ? &remux->tap : NULL,
         .split = &remux->split,
         .ahead = &remux->ahead,
+        .measured = remux->mux.whole.seen[RMX_EDIT_START_FROM_END],
     };
 
     return rmx_demux_open(&remux->demuxer, &way, remux->spec, &remux->words);

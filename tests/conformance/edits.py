@@ -98,7 +98,7 @@ def words_of_rmx(edit):
     name, value = edit.split("=", 1)
     name, _, specifier = name.partition(":")
     if name in FLAGS:
-        return ["--" + FLAGS[name]]
+        return ["--strip-of", specifier] if specifier else ["--" + FLAGS[name]]
     if specifier:
         value = specifier + (":" if name == "metadata" else "=") + value
     return ["--" + name.replace("_", "-"), value]
