@@ -130,6 +130,13 @@ Test(edits, a_start_counted_from_the_end_needs_an_end_that_is_known)
     cr_assert(strstr(result.text, "how long this aac input is cannot be told"), "%s", result.text);
 }
 
+Test(edits, a_start_in_a_file_that_has_nothing_to_seek_to_is_refused)
+{
+    media_make_mp4(&input, "+frag_keyframe+empty_moov+default_base_moof");
+    input.size = (size_t)((uint8_t *)memmem(input.bytes, input.size, "moof", 4) - input.bytes) - 4;
+    assert_ends("start=1", RMX_STATUS_UNSUPPORTED, "cannot be sought in");
+}
+
 Test(edits, tags_are_set_and_taken_away)
 {
     media_make_mp4(&input, NULL);

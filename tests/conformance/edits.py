@@ -5,7 +5,9 @@ edits, and ffmpeg's options before and behind its -i: both run with -c copy and 
 outputs must be the same byte by byte. Where a row is marked "packets", packet by packet and in what
 ffprobe says of them; where it is marked "refused", the job ends saying what stands under "behind".
 
-Exit code 0 when every row is as its mark says.
+Files of a media corpus (--media, if it is there) are edited, too: edits_media.py.
+
+Exit code 0 when every row is as its mark says, or otherwise for a reason that is known.
 """
 import argparse
 import concurrent.futures
@@ -17,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 
+import edits_media
 import media
 import runner
 import truth
@@ -65,12 +68,20 @@ def arguments():
     parser.add_argument("--rmx", help="the rmx to test; starts the ringmuxd beside it")
     parser.add_argument("--tool", help="a program that holds the remux stage alone, no daemon")
     parser.add_argument("--only", default="", help="rows that contain this")
+    parser.add_argument("--media", default=default_media(), help="corpus with good/ and its tables")
+    parser.add_argument("--sample", type=int, default=60, metavar="N", help="rows of the corpus")
+    parser.add_argument("--all", action="store_true", help="every row of the corpus")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--cache", default=os.path.join(runner.ROOT, "build/conformance"))
     args = parser.parse_args()
     if bool(args.rmx) == bool(args.tool):
         parser.error("give either --rmx or --tool")
     return args
+
+
+def default_media():
+    near = os.path.join(os.path.dirname(runner.ROOT), "shared/media")
+    return os.environ.get("RMX_MEDIA", near)
 
 
 def table(only):
@@ -176,16 +187,45 @@ def check(row, source, command, work):
     return why or f"the same {found}, where {row['mark']} were expected"
 
 
+def check_real(row, source, command, work):
+    """As check(); where ffmpeg refuses it, too, nothing is wrong."""
+    why = check(row, source, command, work)
+    if why.startswith("ended"):
+        code, said = ask_ffmpeg(row, source, os.path.join(work, row["name"].split(" ", 1)[0]))
+        why = f"ffmpeg refuses it: {said}" if code != 0 else why
+    return why
+
+
+def report(title, rows, whys):
+    """Prints what is otherwise. Returns how many rows are, for no known reason."""
+    refused = known = new = 0
+    for row, why in zip(rows, whys):
+        reason = edits_media.why_known(row["path"], row["edits"]) if "path" in row else ""
+        if "path" in row and why.startswith("ffmpeg refuses it"):
+            refused += 1
+        elif why:
+            known += bool(reason)
+            new += not reason
+            print(f"{'known' if reason else 'NEW'} {title} {row['name']}: {why[:400]}" +
+                  (f" [{reason}]" if reason else ""))
+    compared = len(rows) - refused
+    print(f"{title}: {compared - known - new} of {compared} rows are as ffmpeg has them, {known} "
+          f"are not for a known reason, {new} for none" +
+          (f"; {refused} more are refused by ffmpeg" if refused else ""))
+    return new
+
+
 def run(args, rows, command, work):
     sources = {name.removeprefix("own/"): path
                for path, name, _ in media.make(args.cache, truth.version(), RECIPES)}
+    real = edits_media.rows(args.media, None if args.all else args.sample, args.only)
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        tried = pool.map(lambda row: check(row, sources[row["input"]], command, work), rows)
-        wrong = [(row, why) for row, why in zip(rows, tried) if why]
-    for row, why in wrong:
-        print(f"edits.tsv:{row['name']}: {why}")
-    print(f"{len(rows) - len(wrong)} of {len(rows)} rows are as ffmpeg has them")
-    return 1 if wrong else 0
+        tried = list(pool.map(lambda row: check(row, sources[row["input"]], command, work), rows))
+        tried_real = list(pool.map(lambda pair: check_real(*pair, command, work), real))
+    new = report("edits.tsv", rows, tried)
+    if real:
+        new += report("corpus", [row for row, _ in real], tried_real)
+    return 1 if new else 0
 
 
 def main():
