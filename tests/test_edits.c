@@ -137,6 +137,20 @@ Test(edits, a_start_in_a_file_that_has_nothing_to_seek_to_is_refused)
     assert_ends("start=1", RMX_STATUS_UNSUPPORTED, "cannot be sought in");
 }
 
+Test(edits, a_start_too_far_from_its_key_frame_to_be_waited_for_is_refused)
+{
+    media_make_large_mp4(&input, 33 << 20);
+    cr_assert_eq(run("matroska", false, (const char *[3]){ NULL }).status, RMX_STATUS_OK);
+    media_free(&input);
+    input = output; /* which goes forward */
+    input.at = 0;
+    output = (struct media){ 0 };
+    struct rmx_job_result result = run("matroska", true, (const char *[3]){ "start=5" });
+
+    cr_assert_eq(result.status, RMX_STATUS_OVER_LIMIT, "%s", result.text);
+    cr_assert(strstr(result.text, "more lies between two key frames"), "%s", result.text);
+}
+
 Test(edits, tags_are_set_and_taken_away)
 {
     media_make_mp4(&input, NULL);

@@ -78,8 +78,7 @@ static int add_tracks(
             .source = streams->source[slot],
         };
         mux->count = slot + 1;
-        int err = rmx_track_copy(
-            to, from, mux->context->oformat, !mux->whole.strip_streams);
+        int err = rmx_track_copy(to, from, mux->context->oformat, !mux->whole.strip_streams);
 
         if (err < 0) {
             return err;

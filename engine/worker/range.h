@@ -18,9 +18,9 @@
 
 /* Goes to the key frame at or before the start: seeks where the input can, else reads until there
  * and leaves what counts in ahead. Call when the streams are known, before any is chosen. Returns
- * OK, UNSUPPORTED (it cannot be sought in, or its end is not known), OVER_LIMIT (a key frame comes too seldom to wait for
- * the next one), or as rmx_verdict_input(), with the reason in words. An input that ends before the
- * start is no error. Sets the start where it was given from the end. */
+ * OK, UNSUPPORTED (it cannot be sought in, or its end is not known), OVER_LIMIT (a key frame comes
+ * too seldom to wait for the next one), or as rmx_verdict_input(), with the reason in words. An
+ * input that ends before the start is no error. Sets the start where it was given from the end. */
 enum rmx_status rmx_range_begin(struct rmx_edit_whole *whole, AVFormatContext *demuxer,
     struct rmx_ahead *ahead, struct rmx_words *words);
 

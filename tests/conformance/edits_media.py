@@ -27,35 +27,32 @@ NO_SEEK = "ffmpeg cannot seek in elementary streams and copies nothing; ringmux 
 NO_LENGTH = "how long the input is cannot be told: ffmpeg copies all of it, ringmux refuses"
 TORN = "the file ends inside a transport packet; ffmpeg does not say so"
 NO_TIMES = "ffmpeg leaves out packets without timestamps and exits 0; ringmux ends UNSUPPORTED"
+FAILS_MIDWAY = "the demuxer fails in mid-file; ffmpeg keeps what it had and exits 0"
 NO_TRAILER = "ffmpeg fails to write the trailer and exits 0; ringmux ends UNSUPPORTED"
 
-# (path below good/, how its edits begin; "" = any): why it is otherwise
-KNOWN = {
-    ("audio/sample.adts", "end"): NO_START,
-    ("audio/sample_ima_adpcm.wav", "end"): NO_START,
-    ("audio/sample_rf64.wav", "end"): NO_START,
-    ("audio/sfx-alaw.wav", "end"): NO_START,
-    ("audio/sine_24le.wav", "end"): NO_START,
-    ("subs/subrip-typical", "end"): NO_START,
-    ("enc/cbcs.mp4", "start"): "the demuxer fails in mid-file; ffmpeg keeps what it had and exits 0",
-    ("es/4pics.264", "start_from_end"): NO_LENGTH,
-    ("es/blackframe.264", ""): NO_TIMES,
-    ("es/4pics.264", "start"): NO_SEEK,
-    ("es/hevc.265", "start"): NO_SEEK,
-    ("subs/webvtt-typical", "start_from_end"): NO_LENGTH,
-    ("ts/sample_ait.ts", ""): TORN,
-    ("ts/sample_with_sdt.ts", ""): TORN,
-    ("ts/test-026.ts", ""): NO_TIMES,
-    ("webm/400x300-red-resize-200x150-green.webm", "start_from_end"): NO_LENGTH,
-    ("webm/discard_padding.webm", ""): NO_TRAILER,
-}
+# why it is otherwise, how the edits begin ("" = any), the paths below good/
+KNOWN = [
+    (NO_START, "end", "audio/aacWithId3.aac audio/sample.adts audio/sample.wav audio/sample_nb.amr "
+     "audio/sample_wb.amr audio/sample_ima_adpcm.wav audio/sample_rf64.wav audio/sfx-alaw.wav "
+     "audio/sfx-mulaw.wav audio/sine.aac audio/sine_24le.wav es/4pics.264 mkv/full_blocks.mkv "
+     "subs/ssa-typical subs/subrip-typical subs/webvtt-typical"),
+    (NO_LENGTH, "start_from_end", "audio/bear_no_seek_table_no_num_samples.flac es/4pics.264 "
+     "subs/ssa-typical subs/subrip-typical subs/webvtt-typical "
+     "webm/400x300-red-resize-200x150-green.webm"),
+    (NO_TIMES, "", "es/blackframe.264 ts/test-026.ts"),
+    (NO_TIMES, "end", "es/hevc.265"),
+    (NO_SEEK, "start", "es/4pics.264 es/hevc.265"),
+    (TORN, "", "ts/sample_ait.ts ts/sample_with_sdt.ts"),
+    (NO_TRAILER, "", "avi/fixture.avi webm/discard_padding.webm"),
+    (FAILS_MIDWAY, "", "enc/cbcs.mp4"),
+]
 
 
 def why_known(path, edits):
     """'' or the reason why this row may be otherwise than with ffmpeg."""
     short = path.removeprefix("good/")
-    return next((why for (name, head), why in KNOWN.items()
-                 if name == short and edits.startswith(head)), "")
+    return next((why for why, head, paths in KNOWN
+                 if short in paths.split() and edits.startswith(head)), "")
 
 
 def files(folder):
