@@ -12,6 +12,8 @@
 #include <stdint.h>
 
 #define RMX_JOB_NAME_BYTES    32   /* a container's short name with its NUL */
+#define RMX_JOB_INPUTS_MAX    8    /* read by one job */
+#define RMX_JOB_OUTPUTS_MAX   8    /* written by one */
 #define RMX_JOB_MAPS_MAX      16   /* stream selections in one job */
 #define RMX_JOB_MAP_BYTES     32   /* one selection with its NUL */
 #define RMX_JOB_OPTIONS_BYTES 976  /* "key=value" strings, each with its NUL */

@@ -285,9 +285,10 @@ struct rmx_job_result media_run(
         rmx_remux_init_process((size_t)64 << 20);
         ready = true;
     }
-    const struct rmx_outlet outlet = { .io = out };
+    const struct rmx_inlet inlet = { .io = { in } };
+    const struct rmx_outlet outlet = { .io = { out } };
 
-    rmx_remux_run(spec, in, &outlet, &result);
+    rmx_remux_run(spec, &inlet, &outlet, &result);
     rmx_assert(rmx_job_check_result(&result) == 0);
     media_close_io(&in);
     media_close_io(&out);

@@ -162,14 +162,15 @@ static void run(struct tool *tool, struct rmx_job_result *result)
     AVIOContext *output = open_io(&out, 1, tool->stream_out);
     uint64_t start = now_ns();
 
+    const struct rmx_inlet inlet = { .io = { input } };
     const struct rmx_outlet outlet = {
-        .io = output,
+        .io = { output },
         .open_part = tool->parts ? open_part : NULL,
         .close_part = close_part,
         .owner = tool,
     };
 
-    rmx_remux_run(&tool->spec, input, &outlet, result);
+    rmx_remux_run(&tool->spec, &inlet, &outlet, result);
     result->run_ns = now_ns() - start;
     result->bytes_in = in.bytes;
     result->bytes_out = out.bytes;

@@ -107,7 +107,7 @@ static uint64_t release(void *stage_of)
 {
     cr_assert_eq(stage_of, &held);
     rmx_assert(held.count < RELEASES + 2);
-    avio_w8(held.outlet->io, 'x');
+    avio_w8(held.outlet->io[0], 'x');
     held.at_ns[held.count++] = tiny_desk_now_ns();
     return held.count < RELEASES ? held.at_ns[held.count - 1] + HELD_MS * NS_PER_MS : 0;
 }
@@ -205,8 +205,8 @@ static void make_chunks(uint32_t flow, AVIOContext *input, const struct rmx_outl
 
     (void)flow;
     (void)input;
-    avio_write(output->io, bytes, sizeof(bytes));
-    avio_flush(output->io);
+    avio_write(output->io[0], bytes, sizeof(bytes));
+    avio_flush(output->io[0]);
 }
 
 /* As a client who looks when he is rung and only then. */
@@ -260,7 +260,7 @@ static void make_and_read(uint32_t flow, AVIOContext *input, const struct rmx_ou
     unsigned char bytes[TINY_DESK_SLOTS * TINY_DESK_CHUNK_BYTES * 3] = { 0 };
 
     (void)flow;
-    avio_write(output->io, bytes, sizeof(bytes));
+    avio_write(output->io[0], bytes, sizeof(bytes));
     read_error = avio_read(input, bytes, 1);
 }
 

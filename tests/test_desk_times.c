@@ -87,8 +87,8 @@ static void want_room(uint32_t flow, AVIOContext *input, const struct rmx_outlet
 
     (void)flow;
     (void)input;
-    avio_write(output->io, bytes, sizeof(bytes));
-    avio_flush(output->io);
+    avio_write(output->io[0], bytes, sizeof(bytes));
+    avio_flush(output->io[0]);
 }
 
 static void end_late(void (*stage)(uint32_t, AVIOContext *, const struct rmx_outlet *))

@@ -147,8 +147,9 @@ static void init_process(void)
 
 static enum rmx_status run(const char *format, const char *option)
 {
+    const struct rmx_inlet inlet = { .io = { ends.source.context } };
     const struct rmx_outlet outlet = {
-        .io = ends.sink.context,
+        .io = { ends.sink.context },
         .open_part = rmx_parts_open,
         .close_part = rmx_parts_close,
         .owner = &parts,
@@ -157,7 +158,7 @@ static enum rmx_status run(const char *format, const char *option)
 
     cr_assert(option == NULL || rmx_job_add_option(&spec, option) == 0);
     init_process();
-    rmx_remux_run(&spec, ends.source.context, &outlet, &result);
+    rmx_remux_run(&spec, &inlet, &outlet, &result);
     return result.status;
 }
 

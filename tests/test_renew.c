@@ -239,18 +239,20 @@ static void assert_flat(const char *format)
     begin_stream(&stream);
     AVIOContext *in = avio_alloc_context(av_malloc(IO), IO, 0, &stream, read_stream, NULL, NULL);
 
-    outlet.io = avio_alloc_context(av_malloc(IO), IO, 1, NULL, NULL, swallow, NULL);
+    const struct rmx_inlet inlet = { .io = { in } };
+
+    outlet.io[0] = avio_alloc_context(av_malloc(IO), IO, 1, NULL, NULL, swallow, NULL);
     in->seekable = 0;
-    outlet.io->seekable = 0;
+    outlet.io[0]->seekable = 0;
     spec.flags |= RMX_JOB_LIVE;
     spec.fragment_us = RMX_JOB_FRAGMENT_PACKET;
-    rmx_remux_run(&spec, in, &outlet, &result);
+    rmx_remux_run(&spec, &inlet, &outlet, &result);
     cr_assert_eq(result.status, RMX_STATUS_OK, "%s", result.text);
     cr_assert_eq(result.packets_out, LATE);
     cr_assert_leq(stream.late, stream.early + GROWTH, "%s: %zu bytes after %u packets, then %zu",
         format, stream.early, EARLY, stream.late);
     media_close_io(&in);
-    media_close_io(&outlet.io);
+    media_close_io(&outlet.io[0]);
     end_stream(&stream);
 }
 

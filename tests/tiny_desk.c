@@ -32,13 +32,13 @@ struct tiny_desk tiny_desk;
 
 void (*tiny_desk_stage)(uint32_t flow, AVIOContext *input, const struct rmx_outlet *output);
 
-void __wrap_rmx_remux_run(const struct rmx_job_spec *spec, AVIOContext *input,
-    const struct rmx_outlet *output, struct rmx_job_result *result);
+void __wrap_rmx_remux_run(const struct rmx_job_spec *spec, const struct rmx_inlet *inlet,
+    const struct rmx_outlet *outlet, struct rmx_job_result *result);
 
-void __wrap_rmx_remux_run(const struct rmx_job_spec *spec, AVIOContext *input,
-    const struct rmx_outlet *output, struct rmx_job_result *result)
+void __wrap_rmx_remux_run(const struct rmx_job_spec *spec, const struct rmx_inlet *inlet,
+    const struct rmx_outlet *outlet, struct rmx_job_result *result)
 {
-    tiny_desk_stage((uint32_t)spec->job - 1, input, output);
+    tiny_desk_stage((uint32_t)spec->job - 1, inlet->io[0], outlet);
     result->status = RMX_STATUS_OK;
 }
 

@@ -260,12 +260,13 @@ void trickle_run(struct trickle *trickle, const struct rmx_job_spec *spec)
     static bool ready;
     AVIOContext *in =
         avio_alloc_context(av_malloc(IO_BYTES), IO_BYTES, 0, trickle, read_next, NULL, NULL);
+    const struct rmx_inlet inlet = { .io = { in } };
     struct rmx_outlet outlet = { .idle = &trickle->idle };
 
     rmx_assert(in && in->buffer);
     media_free(&trickle->output);
     trickle->output.stream = true;
-    outlet.io = media_open_io(&trickle->output, true);
+    outlet.io[0] = media_open_io(&trickle->output, true);
     trickle->input.at = 0;
     trickle->asked = 0;
     trickle->idle = (struct rmx_idle){ 0 };
@@ -274,10 +275,10 @@ void trickle_run(struct trickle *trickle, const struct rmx_job_spec *spec)
         rmx_remux_init_process((size_t)64 << 20);
         ready = true;
     }
-    rmx_remux_run(spec, in, &outlet, &trickle->result);
+    rmx_remux_run(spec, &inlet, &outlet, &trickle->result);
     rmx_assert(rmx_job_check_result(&trickle->result) == 0);
     media_close_io(&in);
-    media_close_io(&outlet.io);
+    media_close_io(&outlet.io[0]);
 }
 
 unsigned trickle_count(const struct media *media, size_t bytes)

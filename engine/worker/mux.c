@@ -117,7 +117,7 @@ static AVFormatContext *new_context(const struct rmx_format *format,
         return NULL;
     }
     if (!*format->index) {
-        context->pb = outlet->io;
+        context->pb = outlet->io[0];
     }
     words->outlet = outlet;
     context->io_open = open_file;
@@ -164,7 +164,7 @@ static enum rmx_status check_output(const struct rmx_mux *mux, const struct rmx_
                              "front, or allow a spool");
         return RMX_STATUS_NEEDS_SEEKABLE_OUTPUT;
     }
-    if (!(outlet->io->seekable & AVIO_SEEKABLE_NORMAL) && goes_back(mux->context, format)) {
+    if (!(outlet->io[0]->seekable & AVIO_SEEKABLE_NORMAL) && goes_back(mux->context, format)) {
         rmx_words_say(words,
             "%s is patched at its end: use fmp4, mpegts or matroska, give a file or a positional "
             "sink, or allow a spool",
@@ -222,7 +222,7 @@ enum rmx_status rmx_mux_add_streams(struct rmx_mux *mux, const AVFormatContext *
     int err = add_tracks(mux, demuxer, streams);
 
     if (err < 0) {
-        return rmx_verdict_output(err, words->outlet->io);
+        return rmx_verdict_output(err, words->outlet->io[0]);
     }
     enum rmx_status status = edit_tracks(mux, spec, words);
 
@@ -236,7 +236,7 @@ enum rmx_status rmx_mux_add_streams(struct rmx_mux *mux, const AVFormatContext *
                      rmx_options_has_flag(mux->context, "movflags", "cmaf") ||
                      rmx_options_has_flag(mux->context, "movflags", "negative_cts_offsets");
     err = mux->live ? rmx_spill_begin(&mux->spill, mux->context, &mux->pace, spec) : 0;
-    return err < 0 ? rmx_verdict_output(err, words->outlet->io) : RMX_STATUS_OK;
+    return err < 0 ? rmx_verdict_output(err, words->outlet->io[0]) : RMX_STATUS_OK;
 }
 
 enum rmx_status rmx_mux_add_tags(struct rmx_mux *mux, const AVFormatContext *demuxer,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Where a job's output goes, as the libavformat stage sees it: one stream of bytes, and for muxers
- * that write several files (HLS, DASH) a way to begin each of them. Worker process, a job's fiber.
+ * Where a job's outputs go, as the libavformat stage sees them: a stream of bytes each, and for
+ * muxers that write several files (HLS, DASH) a way to begin each of them. Worker process, a job's
+ * fiber.
  */
 #ifndef RMX_ENGINE_WORKER_OUTLET_H
 #define RMX_ENGINE_WORKER_OUTLET_H
@@ -10,6 +11,8 @@
 #include <stdint.h>
 
 #include <libavformat/avio.h>
+
+#include "ipc/job.h"
 
 /* What the stage wants done while its input has nothing for it. It may say so, and take it back, at
  * any time: a live job that holds packets back by the clock does, once its header is written and
@@ -24,7 +27,7 @@ struct rmx_idle {
 };
 
 struct rmx_outlet {
-    AVIOContext *io;
+    AVIOContext *io[RMX_JOB_OUTPUTS_MAX]; /* the first spec->outputs; each says if it can seek */
     bool spooled; /* a DELIVER pass follows, which puts an MP4's index in front */
 
     /* NULL: one file is all there is. Begins the file of that name, again if it had one: what was

@@ -438,15 +438,15 @@ static void report(struct rmx_job_result *result, enum rmx_status status, const 
     memcpy(result->text, text, strlen(text));
 }
 
-void rmx_remux_run(const struct rmx_job_spec *spec, AVIOContext *input,
-    const struct rmx_outlet *output, struct rmx_job_result *result)
+void rmx_remux_run(const struct rmx_job_spec *spec, const struct rmx_inlet *inlet,
+    const struct rmx_outlet *outlet, struct rmx_job_result *result)
 {
     struct remux remux = {
         .spec = spec,
         .result = result,
-        .input = input,
-        .outlet = output,
-        .output = output->io,
+        .input = inlet->io[0],
+        .outlet = outlet,
+        .output = outlet->io[0],
     };
     enum rmx_status status = RMX_STATUS_OVER_LIMIT;
 

@@ -210,8 +210,9 @@ static void push_packet(void *owner)
 static void run_stage(struct task *task, uint32_t stage)
 {
     bool takes_parts = (task->spec.flags & RMX_JOB_PARTS) != 0;
+    const struct rmx_inlet inlet = { .io = { task->source.context } };
     const struct rmx_outlet outlet = {
-        .io = task->sink.context,
+        .io = { task->sink.context },
         .spooled = (task->port & RMX_PORT_SPOOLED_OUT) != 0,
         .open_part = takes_parts ? rmx_parts_open : NULL,
         .close_part = takes_parts ? rmx_parts_close : NULL,
@@ -223,7 +224,7 @@ static void run_stage(struct task *task, uint32_t stage)
     switch (stage) {
     case RMX_STAGE_JOB:
         task->source.admit = is_readable;
-        rmx_remux_run(&task->spec, task->source.context, &outlet, &task->result);
+        rmx_remux_run(&task->spec, &inlet, &outlet, &task->result);
         break;
     case RMX_STAGE_SPOOL:
         rmx_copy_spool(&task->source, &task->sink, &task->result);
