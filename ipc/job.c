@@ -11,6 +11,7 @@
 #include "ipc/channel.h"
 #include "ipc/edit.h"
 #include "ipc/format.h"
+#include "ipc/option.h"
 #include "ipc/pairs.h"
 #include "ipc/status.h"
 #include "ring/chunk.h"
@@ -279,12 +280,19 @@ static int check_options(const struct rmx_job_spec *spec, const char **why)
     }
     switch (rmx_pairs_check(spec->options, sizeof(spec->options))) {
     case 0:
-        return 0;
+        break;
     case -EBADMSG:
         return refuse(RMX_STATUS_BAD_OPTION, "options: bytes after the last one", why);
     default:
         return refuse(RMX_STATUS_BAD_OPTION, "options: one is not key=value", why);
     }
+    const struct rmx_format *format = rmx_format_find(spec->format);
+
+    if (format != NULL &&
+        rmx_option_check_list(spec->options, sizeof(spec->options), format, why) < 0) {
+        return RMX_STATUS_BAD_OPTION;
+    }
+    return 0;
 }
 
 static int check_edits(const struct rmx_job_spec *spec, const char **why)

@@ -40,7 +40,7 @@ Test(job, every_field_at_its_fullest_passes)
     }
     spec.maps = RMX_JOB_MAPS_MAX;
     memset(spec.options, 'x', sizeof(spec.options) - 1);
-    spec.options[1] = '=';
+    memcpy(spec.options, "brand=", strlen("brand="));
     memset(spec.edits, 'x', sizeof(spec.edits) - 1);
     memcpy(spec.edits, "metadata=k=", strlen("metadata=k="));
     spec.channel = UINT32_MAX;
@@ -272,9 +272,9 @@ Test(job, options_are_pairs_that_end)
     static const char *const wrong[] = { "novalue", "=v", "a b=c", "k=\n", "k=\x7f", "/k=v" };
     struct rmx_job_spec spec = remux();
 
-    cr_assert_eq(rmx_job_add_option(&spec, "movflags=+faststart"), 0);
-    cr_assert_eq(rmx_job_add_option(&spec, "metadata:s:a:0=language=d\xc3\xa4n, or so"), 0);
-    cr_assert_eq(rmx_job_add_option(&spec, "empty="), 0);
+    cr_assert_eq(rmx_job_add_option(&spec, "movflags=+write_colr"), 0);
+    cr_assert_eq(rmx_job_add_option(&spec, "brand=d\xc3\xa4n, or so"), 0);
+    cr_assert_eq(rmx_job_add_option(&spec, "brand="), 0);
     assert_fine(&spec);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         spec = remux();
@@ -296,6 +296,17 @@ Test(job, options_are_pairs_that_end)
     spec = probe();
     cr_assert_eq(rmx_job_add_option(&spec, "k=v"), 0);
     assert_fine(&spec);
+}
+
+Test(job, options_are_those_that_the_container_has)
+{
+    struct rmx_job_spec spec = remux();
+
+    cr_assert_eq(rmx_job_add_option(&spec, "movflag=+dash"), 0);
+    assert_refused(&spec, RMX_STATUS_BAD_OPTION, "options: there is no such option");
+    spec = remux();
+    cr_assert_eq(rmx_job_add_option(&spec, "muxrate=1000"), 0);
+    assert_refused(&spec, RMX_STATUS_BAD_OPTION, "options: this container has no option");
 }
 
 Test(job, options_are_walked_in_the_order_they_were_added)
@@ -355,11 +366,11 @@ Test(job, a_live_one_has_a_duration_and_no_other_range)
 Test(job, options_fill_their_array_to_the_last_byte)
 {
     struct rmx_job_spec spec = remux();
-    char pair[RMX_JOB_OPTIONS_BYTES] = "k=";
+    char pair[RMX_JOB_OPTIONS_BYTES] = "brand=";
     size_t cursor = 0;
     const char *walked;
 
-    memset(pair + 2, 'v', sizeof(pair) - 3);
+    memset(pair + strlen(pair), 'v', sizeof(pair) - strlen(pair) - 1);
     cr_assert_eq(rmx_job_add_option(&spec, pair), 0);
     cr_assert_eq(rmx_job_add_option(&spec, "a="), -E2BIG);
     assert_fine(&spec);

@@ -108,6 +108,7 @@ endif()
 # --- tests of what processes say --------------------------------------------------------------
 rmx_criterion(test_status tests/test_status.c rmx_ipc)
 rmx_criterion(test_format tests/test_format.c rmx_ipc)
+rmx_criterion(test_option tests/test_option.c rmx_ipc PkgConfig::AVFORMAT)
 rmx_criterion(test_edit tests/test_edit.c rmx_ipc)
 rmx_criterion(test_job tests/test_job.c rmx_ipc)
 rmx_criterion(test_job_streams tests/test_job_streams.c rmx_ipc)

@@ -9,120 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <libavutil/avstring.h>
 #include <libavutil/opt.h>
 
 #include "ipc/format.h"
-#include "ipc/spelling.h"
+#include "ipc/option.h"
 
 #define NAME_BYTES 64  /* of an option; what is longer is no option */
 #define PAIR_BYTES 128 /* of a container's own, in ipc/format.def */
-
-struct option {
-    const char *name;
-    int64_t least;
-    int64_t most;
-    const char *values;
-};
-
-static const struct option options[] = {
-#define RMX_OPTION(name, least, most, values) { name, least, most, values },
-#include "engine/worker/option.def"
-#undef RMX_OPTION
-};
-
-#define OPTIONS (sizeof(options) / sizeof(*options))
-
-/* --- help for a misspelt name ---------------------------------------------------------------- */
-
-/* Among the options that this muxer has. */
-static const char *nearest(AVFormatContext *muxer, const char *name)
-{
-    const char *best = NULL;
-    unsigned best_distance = RMX_SPELLING_FAR;
-
-    for (size_t slot = 0; slot < OPTIONS; slot++) {
-        unsigned away = rmx_spelling_distance(name, options[slot].name);
-
-        if (away < best_distance &&
-            av_opt_find(muxer, options[slot].name, NULL, 0, AV_OPT_SEARCH_CHILDREN)) {
-            best_distance = away;
-            best = options[slot].name;
-        }
-    }
-    return best;
-}
-
-/* --- checks ---------------------------------------------------------------------------------- */
-
-static const struct option *find(const char *name)
-{
-    for (size_t slot = 0; slot < OPTIONS; slot++) {
-        if (strcmp(options[slot].name, name) == 0) {
-            return &options[slot];
-        }
-    }
-    return NULL;
-}
-
-static enum rmx_status refuse_name(
-    AVFormatContext *muxer, const char *name, struct rmx_words *words)
-{
-    const char *other = nearest(muxer, name);
-
-    if (other) {
-        rmx_words_say(words, "option '%s' is not known here: is '%s' meant?", name, other);
-    } else {
-        rmx_words_say(words, "option '%s' is not known here, or not allowed", name);
-    }
-    return RMX_STATUS_BAD_OPTION;
-}
-
-static enum rmx_status refuse_flag(const char *name, const char *flag, struct rmx_words *words)
-{
-    if (strcmp(flag, "faststart") == 0) {
-        rmx_words_say(words, "%s: faststart is for mp4 and mov", name);
-    } else {
-        rmx_words_say(words, "%s: '%s' is not known here, or not allowed", name, flag);
-    }
-    return RMX_STATUS_BAD_OPTION;
-}
-
-/* "+a-b": each name must be in the row's list. */
-static enum rmx_status check_flags(
-    const struct option *option, const char *value, struct rmx_words *words)
-{
-    while (*value) {
-        char flag[NAME_BYTES];
-
-        value += strspn(value, "+-");
-        size_t length = strcspn(value, "+-");
-
-        snprintf(flag, sizeof(flag), "%.*s", (int)FFMIN(length, NAME_BYTES), value);
-        if (!*flag || !av_match_list(flag, option->values, ' ')) {
-            return refuse_flag(option->name, flag, words);
-        }
-        value += length;
-    }
-    return RMX_STATUS_OK;
-}
-
-static enum rmx_status check_range(
-    const struct option *option, AVFormatContext *muxer, struct rmx_words *words)
-{
-    int64_t value = 0;
-
-    if (option->most == 0) {
-        return RMX_STATUS_OK;
-    }
-    if (av_opt_get_int(muxer, option->name, AV_OPT_SEARCH_CHILDREN, &value) < 0 ||
-        value < option->least || value > option->most) {
-        rmx_words_say(words, "option %s: the value must be in %lld..%lld", option->name,
-            (long long)option->least, (long long)option->most);
-        return RMX_STATUS_BAD_OPTION;
-    }
-    return RMX_STATUS_OK;
-}
 
 /* --- setting --------------------------------------------------------------------------------- */
 
@@ -134,12 +27,12 @@ static enum rmx_status set(
     if (err == AVERROR_OPTION_NOT_FOUND) {
         rmx_words_say(words, "the %s container has no option '%s'", muxer->oformat->name, name);
     } else if (err < 0) {
-        rmx_words_say(words, "option %s: '%.60s' is not a value it takes", name, value);
+        rmx_words_say(words, "option %s: this is not a value it takes", name);
     }
     return err < 0 ? RMX_STATUS_BAD_OPTION : RMX_STATUS_OK;
 }
 
-/* Splits "key=value" and returns the value. */
+/* Splits "key=value" and returns the value, which must not be shown: it may be a key. */
 static const char *split(const char *pair, char (*name)[NAME_BYTES])
 {
     size_t length = strcspn(pair, "=");
@@ -152,17 +45,8 @@ static enum rmx_status apply(AVFormatContext *muxer, const char *pair, struct rm
 {
     char name[NAME_BYTES];
     const char *value = split(pair, &name);
-    const struct option *option = find(name);
 
-    if (!option) {
-        return refuse_name(muxer, name, words);
-    }
-    enum rmx_status status = *option->values ? check_flags(option, value, words) : RMX_STATUS_OK;
-
-    if (status == RMX_STATUS_OK) {
-        status = set(muxer, name, value, words);
-    }
-    return status == RMX_STATUS_OK ? check_range(option, muxer, words) : status;
+    return set(muxer, name, value, words);
 }
 
 /* The table is for jobs: a container may set what they may not. */
@@ -210,14 +94,19 @@ static bool drop_faststart(const char *pair, char (*kept)[RMX_JOB_OPTIONS_BYTES]
 enum rmx_status rmx_options_apply(AVFormatContext *muxer, const char *of_container,
     const struct rmx_job_spec *spec, struct rmx_words *words)
 {
+    const struct rmx_format *format = rmx_format_find(spec->format);
     enum rmx_status status = apply_container(muxer, of_container, words);
-    bool delivered = rmx_format_find(spec->format)->patch == RMX_PATCH_ALWAYS;
     char kept[RMX_JOB_OPTIONS_BYTES];
     const char *pair;
+    const char *why;
     size_t cursor = 0;
 
+    if (rmx_option_check_list(spec->options, sizeof(spec->options), format, &why) < 0) {
+        rmx_words_say(words, "%s", why);
+        return RMX_STATUS_BAD_OPTION;
+    }
     while (status == RMX_STATUS_OK && rmx_job_next_option(spec, &cursor, &pair)) {
-        if (!delivered || strncmp(pair, "movflags=", strlen("movflags=")) != 0) {
+        if (strncmp(pair, "movflags=", strlen("movflags=")) != 0) {
             status = apply(muxer, pair, words);
         } else if (drop_faststart(pair, &kept)) {
             status = apply(muxer, kept, words);

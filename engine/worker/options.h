@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A job's muxer options: checked against option.def, then set. Worker process, a job's fiber. Does
- * no I/O.
+ * A job's muxer options: checked again (ipc/option.h), then set. Worker process, a job's fiber.
+ * Does no I/O.
  */
 #ifndef RMX_ENGINE_WORKER_OPTIONS_H
 #define RMX_ENGINE_WORKER_OPTIONS_H
