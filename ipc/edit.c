@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ipc/edit_value.h"
 #include "ipc/filter.h"
+#include "ipc/job.h"
 #include "ipc/pairs.h"
 #include "ipc/spelling.h"
 
@@ -21,6 +23,38 @@ enum kind {
     IS_ANGLE,
     IS_STRIP,
     IS_FILTER,
+    IS_SHIFT,
+    IS_JOIN,
+    IS_DEMUXER,
+    IS_CONTAINER,
+    IS_OPTION,
+    IS_MAP,
+    IS_POLICY,
+};
+
+/* What a kind is about says what its specifier is. */
+static const enum scope {
+    OF_JOB,
+    OF_STREAMS,
+    OF_INPUT, /* or, without a specifier, of each */
+    OF_OUTPUT,
+} scopes[] = {
+    [IS_TIME] = OF_INPUT,
+    [IS_OFFSET] = OF_JOB,
+    [IS_SWITCH] = OF_JOB,
+    [IS_NONE] = OF_JOB,
+    [IS_TAG] = OF_STREAMS,
+    [IS_FLAGS] = OF_STREAMS,
+    [IS_ANGLE] = OF_STREAMS,
+    [IS_STRIP] = OF_STREAMS,
+    [IS_FILTER] = OF_STREAMS,
+    [IS_SHIFT] = OF_INPUT,
+    [IS_JOIN] = OF_JOB,
+    [IS_DEMUXER] = OF_INPUT,
+    [IS_CONTAINER] = OF_OUTPUT,
+    [IS_OPTION] = OF_OUTPUT,
+    [IS_MAP] = OF_OUTPUT,
+    [IS_POLICY] = OF_OUTPUT,
 };
 
 static const struct row {
@@ -36,173 +70,10 @@ static const struct row {
 #undef RMX_EDIT
 };
 
-/* libavformat's names. */
-static const char *const dispositions[] = { "default", "dub", "original", "comment", "lyrics",
-    "karaoke", "forced", "hearing_impaired", "visual_impaired", "clean_effects", "attached_pic",
-    "timed_thumbnails", "captions", "descriptions", "metadata", "dependent", "still_image" };
-
 static int refuse(const char *sentence, const char **why)
 {
     *why = sentence;
     return -EINVAL;
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool is_same(const char *name, size_t length, const char *other)
-{
-    return strlen(other) == length && memcmp(name, other, length) == 0;
-}
-
-/* --- values ---------------------------------------------------------------------------------- */
-
-/* Digits, at least one and at most `most`. Advances *text. */
-static bool read_whole(const char **text, int64_t most, int64_t *value)
-{
-    const char *at = *text;
-    int64_t sum = 0;
-
-    for (; is_digit(*at); at++) {
-        sum = sum * 10 + (*at - '0');
-        if (sum > most) {
-            return false;
-        }
-    }
-    *value = sum;
-    bool any = at != *text;
-    *text = at;
-    return any;
-}
-
-/* ".5" as millionths; what is finer is left out, as ffmpeg does. Nothing there is 0. */
-static bool read_fraction(const char **text, int64_t *millionths)
-{
-    const char *at = *text;
-    int64_t sum = 0;
-    int64_t worth = 100000;
-
-    *millionths = 0;
-    if (*at != '.') {
-        return true;
-    }
-    for (at++; is_digit(*at); at++, worth /= 10) {
-        sum += (*at - '0') * worth;
-    }
-    *millionths = sum;
-    bool any = at > *text + 1;
-    *text = at;
-    return any;
-}
-
-/* "[HH:]MM:SS" behind the first number. Gives the whole seconds. */
-static bool read_clock(const char **text, int64_t *seconds)
-{
-    for (int part = 0; part < 2 && **text == ':'; part++) {
-        int64_t next;
-
-        (*text)++;
-        if (!read_whole(text, 59, &next)) {
-            return false;
-        }
-        *seconds = *seconds * 60 + next;
-    }
-    return true;
-}
-
-/* What one of a unit is in microseconds; 0 = there is no such unit. */
-static int64_t unit_us(const char *unit)
-{
-    static const struct {
-        const char *name;
-        int64_t us;
-    } units[] = { { "", 1000000 }, { "s", 1000000 }, { "ms", 1000 }, { "us", 1 }, { "m", 60000000 },
-        { "h", 3600000000 } };
-
-    for (size_t slot = 0; slot < sizeof(units) / sizeof(*units); slot++) {
-        if (strcmp(unit, units[slot].name) == 0) {
-            return units[slot].us;
-        }
-    }
-    return 0;
-}
-
-bool rmx_edit_read_time(const char *text, int64_t *us)
-{
-    int64_t whole;
-    int64_t millionths;
-
-    if (!read_whole(&text, RMX_EDIT_TIME_US_MAX, &whole)) {
-        return false;
-    }
-    bool clock = *text == ':';
-
-    if (!read_clock(&text, &whole) || !read_fraction(&text, &millionths) ||
-        (clock && *text != '\0')) {
-        return false;
-    }
-    int64_t unit = unit_us(text);
-
-    if (unit == 0 || whole > RMX_EDIT_TIME_US_MAX / unit) {
-        return false;
-    }
-    *us = whole * unit + millionths * unit / 1000000;
-    return *us <= RMX_EDIT_TIME_US_MAX;
-}
-
-static bool read_offset(const char *text, int64_t *us)
-{
-    bool minus = *text == '-';
-
-    if (!rmx_edit_read_time(text + (minus || *text == '+'), us)) {
-        return false;
-    }
-    *us = minus ? -*us : *us;
-    return true;
-}
-
-static bool read_degrees(const char *text, double *degrees)
-{
-    bool minus = *text == '-';
-    int64_t whole;
-    int64_t millionths;
-
-    text += minus;
-    if (!read_whole(&text, 360, &whole) || !read_fraction(&text, &millionths) || *text != '\0') {
-        return false;
-    }
-    *degrees = (double)(whole * 1000000 + millionths) / 1e6;
-    *degrees = minus ? -*degrees : *degrees;
-    return true;
-}
-
-static bool is_disposition(const char *name, size_t length)
-{
-    for (size_t slot = 0; slot < sizeof(dispositions) / sizeof(*dispositions); slot++) {
-        if (is_same(name, length, dispositions[slot])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool are_dispositions(const char *text)
-{
-    if (strcmp(text, "0") == 0) {
-        return true;
-    }
-    do {
-        text += *text == '+' || *text == '-';
-        size_t length = strcspn(text, "+-");
-
-        if (!is_disposition(text, length)) {
-            return false;
-        }
-        text += length;
-    } while (*text != '\0');
-    return true;
 }
 
 /* "g", "s", "s:STREAM", "c:0", "p:1". */
@@ -220,7 +91,7 @@ static bool is_tag_specifier(const char *text)
         return false;
     }
     text += 2;
-    return read_whole(&text, INT32_MAX, &number) && *text == '\0';
+    return rmx_edit_read_whole(&text, INT32_MAX, &number) && *text == '\0';
 }
 
 /* --- one edit -------------------------------------------------------------------------------- */
@@ -262,13 +133,50 @@ static int read_name(const char *text, struct rmx_edit *edit, const char **why)
     if (length == whole) {
         return 0;
     }
-    if (rows[edit->word].kind < IS_TAG) {
-        return refuse("edits: one has a specifier and is not about streams", why);
-    }
     if (whole - length > sizeof(edit->specifier) || whole == length + 1) {
         return refuse("edits: one has a specifier that is empty, or too long", why);
     }
     memcpy(edit->specifier, text + length + 1, whole - length - 1);
+    return 0;
+}
+
+/* The number that is the whole specifier, below `most`. */
+static bool is_number(const char *specifier, int most, int *number)
+{
+    int64_t value;
+
+    if (!rmx_edit_read_whole(&specifier, most - 1, &value) || *specifier != '\0') {
+        return false;
+    }
+    *number = (int)value;
+    return true;
+}
+
+static int read_specifier(struct rmx_edit *edit, const char **why)
+{
+    enum kind kind = rows[edit->word].kind;
+    bool none = edit->specifier[0] == '\0';
+
+    edit->number = RMX_EDIT_JOB;
+    switch (scopes[kind]) {
+    case OF_JOB:
+        return none ? 0 : refuse("edits: one has a specifier and is about the whole job", why);
+    case OF_INPUT:
+        return none || is_number(edit->specifier, RMX_JOB_INPUTS_MAX, &edit->number)
+                   ? 0
+                   : refuse("edits: a time's specifier is the number of an input, 0 to 7", why);
+    case OF_OUTPUT:
+        if (!is_number(edit->specifier, RMX_JOB_OUTPUTS_MAX, &edit->number)) {
+            return refuse("edits: format, option, map, when_slow: the specifier is the number of "
+                          "an output, 0 to 7",
+                why);
+        }
+        return edit->number > 0 || kind == IS_POLICY
+                   ? 0
+                   : refuse("edits: format, option, map: output 0 has them in the job", why);
+    case OF_STREAMS:
+        break;
+    }
     return 0;
 }
 
@@ -295,6 +203,41 @@ static int read_none(const struct rmx_edit *edit, const char **why)
                : refuse("edits: map_metadata, map_chapters: give -1", why);
 }
 
+static bool is_either(const char *value, const char *one, const char *other)
+{
+    return strcmp(value, one) == 0 || strcmp(value, other) == 0;
+}
+
+/* What belongs to an input or an output, or says how they go together. What a container, an option
+ * or a selection may be is for who looks at the output (job.c). */
+static int read_value_of_end(struct rmx_edit *edit, const char **why)
+{
+    const char *value = edit->value;
+    const char *equals = strchr(value, '=');
+
+    switch (rows[edit->word].kind) {
+    case IS_SHIFT:
+        return rmx_edit_read_offset(value, &edit->us)
+                   ? 0
+                   : refuse("edits: not an offset: give 10, -1.5, 500ms or 1:30", why);
+    case IS_JOIN:
+        return is_either(value, "merge", "concat")
+                   ? 0
+                   : refuse("edits: join: give merge or concat", why);
+    case IS_POLICY:
+        return is_either(value, "block", "drop")
+                   ? 0
+                   : refuse("edits: when_slow: give block or drop", why);
+    case IS_OPTION:
+        return equals != NULL && equals != value ? 0 : refuse("edits: option: not KEY=VALUE", why);
+    default: /* a name or a selection */
+        return value[0] != '\0' && strlen(value) < RMX_JOB_NAME_BYTES
+                   ? 0
+                   : refuse(
+                         "edits: format, input_format, map: one that is empty, or too long", why);
+    }
+}
+
 static int read_value(struct rmx_edit *edit, const char **why)
 {
     const char *value = edit->value;
@@ -305,7 +248,7 @@ static int read_value(struct rmx_edit *edit, const char **why)
                    ? 0
                    : refuse("edits: not a time: give 90, 1.5, 500ms, 2m, 1:30 or 01:02:03.5", why);
     case IS_OFFSET:
-        return read_offset(value, &edit->us)
+        return rmx_edit_read_offset(value, &edit->us)
                    ? 0
                    : refuse("edits: not an offset: give 10, -1.5, 500ms or 1:30", why);
     case IS_SWITCH:
@@ -317,19 +260,20 @@ static int read_value(struct rmx_edit *edit, const char **why)
     case IS_TAG:
         return read_tag(edit, why);
     case IS_FLAGS:
-        return are_dispositions(value)
+        return rmx_edit_are_dispositions(value)
                    ? 0
                    : refuse("edits: disposition: give 0, or names as default+forced, comment, dub, "
                             "hearing_impaired, attached_pic",
                          why);
     case IS_ANGLE:
-        return read_degrees(value, &edit->degrees)
+        return rmx_edit_read_degrees(value, &edit->degrees)
                    ? 0
                    : refuse("edits: rotate: give degrees, -360 to 360", why);
     case IS_FILTER:
         return rmx_filter_check(value, why);
+    default:
+        return read_value_of_end(edit, why);
     }
-    return -EINVAL;
 }
 
 int rmx_edit_parse(const char *text, struct rmx_edit *edit, const char **why)
@@ -337,6 +281,9 @@ int rmx_edit_parse(const char *text, struct rmx_edit *edit, const char **why)
     struct rmx_edit parsed = { 0 };
     int err = read_name(text, &parsed, why);
 
+    if (err == 0) {
+        err = read_specifier(&parsed, why);
+    }
     if (err == 0) {
         err = read_value(&parsed, why);
     }
@@ -378,6 +325,12 @@ static void note(struct rmx_edit_whole *whole, const struct rmx_edit *edit, int6
     case RMX_EDIT_COPYTS:
         whole->copyts = edit->on;
         break;
+    case RMX_EDIT_INPUT_OFFSET:
+        whole->input_offset_us = edit->us;
+        break;
+    case RMX_EDIT_JOIN:
+        whole->concat = edit->value[0] == 'c';
+        break;
     case RMX_EDIT_OUTPUT_OFFSET:
         whole->output_offset_us = edit->us;
         break;
@@ -416,27 +369,59 @@ static int combine(struct rmx_edit_whole *whole, int64_t end_us, const char **wh
     return 0;
 }
 
-int rmx_edit_gather(const char *list, size_t bytes, struct rmx_edit_whole *whole, const char **why)
+/* May the same be said again? What is said of all inputs and of one is said once each. */
+static bool may_repeat(const struct rmx_edit *edit)
+{
+    enum scope scope = scopes[rows[edit->word].kind];
+
+    return scope == OF_STREAMS || edit->word == RMX_EDIT_OPTION || edit->word == RMX_EDIT_MAP;
+}
+
+/* Which of them were said: of the job, and of each input or output. */
+struct said {
+    bool of[RMX_EDIT_WORDS][1 + RMX_JOB_INPUTS_MAX];
+};
+
+_Static_assert(RMX_JOB_INPUTS_MAX == RMX_JOB_OUTPUTS_MAX, "both are in one table");
+
+static int note_said(struct said *said, const struct rmx_edit *edit, const char **why)
+{
+    bool *place = &said->of[edit->word][1 + edit->number];
+
+    if (*place && !may_repeat(edit)) {
+        return refuse(rows[edit->word].twice, why);
+    }
+    *place = true;
+    return 0;
+}
+
+int rmx_edit_gather(
+    const char *list, size_t bytes, int input, struct rmx_edit_whole *whole, const char **why)
 {
     struct rmx_edit_whole gathered = { .duration_us = INT64_MAX };
+    struct said said = { 0 };
     int64_t end_us = 0;
     size_t cursor = 0;
     const char *text;
+    int err = 0;
 
     while (rmx_pairs_next(list, bytes, &cursor, &text) == 1) {
         struct rmx_edit edit;
-        int err = rmx_edit_parse(text, &edit, why);
 
+        err = rmx_edit_parse(text, &edit, why);
+        if (err == 0) {
+            err = note_said(&said, &edit, why);
+        }
         if (err != 0) {
             return err;
         }
-        if (rows[edit.word].kind < IS_TAG && gathered.seen[edit.word]) {
-            return refuse(rows[edit.word].twice, why);
-        }
-        note(&gathered, &edit, &end_us);
-    }
-    int err = combine(&gathered, end_us, why);
+        bool own = edit.number == input;
 
+        if (own || (edit.number == RMX_EDIT_JOB && !said.of[edit.word][1 + input])) {
+            note(&gathered, &edit, &end_us);
+        }
+    }
+    err = combine(&gathered, end_us, why);
     if (err == 0) {
         err = combine_from_end(&gathered, why);
     }

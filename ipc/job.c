@@ -13,6 +13,7 @@
 #include "ipc/format.h"
 #include "ipc/option.h"
 #include "ipc/pairs.h"
+#include "ipc/several.h"
 #include "ipc/status.h"
 #include "ring/chunk.h"
 
@@ -67,7 +68,13 @@ static int check_numbers(const struct rmx_job_spec *spec, const char **why)
                           RMX_JOB_POSITIONAL | RMX_JOB_SPOOL,
         [RMX_JOB_NOOP] = 0,
     };
-    unsigned ports = spec->kind == RMX_JOB_NOOP ? 0 : 1;
+    static const uint8_t inputs_of[] = {
+        [RMX_JOB_REMUX] = RMX_JOB_INPUTS_MAX, [RMX_JOB_PROBE] = 1, [RMX_JOB_NOOP] = 0
+    };
+    static const uint8_t outputs_of[] = {
+        [RMX_JOB_REMUX] = RMX_JOB_OUTPUTS_MAX, [RMX_JOB_PROBE] = 1, [RMX_JOB_NOOP] = 0
+    };
+    unsigned least = spec->kind == RMX_JOB_NOOP ? 0 : 1;
 
     if (spec->job == 0) {
         return refuse(RMX_STATUS_BAD_JOB, "job: must not be 0", why);
@@ -81,10 +88,10 @@ static int check_numbers(const struct rmx_job_spec *spec, const char **why)
     if (spec->class_ >= RMX_CLASSES) {
         return refuse(RMX_STATUS_BAD_JOB, "class: not a class", why);
     }
-    if (spec->inputs != ports) {
+    if (spec->inputs < least || spec->inputs > inputs_of[spec->kind]) {
         return refuse(RMX_STATUS_BAD_JOB, "inputs: not what this kind of job takes", why);
     }
-    if (spec->outputs != ports) {
+    if (spec->outputs < least || spec->outputs > outputs_of[spec->kind]) {
         return refuse(RMX_STATUS_BAD_JOB, "outputs: not what this kind of job takes", why);
     }
     if (spec->isolation >= RMX_ISOLATIONS) {
@@ -237,23 +244,21 @@ static int check_traceparent(const struct rmx_job_spec *spec, const char **why)
     return 0;
 }
 
-/* An optional '-' (take it out), a stream specifier, an optional '?' (absence is no error). */
-static bool is_map(const char *map)
+/* An optional '-' (take it out), an input's number and ':', or none, a stream specifier, an
+ * optional
+ * '?' (absence is no error). */
+static bool is_map(const char *map, struct rmx_several_map *parts)
 {
     size_t length;
-    size_t minus = map[0] == '-';
 
-    if (!is_word(map, RMX_JOB_MAP_BYTES, ":#?-_.", &length)) {
-        return false;
-    }
-    const char *question = strchr(map, '?');
-
-    return length > minus && (!question || (question == map + length - 1 && length > minus + 1));
+    return is_word(map, RMX_JOB_MAP_BYTES, ":#?-_.", &length) &&
+           rmx_several_read_map(map, parts) == 0;
 }
 
 static int check_maps(const struct rmx_job_spec *spec, const char **why)
 {
     const char *unused = spec->map[0];
+    unsigned inputs = rmx_several_are_joined(spec) ? 1 : spec->inputs;
 
     if (spec->maps > RMX_JOB_MAPS_MAX) {
         return refuse(RMX_STATUS_BAD_JOB, "maps: more than a job has", why);
@@ -262,8 +267,13 @@ static int check_maps(const struct rmx_job_spec *spec, const char **why)
         return refuse(RMX_STATUS_BAD_JOB, "maps: must be 0 but for REMUX", why);
     }
     for (size_t i = 0; i < spec->maps; i++) {
-        if (!is_map(spec->map[i])) {
+        struct rmx_several_map parts;
+
+        if (!is_map(spec->map[i], &parts)) {
             return refuse(RMX_STATUS_BAD_JOB, "map: not a stream specifier", why);
+        }
+        if (parts.input >= inputs) {
+            return refuse(RMX_STATUS_BAD_JOB, "map: of an input that is not there to choose", why);
         }
     }
     unused += (size_t)spec->maps * RMX_JOB_MAP_BYTES;
@@ -310,7 +320,7 @@ static int check_edits(const struct rmx_job_spec *spec, const char **why)
     default:
         return refuse(RMX_STATUS_BAD_OPTION, "edits: one is not name=value", why);
     }
-    if (rmx_edit_gather(spec->edits, sizeof(spec->edits), &whole, why) < 0) {
+    if (rmx_edit_gather(spec->edits, sizeof(spec->edits), RMX_EDIT_JOB, &whole, why) < 0) {
         return RMX_STATUS_BAD_OPTION;
     }
     if (spec->flags & RMX_JOB_LIVE &&
@@ -320,6 +330,42 @@ static int check_edits(const struct rmx_job_spec *spec, const char **why)
             RMX_STATUS_BAD_OPTION, "edits: start, end: a LIVE job has a duration only", why);
     }
     return 0;
+}
+
+/* What the first output has was looked at already. */
+static int check_further_outputs(const struct rmx_job_spec *spec, const char **why)
+{
+    int status = 0;
+
+    for (unsigned output = 1; output < spec->outputs && status == 0; output++) {
+        struct rmx_job_spec own;
+
+        status = rmx_several_take_output(spec, output, &own, why);
+        if (status == 0) {
+            status = check_format(&own, why);
+        }
+        if (status == 0) {
+            status = check_maps(&own, why);
+        }
+        if (status == 0) {
+            status = check_options(&own, why);
+        }
+    }
+    return status;
+}
+
+/* Each input's container has a name that its field has room for. */
+static int check_inputs(const struct rmx_job_spec *spec, const char **why)
+{
+    int status = 0;
+
+    for (unsigned input = 0; input < spec->inputs && status == 0; input++) {
+        struct rmx_job_spec own;
+
+        rmx_several_take_input(spec, input, &own);
+        status = check_input_format(&own, why);
+    }
+    return status;
 }
 
 int rmx_job_check(const struct rmx_job_spec *spec, const char **why)
@@ -333,9 +379,12 @@ int rmx_job_check(const struct rmx_job_spec *spec, const char **why)
         check_input_format,
         check_format,
         check_traceparent,
-        check_maps,
         check_options,
         check_edits,
+        check_maps,
+        rmx_several_check,
+        check_further_outputs,
+        check_inputs,
     };
 
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {

@@ -87,15 +87,15 @@ struct rmx_job_spec {
     uint32_t flags;       /* enum rmx_job_flags */
     uint16_t class_;      /* enum rmx_job_class */
     uint16_t maps;        /* how many of map[] are used; 0 = the default choice */
-    uint8_t inputs;       /* read from; 1 for REMUX and PROBE, 0 for NOOP */
+    uint8_t inputs;       /* read from; 1 for PROBE, up to 8 for REMUX, 0 for NOOP */
     uint8_t outputs;      /* written to; likewise */
     uint8_t input_port;   /* enum rmx_job_port */
     uint8_t output_port;  /* likewise */
     char input_format[RMX_JOB_NAME_BYTES];         /* demuxer; "" = recognise it from the bytes */
     char format[RMX_JOB_NAME_BYTES];               /* one of ipc/format.def; PROBE and NOOP: "" */
     char traceparent[RMX_JOB_TRACE_BYTES];         /* W3C trace context, or "" */
-    char map[RMX_JOB_MAPS_MAX][RMX_JOB_MAP_BYTES]; /* ffmpeg's -map without the file: "v", "a:1",
-                                                      "0", "s?", "-d" */
+    char map[RMX_JOB_MAPS_MAX][RMX_JOB_MAP_BYTES]; /* ffmpeg's -map, where "N:" may be left out for
+                                                      input 0: "v", "1:a:1", "0", "s?", "-d" */
     char options[RMX_JOB_OPTIONS_BYTES];           /* "movflags=+faststart\0", one after another */
     uint32_t channel;                /* its rings' channel, as CHANNEL_OPENED named it; 0 = none */
     uint32_t channel_flow;           /* its number in the channel's notes */
@@ -147,7 +147,9 @@ _Static_assert(sizeof(struct rmx_job_result) == 296, "wire format");
  *
  * A field that means nothing for the kind of job must be empty, so that it can mean something
  * later: PROBE has no format, maps or edits, is not LIVE and has one file; NOOP also has no
- * input_format, no options and no flags; what rings have, a job without them has not. Whether a
+ * input_format, no options and no flags; what rings have, a job without them has not. The format,
+ * options and maps are output 0's; what else there is of several inputs and outputs is said by
+ * edits, and rings, LIVE, SPOOL and PARTS do not go with all of it (ipc/several.h). Whether a
  * ring lies inside its arena, and apart from others, is for who knows the arena's size.
  * Returns 0, or a status as a positive value, with *why set to a static sentence that names the
  * field: BAD_OPTION for options and edits, UNSUPPORTED for a well-formed format that is not in

@@ -46,7 +46,7 @@ static void use_edits(const struct rmx_job_spec *spec)
     const char *text;
     const char *why;
 
-    rmx_assert(rmx_edit_gather(spec->edits, sizeof(spec->edits), &whole, &why) == 0);
+    rmx_assert(rmx_edit_gather(spec->edits, sizeof(spec->edits), RMX_EDIT_JOB, &whole, &why) == 0);
     rmx_assert(whole.start_us >= 0 && whole.start_us <= RMX_EDIT_TIME_US_MAX);
     rmx_assert(whole.duration_us >= 0);
     rmx_assert(llabs(whole.output_offset_us) <= RMX_EDIT_TIME_US_MAX);

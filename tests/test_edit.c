@@ -43,7 +43,7 @@ static int gather(const char *const list[3], struct rmx_edit_whole *whole, const
     for (size_t slot = 0; slot < 3 && list[slot]; slot++) {
         cr_assert_eq(rmx_pairs_add(bytes, sizeof(bytes), list[slot]), 0);
     }
-    return rmx_edit_gather(bytes, sizeof(bytes), whole, why);
+    return rmx_edit_gather(bytes, sizeof(bytes), RMX_EDIT_JOB, whole, why);
 }
 
 Test(edit, times_are_written_as_for_ffmpeg_and_with_minutes_and_hours)

@@ -120,6 +120,11 @@ Test(job, ports_are_those_of_the_kind)
 
     spec.inputs = 0;
     assert_bad(&spec, "inputs:");
+    spec.inputs = RMX_JOB_INPUTS_MAX + 1;
+    assert_bad(&spec, "inputs:");
+    spec.inputs = RMX_JOB_INPUTS_MAX;
+    assert_fine(&spec);
+    spec = probe();
     spec.inputs = 2;
     assert_bad(&spec, "inputs:");
     spec = probe();

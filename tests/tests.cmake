@@ -45,6 +45,7 @@ if(NOT RMX_SANITIZE) # which bring their own heap
 endif()
 rmx_criterion(test_streams tests/test_streams.c rmx_media)
 rmx_criterion(test_timing tests/test_timing.c rmx_remux)
+rmx_criterion(test_several tests/test_several.c rmx_media)
 rmx_criterion(test_edits tests/test_edits.c rmx_media)
 rmx_criterion(test_pace tests/test_pace.c rmx_remux)
 rmx_criterion(test_extent tests/test_extent.c rmx_media)

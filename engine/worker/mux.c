@@ -183,7 +183,7 @@ enum rmx_status rmx_mux_open(struct rmx_mux *mux, const struct rmx_outlet *outle
     const char *why;
 
     mux->end_us = INT64_MAX;
-    if (rmx_edit_gather(spec->edits, sizeof(spec->edits), &mux->whole, &why) < 0) {
+    if (rmx_edit_gather(spec->edits, sizeof(spec->edits), RMX_EDIT_JOB, &mux->whole, &why) < 0) {
         rmx_words_say(words, "%s", why);
         return RMX_STATUS_BAD_OPTION;
     }

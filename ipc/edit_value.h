@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * How the values of a job's edits are written. Runs in the client, the daemon and the worker. Does
+ * no I/O and allocates nothing. A time itself is rmx_edit_read_time()'s (edit.h).
+ */
+#ifndef RMX_IPC_EDIT_VALUE_H
+#define RMX_IPC_EDIT_VALUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* All return false, what they set untouched, where text is no such value. */
+
+/* Digits, at least one and at most `most`. Advances *text, whatever it returns. */
+bool rmx_edit_read_whole(const char **text, int64_t most, int64_t *value);
+
+/* A time with a sign or without. */
+bool rmx_edit_read_offset(const char *text, int64_t *us);
+
+/* -360 to 360. */
+bool rmx_edit_read_degrees(const char *text, double *degrees);
+
+/* "0", or names of libavformat's with '+' and '-' before them. */
+bool rmx_edit_are_dispositions(const char *text);
+
+#endif
