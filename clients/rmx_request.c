@@ -116,6 +116,8 @@ static int take_edit(struct rmx_edits *edits, enum rmx_request_word word, const 
         return rmx_edits_add_for(edits, RMX_EDIT_ROTATE, value, why);
     case RMX_REQUEST_BSF:
         return rmx_edits_add_for(edits, RMX_EDIT_BSF, value, why);
+    case RMX_REQUEST_SUBTITLES:
+        return rmx_edits_add_for(edits, RMX_EDIT_SUBTITLES, value, why);
     default:
         return -EINVAL;
     }

@@ -23,6 +23,7 @@ enum kind {
     IS_ANGLE,
     IS_STRIP,
     IS_FILTER,
+    IS_SUBTITLES,
     IS_SHIFT,
     IS_JOIN,
     IS_DEMUXER,
@@ -48,6 +49,7 @@ static const enum scope {
     [IS_ANGLE] = OF_STREAMS,
     [IS_STRIP] = OF_STREAMS,
     [IS_FILTER] = OF_STREAMS,
+    [IS_SUBTITLES] = OF_STREAMS,
     [IS_SHIFT] = OF_INPUT,
     [IS_JOIN] = OF_JOB,
     [IS_DEMUXER] = OF_INPUT,
@@ -69,6 +71,9 @@ static const struct row {
 #include "ipc/edit.def"
 #undef RMX_EDIT
 };
+
+/* What subtitles can become, and "copy"; libavcodec's names of encoders. */
+static const char *const subtitles[] = { "mov_text", "srt", "subrip", "webvtt", "ass", "copy" };
 
 static int refuse(const char *sentence, const char **why)
 {
@@ -203,6 +208,22 @@ static int read_none(const struct rmx_edit *edit, const char **why)
                : refuse("edits: map_metadata, map_chapters: give -1", why);
 }
 
+static int read_subtitles(const struct rmx_edit *edit, const char **why)
+{
+    for (size_t slot = 0; slot < sizeof(subtitles) / sizeof(*subtitles); slot++) {
+        if (strcmp(edit->value, subtitles[slot]) == 0) {
+            return 0;
+        }
+    }
+    if (strcmp(edit->value, "none") != 0) {
+        return refuse(
+            "edits: subtitles: give mov_text, srt, subrip, webvtt, ass, copy or none", why);
+    }
+    return edit->specifier[0] == '\0' || strcmp(edit->specifier, "s") == 0
+               ? 0
+               : refuse("edits: subtitles: none means all: leave one out with a map", why);
+}
+
 static bool is_either(const char *value, const char *one, const char *other)
 {
     return strcmp(value, one) == 0 || strcmp(value, other) == 0;
@@ -271,6 +292,8 @@ static int read_value(struct rmx_edit *edit, const char **why)
                    : refuse("edits: rotate: give degrees, -360 to 360", why);
     case IS_FILTER:
         return rmx_filter_check(value, why);
+    case IS_SUBTITLES:
+        return read_subtitles(edit, why);
     default:
         return read_value_of_end(edit, why);
     }

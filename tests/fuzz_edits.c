@@ -111,7 +111,8 @@ size_t fuzz_seed(unsigned n, uint8_t *data)
         "bsf:v=h264_metadata=level=4.1:crop_left=4:sample_aspect_ratio=4/3,dump_extra=freq=all",
         "bsf:v:0=filter_units=remove_types=6-8|9\nbsf:v:1=hevc_metadata=tick_rate=25",
         "bsf=setts=ts='if(gt(N\\,5),TS,TS+1)':time_base=1/1000,null\nbsf:a=noise=amount=3:drop=n",
-        "bsf:4=pcm_rechunk=n=500:pad=0\nbsf:2=vp9_superframe_split", "duration=500ms\nshortest=0" };
+        "bsf:4=pcm_rechunk=n=500:pad=0\nbsf:2=vp9_superframe_split", "duration=500ms\nshortest=0",
+        "subtitles=mov_text\nsubtitles:s:0=copy\nsubtitles:5=none" };
     const char *seed = seeds[n % (sizeof(seeds) / sizeof(*seeds))];
 
     (void)snprintf((char *)data, FUZZ_SEED_BYTES_MAX, "%s", seed);

@@ -163,6 +163,26 @@ Test(edit, angles_are_degrees)
     assert_refused("rotate=", "degrees");
 }
 
+Test(edit, subtitles_become_what_a_text_can_become)
+{
+    cr_assert_str_eq(parse("subtitles:s:0=mov_text").value, "mov_text");
+    parse("subtitles=srt");
+    parse("subtitles:m:language:eng=subrip");
+    parse("subtitles:0=webvtt");
+    parse("subtitles=ass");
+    parse("subtitles:s=copy");
+    assert_refused("subtitles=dvb_subtitle", "give mov_text");
+    assert_refused("subtitles=", "give mov_text");
+    assert_refused("subtitle=srt", "is 'subtitles' meant?");
+}
+
+Test(edit, no_subtitles_are_none_at_all)
+{
+    parse("subtitles=none");
+    parse("subtitles:s=none");
+    assert_refused("subtitles:s:0=none", "leave one out with a map");
+}
+
 Test(edit, each_filter_of_a_chain_is_looked_at_behind_quotes_and_backslashes)
 {
     parse("bsf:v=h264_metadata=level=4.1:crop_left=4,dump_extra");

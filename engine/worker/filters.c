@@ -11,37 +11,9 @@
 #include <libavutil/mem.h>
 #include <libavutil/opt.h>
 
+#include "engine/worker/retouch.h"
 #include "ipc/edit.h"
 #include "ipc/filter.h"
-#include "ipc/pairs.h"
-
-/* The last chain that is for this stream counts. *chain is NULL if there is none. */
-static enum rmx_status find_chain(const char **chain, AVFormatContext *muxer, AVStream *stream,
-    const struct rmx_job_spec *spec, struct rmx_words *words)
-{
-    size_t cursor = 0;
-    const char *text;
-
-    *chain = NULL;
-    while (rmx_pairs_next(spec->edits, sizeof(spec->edits), &cursor, &text) == 1) {
-        struct rmx_edit edit;
-        const char *why;
-
-        if (rmx_edit_parse(text, &edit, &why) < 0 || edit.word != RMX_EDIT_BSF) {
-            continue;
-        }
-        int match = avformat_match_stream_specifier(muxer, stream, edit.specifier);
-
-        if (match < 0) {
-            rmx_words_say(words, "edit bsf: '%s' is not a stream specifier", edit.specifier);
-            return RMX_STATUS_BAD_OPTION;
-        }
-        if (match > 0) {
-            *chain = edit.value;
-        }
-    }
-    return RMX_STATUS_OK;
-}
 
 /* "key=value:key=value", each of the type and in the range that the filter says. */
 static enum rmx_status set_options(
@@ -138,7 +110,7 @@ enum rmx_status rmx_filters_open(AVBSFContext **filter, AVFormatContext *muxer, 
 {
     AVBSFContext *made = NULL;
     const char *chain;
-    enum rmx_status status = find_chain(&chain, muxer, stream, spec, words);
+    enum rmx_status status = rmx_retouch_find(&chain, RMX_EDIT_BSF, muxer, stream, spec, words);
 
     if (status == RMX_STATUS_OK && chain) {
         status = parse(&made, chain, words);

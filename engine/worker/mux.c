@@ -73,9 +73,7 @@ static int add_tracks(
             return AVERROR(ENOMEM);
         }
         mux->tracks[slot] = (struct rmx_mux_track){
-            .stream = to,
-            .last_dts = AV_NOPTS_VALUE,
-            .source = streams->source[slot],
+            .stream = to, .last_dts = AV_NOPTS_VALUE, .source = streams->source[slot]
         };
         mux->count = slot + 1;
         int err = rmx_track_copy(to, from, mux->context->oformat, !mux->whole.strip_streams);
@@ -88,8 +86,8 @@ static int add_tracks(
 }
 
 /* What the job asks for takes the place of what ffmpeg would choose. */
-static enum rmx_status edit_tracks(
-    struct rmx_mux *mux, const struct rmx_job_spec *spec, struct rmx_words *words)
+static enum rmx_status edit_tracks(struct rmx_mux *mux, const AVFormatContext *demuxer,
+    const struct rmx_job_spec *spec, struct rmx_words *words)
 {
     enum rmx_status status = rmx_retouch_streams(mux->context, spec, words);
 
@@ -99,7 +97,11 @@ static enum rmx_status edit_tracks(
     for (unsigned slot = 0; slot < mux->count && status == RMX_STATUS_OK; slot++) {
         struct rmx_mux_track *track = &mux->tracks[slot];
 
-        status = rmx_filters_open(&track->edit, mux->context, track->stream, spec, words);
+        status = rmx_subtitle_open(&track->subtitle, mux->context, track->stream,
+            demuxer->streams[track->source], spec, words);
+        status = status != RMX_STATUS_OK
+                     ? status
+                     : rmx_filters_open(&track->edit, mux->context, track->stream, spec, words);
     }
     return status;
 }
@@ -224,7 +226,7 @@ enum rmx_status rmx_mux_add_streams(struct rmx_mux *mux, const AVFormatContext *
     if (err < 0) {
         return rmx_verdict_output(err, words->outlet->io[0]);
     }
-    enum rmx_status status = edit_tracks(mux, spec, words);
+    enum rmx_status status = edit_tracks(mux, demuxer, spec, words);
 
     if (status != RMX_STATUS_OK) {
         return status;
@@ -348,18 +350,21 @@ static bool is_past(struct rmx_mux *mux, struct rmx_mux_track *track, int64_t dt
 static int write_to_track(
     struct rmx_mux *mux, struct rmx_mux_track *track, struct rmx_timing *timing, AVPacket *packet)
 {
-    if (!track->started && !(packet->flags & AV_PKT_FLAG_KEY)) {
+    if (!track->started && !track->subtitle && !(packet->flags & AV_PKT_FLAG_KEY)) {
         return 0;
     }
     if (mux->end_us != INT64_MAX &&
         is_past(mux, track, timing->streams[packet->stream_index].dts)) {
         return 0;
     }
-    rmx_timing_convert(timing, packet, track->stream);
-    int err = give_through_all(mux, track, packet);
-
     track->started = true;
-    return err;
+    if (track->subtitle) {
+        int got = rmx_subtitle_convert(track->subtitle, packet);
+
+        return got > 0 ? give_through_all(mux, track, packet) : got;
+    }
+    rmx_timing_convert(timing, packet, track->stream);
+    return give_through_all(mux, track, packet);
 }
 
 /* A track that may have more to say before the end. One that speaks seldom may never reach it, nor
@@ -433,13 +438,6 @@ int64_t rmx_mux_due_us(const struct rmx_mux *mux)
     return rmx_weave_due_us(&mux->spill.weave);
 }
 
-static int write_header_at_last(struct rmx_mux *mux)
-{
-    int err = mux->live ? 0 : av_interleaved_write_frame(mux->context, NULL);
-
-    return err < 0 ? err : rmx_foreword_write(mux->context);
-}
-
 static int drain(struct rmx_mux *mux, struct rmx_mux_track *track)
 {
     int err = track->edit ? filter(mux, track, track->edit, NULL, give_edited) : 0;
@@ -458,7 +456,10 @@ int rmx_mux_finish(struct rmx_mux *mux)
         err = rmx_spill_release(&mux->spill, true);
     }
     if (rmx_foreword_is_due(mux->context)) {
-        err = err < 0 ? err : write_header_at_last(mux);
+        if (err >= 0 && !mux->live) {
+            err = av_interleaved_write_frame(mux->context, NULL);
+        }
+        err = err < 0 ? err : rmx_foreword_write(mux->context);
         if (err < 0) { /* the trailer would write half of it */
             return err;
         }
@@ -485,6 +486,7 @@ void rmx_mux_fini(struct rmx_mux *mux)
 {
     abandon(mux);
     for (unsigned slot = 0; slot < mux->count; slot++) {
+        rmx_subtitle_free(&mux->tracks[slot].subtitle);
         av_bsf_free(&mux->tracks[slot].edit);
         av_bsf_free(&mux->tracks[slot].filter);
     }

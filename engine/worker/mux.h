@@ -16,6 +16,7 @@
 #include "engine/worker/pace.h"
 #include "engine/worker/spill.h"
 #include "engine/worker/streams.h"
+#include "engine/worker/subtitle.h"
 #include "engine/worker/timing.h"
 #include "engine/worker/words.h"
 #include "ipc/edit.h"
@@ -25,12 +26,13 @@
 /* One output stream. */
 struct rmx_mux_track {
     AVStream *stream;
-    AVBSFContext *edit;   /* what the job asks for, else NULL */
-    AVBSFContext *filter; /* where the muxer would not insert one itself, else NULL */
-    int64_t last_dts;     /* given to the muxer */
-    unsigned source;      /* the input stream */
-    bool started;         /* a key frame was seen: everything from there on is written */
-    bool ended;           /* what came last was past the end of the range */
+    struct rmx_subtitle *subtitle; /* what it is converted by, else NULL */
+    AVBSFContext *edit;            /* what the job asks for, else NULL */
+    AVBSFContext *filter;          /* where the muxer would not insert one itself, else NULL */
+    int64_t last_dts;              /* given to the muxer */
+    unsigned source;               /* the input stream */
+    bool started;                  /* a key frame was seen: everything from there on is written */
+    bool ended;                    /* what came last was past the end of the range */
 };
 
 struct rmx_mux {

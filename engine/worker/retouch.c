@@ -29,18 +29,41 @@ static enum rmx_status refuse_specifier(const char *specifier, struct rmx_words 
     return RMX_STATUS_BAD_OPTION;
 }
 
-/* The edits one after another. Returns 1 with one, 0 at the end. */
-static int next_edit(const struct rmx_job_spec *spec, size_t *cursor, struct rmx_edit *edit)
+bool rmx_retouch_next(const struct rmx_job_spec *spec, size_t *cursor, struct rmx_edit *edit)
 {
     const char *text;
     const char *why;
 
     while (rmx_pairs_next(spec->edits, sizeof(spec->edits), cursor, &text) == 1) {
         if (rmx_edit_parse(text, edit, &why) == 0) {
-            return 1;
+            return true;
         }
     }
-    return 0;
+    return false;
+}
+
+enum rmx_status rmx_retouch_find(const char **value, enum rmx_edit_word word,
+    AVFormatContext *muxer, AVStream *stream, const struct rmx_job_spec *spec,
+    struct rmx_words *words)
+{
+    struct rmx_edit edit;
+    size_t cursor = 0;
+
+    *value = NULL;
+    while (rmx_retouch_next(spec, &cursor, &edit)) {
+        if (edit.word != word) {
+            continue;
+        }
+        int match = fits(muxer, stream, edit.specifier);
+
+        if (match < 0) {
+            return refuse_specifier(edit.specifier, words);
+        }
+        if (match > 0) {
+            *value = edit.value;
+        }
+    }
+    return RMX_STATUS_OK;
 }
 
 /* --- rotation -------------------------------------------------------------------------------- */
@@ -89,7 +112,7 @@ static enum rmx_status retouch_stream(AVFormatContext *muxer, AVStream *stream,
     struct rmx_edit edit;
     size_t cursor = 0;
 
-    while (next_edit(spec, &cursor, &edit) == 1) {
+    while (rmx_retouch_next(spec, &cursor, &edit)) {
         if (edit.word != RMX_EDIT_DISPOSITION && edit.word != RMX_EDIT_ROTATE) {
             continue;
         }
@@ -213,7 +236,7 @@ enum rmx_status rmx_retouch_tags(
     struct rmx_edit edit;
     size_t cursor = 0;
 
-    while (status == RMX_STATUS_OK && next_edit(spec, &cursor, &edit) == 1) {
+    while (status == RMX_STATUS_OK && rmx_retouch_next(spec, &cursor, &edit)) {
         if (edit.word == RMX_EDIT_METADATA) {
             status = apply_tag(muxer, &edit, words);
         }

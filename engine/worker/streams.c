@@ -12,6 +12,8 @@
 #include <libavutil/avstring.h>
 #include <libavutil/mem.h>
 
+#include "engine/worker/subtitle.h"
+
 #define IS_DEFAULT_SCORE 5000000   /* outweighs every resolution there is */
 #define HAS_DATA_SCORE   100000000 /* a stream that showed a packet beats one that only exists */
 
@@ -105,6 +107,28 @@ static bool subtitle_fits(const AVCodecDescriptor *from, const AVCodecDescriptor
     return (from->props & to->props & kinds) || from->props == 0 || to->props == 0;
 }
 
+/* Where the job says what subtitles become, or that they are copied: the first, of which something
+ * can become, if there is one. */
+static void choose_wished_subtitle(
+    struct rmx_streams *streams, const AVFormatContext *demuxer, enum rmx_subtitle_wish wish)
+{
+    unsigned first = demuxer->nb_streams;
+
+    for (unsigned slot = demuxer->nb_streams; slot-- > 0;) {
+        const AVCodecParameters *parameters = demuxer->streams[slot]->codecpar;
+        bool better = wish == RMX_SUBTITLE_COPY || first == demuxer->nb_streams ||
+                      rmx_subtitle_is_text(parameters->codec_id) ||
+                      !rmx_subtitle_is_text(demuxer->streams[first]->codecpar->codec_id);
+
+        if (parameters->codec_type == AVMEDIA_TYPE_SUBTITLE && better) {
+            first = slot;
+        }
+    }
+    if (first < demuxer->nb_streams) {
+        streams->source[streams->count++] = first;
+    }
+}
+
 /* The first that fits wins; a muxer whose subtitles this build cannot encode gets none. */
 static void choose_subtitle(
     struct rmx_streams *streams, const AVFormatContext *demuxer, const AVOutputFormat *muxer)
@@ -127,8 +151,8 @@ static void choose_subtitle(
     }
 }
 
-static void choose_usual(
-    struct rmx_streams *streams, const AVFormatContext *demuxer, const AVOutputFormat *muxer)
+static void choose_usual(struct rmx_streams *streams, const AVFormatContext *demuxer,
+    const AVOutputFormat *muxer, enum rmx_subtitle_wish wish)
 {
     if (muxer->video_codec != AV_CODEC_ID_NONE) {
         choose_video(streams, demuxer, muxer);
@@ -136,7 +160,11 @@ static void choose_usual(
     if (muxer->audio_codec != AV_CODEC_ID_NONE) {
         choose_audio(streams, demuxer);
     }
-    choose_subtitle(streams, demuxer, muxer);
+    if (wish == RMX_SUBTITLE_USUAL) {
+        choose_subtitle(streams, demuxer, muxer);
+    } else {
+        choose_wished_subtitle(streams, demuxer, wish);
+    }
 }
 
 /* --- what the job asks for ------------------------------------------------------------------- */
@@ -249,6 +277,20 @@ static enum rmx_status choose_asked(struct rmx_streams *streams, AVFormatContext
 
 /* --- both ------------------------------------------------------------------------------------ */
 
+static void leave_out_subtitles(struct rmx_streams *streams, const AVFormatContext *demuxer)
+{
+    unsigned kept = 0;
+
+    for (unsigned slot = 0; slot < streams->count; slot++) {
+        unsigned source = streams->source[slot];
+
+        if (demuxer->streams[source]->codecpar->codec_type != AVMEDIA_TYPE_SUBTITLE) {
+            streams->source[kept++] = source;
+        }
+    }
+    streams->count = kept;
+}
+
 /* ffmpeg refuses what it cannot name the kind of; so do we, rather than drop it in silence. */
 static enum rmx_status refuse_unknown(
     const struct rmx_streams *streams, const AVFormatContext *demuxer, struct rmx_words *words)
@@ -311,6 +353,7 @@ static void discard_unchosen(const struct rmx_streams *streams, AVFormatContext 
 enum rmx_status rmx_streams_choose(struct rmx_streams *streams, AVFormatContext *demuxer,
     const AVOutputFormat *muxer, const struct rmx_job_spec *spec, struct rmx_words *words)
 {
+    enum rmx_subtitle_wish wish = rmx_subtitle_wish(spec);
     enum rmx_status status = RMX_STATUS_OK;
 
     streams->source = av_calloc(RMX_STREAMS_MAX, sizeof(*streams->source));
@@ -320,7 +363,10 @@ enum rmx_status rmx_streams_choose(struct rmx_streams *streams, AVFormatContext 
     if (spec->maps > 0 || (spec->flags & RMX_JOB_ALL_STREAMS)) {
         status = choose_asked(streams, demuxer, spec, words);
     } else {
-        choose_usual(streams, demuxer, muxer);
+        choose_usual(streams, demuxer, muxer, wish);
+    }
+    if (wish == RMX_SUBTITLE_NONE) {
+        leave_out_subtitles(streams, demuxer);
     }
     if (status == RMX_STATUS_OK && streams->count == 0) {
         rmx_words_say(words, "none of the input's %u streams is selected", demuxer->nb_streams);
