@@ -12,21 +12,38 @@
 
 #include "clients/rmx_report.h"
 #include "ipc/format.h"
+#include "ipc/spelling.h"
 
 static const char *const classes[] = { "critical", "normal", "background" };
 
 #define CLASSES (sizeof(classes) / sizeof(classes[0]))
 
-/* " mp4 fmp4 ...": for a message. */
-static void list_formats(char *list, size_t bytes)
+/* Of one file: the name that was probably meant, or NULL. */
+static const char *nearest_format(const char *name)
 {
     const struct rmx_format *format;
-    size_t used = 0;
+    const char *best = NULL;
+    unsigned nearest = RMX_SPELLING_FAR;
 
-    for (size_t i = 0; (format = rmx_format_at(i)) != NULL && used < bytes; i++) {
-        if (*format->index == '\0') {
-            used += (size_t)snprintf(list + used, bytes - used, " %s", format->name);
+    for (size_t i = 0; (format = rmx_format_at(i)) != NULL; i++) {
+        unsigned away = rmx_spelling_distance(name, format->name);
+
+        if (away < nearest && *format->index == '\0') {
+            nearest = away;
+            best = format->name;
         }
+    }
+    return best;
+}
+
+static void refuse_format(const char *name, char why[RMX_ARGS_WHY_BYTES])
+{
+    const char *other = nearest_format(name);
+
+    if (other != NULL) {
+        snprintf(why, RMX_ARGS_WHY_BYTES, "no format '%.200s': is '%s' meant?", name, other);
+    } else {
+        snprintf(why, RMX_ARGS_WHY_BYTES, "no format '%.200s': rmx formats lists them", name);
     }
 }
 
@@ -35,7 +52,6 @@ uint32_t rmx_choice_format(struct rmx_job *job, const char *output, char why[RMX
     const char *name = job->format;
     const struct rmx_format *format =
         name != NULL ? rmx_format_find(name) : rmx_format_guess(output);
-    char list[256] = "";
 
     if (format != NULL && *format->index != '\0') {
         snprintf(why, RMX_ARGS_WHY_BYTES,
@@ -47,13 +63,12 @@ uint32_t rmx_choice_format(struct rmx_job *job, const char *output, char why[RMX
         job->format = format->name;
         return RMX_OK;
     }
-    list_formats(list, sizeof(list));
     if (name != NULL) {
-        snprintf(why, RMX_ARGS_WHY_BYTES, "no format '%.200s': give one of%s", name, list);
+        refuse_format(name, why);
     } else {
         snprintf(why, RMX_ARGS_WHY_BYTES,
-            "%.200s does not tell the container: give its format, one of%s",
-            rmx_report_name(output, "standard output"), list);
+            "%.200s does not tell the container: give its format (rmx formats lists them)",
+            rmx_report_name(output, "standard output"));
     }
     return RMX_BAD_JOB;
 }

@@ -29,7 +29,7 @@
 #define OUTPUT_MAX   (64u << 20)
 #define ALLOC_MAX    ((size_t)64 << 20)
 #define SEEDS        16u
-#define KINDS        17u /* what is no format is a probe */
+#define KINDS        128u /* what is no format of one file is a probe */
 
 struct orders {
     uint8_t format;
@@ -146,19 +146,17 @@ static void tell(enum rmx_note_kind kind)
 
 static void write_spec(struct rmx_job_spec *spec)
 {
-    static const char *const formats[] = { "mp4", "fmp4", "cmaf", "mov", "mpegts", "matroska",
-        "webm", "flv", "ogg", "adts", "mp3", "wav", "flac" };
     static const char *const options[] = { "", "movflags=+faststart", "movflags=+frag_keyframe",
         "muxrate=4000000", "fflags=+genpts", "avoid_negative_ts=make_zero", "mpegts_flags=+latm",
         "flvflags=no_duration_filesize", "write_crc32=0", "hls_time=1", "seg_duration=1",
         "cues_to_front=1", "use_editlist=0", "brand=isom", "live=1", "a=b" };
     const struct orders *orders = &lane.orders;
-    uint8_t format = orders->format % KINDS;
+    const struct rmx_format *format = rmx_format_at(orders->format % KINDS);
 
     *spec = (struct rmx_job_spec){ .job = 1, .kind = RMX_JOB_PROBE, .inputs = 1, .outputs = 1 };
-    if (format < sizeof(formats) / sizeof(*formats)) {
+    if (format != NULL && *format->index == '\0') {
         spec->kind = RMX_JOB_REMUX;
-        rmx_assert(rmx_job_set_name(&spec->format, formats[format]) == 0);
+        rmx_assert(rmx_job_set_name(&spec->format, format->name) == 0);
     }
     spec->flags = orders->flags &
                   (RMX_JOB_ALL_STREAMS | RMX_JOB_BITEXACT | RMX_JOB_ALLOW_TRUNCATED | RMX_JOB_LIVE);

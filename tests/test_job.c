@@ -176,7 +176,7 @@ Test(job, format_is_one_we_write)
 {
     struct rmx_job_spec spec = remux();
 
-    cr_assert_eq(rmx_job_set_name(&spec.format, "avi"), 0);
+    cr_assert_eq(rmx_job_set_name(&spec.format, "avif"), 0);
     assert_refused(&spec, RMX_STATUS_UNSUPPORTED, "format:");
     cr_assert_eq(rmx_job_set_name(&spec.format, ""), 0);
     assert_bad(&spec, "format:");

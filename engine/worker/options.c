@@ -112,6 +112,10 @@ enum rmx_status rmx_options_apply(AVFormatContext *muxer, const char *of_contain
             status = apply(muxer, kept, words);
         }
     }
+    if (status == RMX_STATUS_OK && strcmp(muxer->oformat->name, "ismv") == 0) {
+        status =
+            apply_container(muxer, of_container, words); /* this one does so whatever it is told */
+    }
     return status;
 }
 

@@ -71,7 +71,7 @@ static bool has_time_code(const AVFormatContext *muxer)
 int rmx_pace_init(struct rmx_pace *pace, const AVFormatContext *muxer, bool queues)
 {
     const char *name = muxer->oformat->name;
-    bool mp4 = av_match_name(name, "mp4,mov");
+    bool mp4 = av_match_name(name, "mp4,mov,ipod,3gp,3g2,f4v,psp,ismv");
 
     *pace = (struct rmx_pace){
         .muxer = muxer,

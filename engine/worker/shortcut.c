@@ -106,9 +106,10 @@ static bool header_tells_all(const AVStream *stream)
 static enum way choose(const AVFormatContext *demuxer, const char *muxer)
 {
     enum way way =
-        av_match_name(muxer, "mp4,mpegts") && demuxer->nb_chapters == 0 ? HEADERS : SOUND;
+        av_match_name(muxer, "mp4,ipod,mpegts") && demuxer->nb_chapters == 0 ? HEADERS : SOUND;
 
-    if (!av_match_name("mov", demuxer->iformat->name) || !av_match_name(muxer, "mp4,mov,mpegts")) {
+    if (!av_match_name("mov", demuxer->iformat->name) ||
+        !av_match_name(muxer, "mp4,ipod,mov,mpegts")) {
         return WHOLE;
     }
     for (unsigned slot = 0; slot < demuxer->nb_streams; slot++) {
