@@ -267,6 +267,7 @@ static bool is_missed(
 void rmx_live_leave_out(struct rmx_streams *streams, AVFormatContext *demuxer,
     const struct rmx_ahead *ahead, const AVFormatContext *muxer)
 {
+    struct rmx_words *words = muxer->opaque;
     unsigned kept = 0;
 
     for (unsigned slot = 0; slot < streams->count; slot++) {
@@ -278,9 +279,11 @@ void rmx_live_leave_out(struct rmx_streams *streams, AVFormatContext *demuxer,
             continue;
         }
         stream->discard = AVDISCARD_ALL;
-        rmx_words_say(muxer->opaque,
-            "stream %u (%s) was announced but is silent or unreadable: left out", source,
-            avcodec_get_name(stream->codecpar->codec_id));
+        rmx_words_warn(words, "stream %u (%s) was announced but is silent or unreadable: left out",
+            source, avcodec_get_name(stream->codecpar->codec_id));
     }
     streams->count = kept;
+    if (kept == 0) {
+        rmx_words_say(words, "%s", words->warning);
+    }
 }

@@ -8,6 +8,7 @@
 
 #define IDR_SLICE      5 /* types of units */
 #define SEI            6
+#define H264_PREFIX    14
 #define RECOVERY_POINT 6 /* a type of SEI message */
 
 /* Where the next unit begins, after 00 00 01; end if there is none. */
@@ -45,13 +46,54 @@ static bool begins_picture(enum AVCodecID codec, const uint8_t *unit, const uint
     return (size_t)(end - unit) > header && unit[header] & 0x80;
 }
 
+/* Can no unit of this type come after a slice of the same picture? */
+static bool comes_before_slices(enum AVCodecID codec, unsigned type)
+{
+    if (codec == AV_CODEC_ID_HEVC) {
+        return (type >= 32 && type <= 37) || type == 39 || (type >= 41 && type <= 44) ||
+               (type >= 48 && type <= 55);
+    }
+    return type >= 6 && type <= 9;
+}
+
+/* The first unit, if nothing but zeros is before it; or end. */
+static const uint8_t *first_unit(const uint8_t *at, const uint8_t *end)
+{
+    const uint8_t *zeros = at;
+
+    while (at < end && *at == 0) {
+        at++;
+    }
+    return end - at > 1 && *at == 1 && at - zeros >= 2 ? at + 1 : end;
+}
+
+bool rmx_nal_begins_picture(enum AVCodecID codec, const uint8_t *at, size_t bytes)
+{
+    const uint8_t *end = at + bytes;
+
+    for (const uint8_t *unit = first_unit(at, end); unit < end; unit = next_unit(unit, end)) {
+        unsigned type = unit_type(codec, *unit);
+
+        if (codec == AV_CODEC_ID_HEVC || type != H264_PREFIX) { /* that is its slice's */
+            return comes_before_slices(codec, type) ||
+                   (is_slice(codec, type) && begins_picture(codec, unit, end));
+        }
+    }
+    return false;
+}
+
 bool rmx_nal_is_one_picture(enum AVCodecID codec, const uint8_t *at, size_t bytes)
 {
     const uint8_t *end = at + bytes;
     unsigned pictures = 0;
 
-    for (const uint8_t *unit = next_unit(at, end); unit < end; unit = next_unit(unit, end)) {
-        if (!is_slice(codec, unit_type(codec, *unit))) {
+    for (const uint8_t *unit = first_unit(at, end); unit < end; unit = next_unit(unit, end)) {
+        unsigned type = unit_type(codec, *unit);
+
+        if (pictures > 0 && comes_before_slices(codec, type)) {
+            return false;
+        }
+        if (!is_slice(codec, type)) {
             continue;
         }
         pictures += begins_picture(codec, unit, end);

@@ -12,7 +12,11 @@
 
 #include <libavcodec/codec_id.h>
 
-/* Is there exactly one picture in it, and does it begin there? */
+/* Does a picture begin with the first of these bytes, or what stands in front of one? */
+bool rmx_nal_begins_picture(enum AVCodecID codec, const uint8_t *at, size_t bytes);
+
+/* Is there exactly one picture in it, does it begin with the first byte, and nothing of the next
+ * one? */
 bool rmx_nal_is_one_picture(enum AVCodecID codec, const uint8_t *at, size_t bytes);
 
 /* Can H.264 be begun with this picture: is it an IDR, or said to be a recovery point? Looks no

@@ -52,9 +52,8 @@ struct remux {
     struct rmx_tap tap; /* a live job's, or one's whose input cannot seek */
     struct rmx_split split;
     AVPacket *packet;
-    bool past_end;                    /* the rest of the input is not wanted */
-    int idle_error;                   /* AVERROR: of what was written while the input had nothing */
-    char warning[RMX_JOB_TEXT_BYTES]; /* for a job that ends OK */
+    bool past_end;  /* the rest of the input is not wanted */
+    int idle_error; /* AVERROR: of what was written while the input had nothing */
 };
 
 static void breathe_not(void)
@@ -105,12 +104,7 @@ static enum rmx_status open_input(struct remux *remux)
 /* A live job does not wait for streams that were announced and then sent nothing. */
 static enum rmx_status leave_out_silent(struct remux *remux)
 {
-    unsigned chosen = remux->streams.count;
-
     rmx_live_leave_out(&remux->streams, remux->demuxer, &remux->ahead, remux->mux.context);
-    if (remux->streams.count < chosen) {
-        memcpy(remux->warning, remux->words.text, sizeof(remux->warning));
-    }
     return remux->streams.count > 0 ? RMX_STATUS_OK : RMX_STATUS_NO_STREAMS;
 }
 
@@ -431,8 +425,8 @@ static void report(struct rmx_job_result *result, enum rmx_status status, const 
     result->status = status;
     result->cause = cause_of(status, remux);
     result->packets_out = remux->mux.packets;
-    bool warned = status == RMX_STATUS_OK && remux->warning[0];
-    const char *text = warned ? remux->warning : remux->words.text;
+    bool warned = status == RMX_STATUS_OK && remux->words.warning[0];
+    const char *text = warned ? remux->words.warning : remux->words.text;
 
     memset(result->text, 0, sizeof(result->text));
     memcpy(result->text, text, strlen(text));

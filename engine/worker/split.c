@@ -9,12 +9,13 @@
 
 #include <libavutil/avstring.h>
 #include <libavutil/intreadwrite.h>
-#include <libavutil/mathematics.h>
 #include <libavutil/mem.h>
 
-#include "engine/worker/aac.h"
 #include "engine/worker/avshim.h"
 #include "engine/worker/nal.h"
+#include "engine/worker/packing.h"
+#include "engine/worker/stamp.h"
+#include "engine/worker/words.h"
 
 #define LATM_TYPE   0x11   /* in MPEG-TS's table */
 #define LOAS_SYNC   0x56e0 /* the first bits of a frame of LATM, */
@@ -27,6 +28,7 @@ static void fini_stream(struct rmx_split_stream *stream)
         av_parser_close(stream->parser);
     }
     avcodec_free_context(&stream->codec);
+    av_packet_free(&stream->held);
     *stream = (struct rmx_split_stream){ 0 };
 }
 
@@ -37,6 +39,7 @@ void rmx_split_fini(struct rmx_split *split)
     }
     av_freep(&split->streams);
     av_packet_free(&split->raw);
+    av_packet_free(&split->next);
     rmx_renew_fini(&split->renew);
     split->count = 0;
 }
@@ -57,9 +60,10 @@ static int open_parser(struct rmx_split_stream *state, const AVStream *stream)
     if (!state->parser) {
         return 0;
     }
-    if (is_picture(codec)) {
+    if (is_picture(codec) && !state->loose) {
         state->parser->flags |= PARSER_FLAG_COMPLETE_FRAMES;
     }
+    avcodec_free_context(&state->codec);
     state->codec = avcodec_alloc_context3(NULL);
     if (!state->codec) {
         return AVERROR(ENOMEM);
@@ -102,8 +106,13 @@ static int follow_streams(struct rmx_split *split)
 
 int rmx_split_begin(struct rmx_split *split, AVFormatContext *demuxer, struct rmx_tap *tap)
 {
-    *split = (struct rmx_split){ .demuxer = demuxer, .raw = av_packet_alloc() };
-    if (!split->raw) {
+    *split = (struct rmx_split){
+        .demuxer = demuxer,
+        .tap = tap,
+        .raw = av_packet_alloc(),
+        .next = av_packet_alloc(),
+    };
+    if (!split->raw || !split->next) {
         return AVERROR(ENOMEM);
     }
     split->raw_sound = av_match_name("aac", demuxer->iformat->name);
@@ -184,106 +193,16 @@ static void mark_key(AVPacket *packet, const AVCodecParserContext *parser)
     }
 }
 
-/* H.264 and MPEG-2 count in fields, and their parsers say how many more than one a picture shows.
- */
-static int64_t picture_duration(
-    struct rmx_split_stream *state, const AVPacket *packet, int repeats, AVRational base)
-{
-    AVRational rate = state->codec->framerate;
-    int64_t since = packet->dts == AV_NOPTS_VALUE || state->last_ts == AV_NOPTS_VALUE
-                        ? 0
-                        : av_sat_sub64(packet->dts, state->last_ts);
-
-    state->last_ts = packet->dts;
-    if (rate.num <= 0 || rate.den <= 0) {
-        return since > 0 && since < (int64_t)base.den ? since : 0;
-    }
-    if (state->codec->codec_id == AV_CODEC_ID_H264 ||
-        state->codec->codec_id == AV_CODEC_ID_MPEG2VIDEO) {
-        rate.num *= 2;
-        rate.den *= 1 + repeats;
-    }
-    return av_rescale_q_rnd(1, av_inv_q(rate), base, AV_ROUND_DOWN);
-}
-
-static void time_picture(struct rmx_split_stream *state, AVPacket *packet, AVRational base)
-{
-    packet->pts = state->parser->pts;
-    packet->dts = state->parser->dts;
-    packet->duration = picture_duration(state, packet, state->parser->repeat_pict, base);
-}
-
-/* In seconds; 0 if nobody knows. The parser of AAC leaves it to its caller to read the header; the
- * others count in whole ticks. */
-static AVRational sound_lasts(
-    const struct rmx_split_stream *state, const AVPacket *packet, AVRational base)
-{
-    struct rmx_aac aac;
-
-    if (state->codec->codec_id == AV_CODEC_ID_AAC &&
-        rmx_aac_read_header(&aac, packet->data, (size_t)packet->size) == 0) {
-        return (AVRational){ RMX_AAC_SAMPLES, (int)aac.sample_rate };
-    }
-    if (state->parser->duration > 0 && state->codec->sample_rate > 0) {
-        AVRational samples = { state->parser->duration, state->codec->sample_rate };
-
-        return av_mul_q(
-            (AVRational){ (int)av_rescale_q_rnd(1, samples, base, AV_ROUND_DOWN), 1 }, base);
-    }
-    return (AVRational){ 0, 1 };
-}
-
-/* Where a frame begins that has no time of its own. What the first frame lasted may have come out
- * since. */
-static int64_t after_last_sound(const struct rmx_split_stream *state, const AVStream *stream)
-{
-    const AVCodecParameters *parameters = stream->codecpar;
-    AVRational lasts = state->lasts;
-
-    if (state->last_ts == AV_NOPTS_VALUE) {
-        return AV_NOPTS_VALUE;
-    }
-    if (lasts.num == 0 && parameters->sample_rate > 0) {
-        lasts = (AVRational){ parameters->frame_size, parameters->sample_rate };
-    }
-    return av_add_stable(stream->time_base, state->last_ts, lasts, 1);
-}
-
-/* Only the first frame of a PES packet brings its time along. */
-static void time_sound(struct rmx_split_stream *state, AVPacket *packet, const AVStream *stream)
-{
-    packet->pts = state->parser->pts;
-    if (packet->pts == AV_NOPTS_VALUE) {
-        packet->pts = after_last_sound(state, stream);
-    }
-    packet->dts = packet->pts;
-    state->last_ts = packet->pts;
-    state->lasts = sound_lasts(state, packet, stream->time_base);
-    packet->duration = av_rescale_q_rnd(1, state->lasts, stream->time_base, AV_ROUND_DOWN);
-}
-
-/* Looks at the first pictures to the last byte: is each PES packet one? If not, the parser has to
- * find where they begin and end, late as that is. */
-static void check_picture(struct rmx_split_stream *state, const AVPacket *raw)
-{
-    if (state->checked == CHECKED_MAX || !(state->parser->flags & PARSER_FLAG_COMPLETE_FRAMES)) {
-        return;
-    }
-    state->checked++;
-    if (!rmx_nal_is_one_picture(state->codec->codec_id, raw->data, (size_t)raw->size)) {
-        state->parser->flags &= ~PARSER_FLAG_COMPLETE_FRAMES;
-    }
-}
-
 /* The parser of H.264 is 300 KB, and makes half of them anew for each keyframe: it goes when it has
  * said the same thing for long enough. */
 static void dismiss_parser(struct rmx_split_stream *state)
 {
     int repeats = state->parser->repeat_pict;
 
+    state->checked += state->checked < CHECKED_MAX;
     state->repeats = state->checked == 1 || state->repeats == repeats ? repeats : -1;
     state->plain = state->codec->codec_id == AV_CODEC_ID_H264 && state->checked == CHECKED_MAX &&
-                   (state->parser->flags & PARSER_FLAG_COMPLETE_FRAMES) && state->repeats >= 0;
+                   !state->loose && state->repeats >= 0;
     if (state->plain) {
         av_parser_close(state->parser);
         state->parser = NULL;
@@ -300,7 +219,7 @@ static void pass_on(struct rmx_split *split, struct rmx_split_stream *state, AVP
     if (rmx_nal_is_h264_key(packet->data, (size_t)packet->size)) {
         packet->flags |= AV_PKT_FLAG_KEY;
     }
-    packet->duration = picture_duration(state, packet, state->repeats, stream->time_base);
+    packet->duration = rmx_stamp_duration(state, packet, state->repeats, stream->time_base);
 }
 
 /* Takes the next frame out of the raw packet, or at the end of the input (empty) out of the parser.
@@ -313,9 +232,6 @@ static int next_frame(struct rmx_split *split, unsigned slot, AVPacket *packet)
     uint8_t *data = NULL;
     int size = 0;
 
-    if (split->at == 0 && raw->size > 0 && is_picture(state->codec->codec_id)) {
-        check_picture(state, raw);
-    }
     split->at += av_parser_parse2(state->parser, state->codec, &data, &size,
         raw->size > 0 ? raw->data + split->at : NULL, raw->size - split->at, raw->pts, raw->dts,
         raw->pos);
@@ -333,9 +249,9 @@ static int next_frame(struct rmx_split *split, unsigned slot, AVPacket *packet)
     packet->pos = state->parser->pos;
     mark_key(packet, state->parser);
     if (stream->codecpar->codec_type == AVMEDIA_TYPE_AUDIO) {
-        time_sound(state, packet, stream);
+        rmx_stamp_sound(state, packet, stream);
     } else {
-        time_picture(state, packet, stream->time_base);
+        rmx_stamp_picture(state, packet, stream->time_base);
         dismiss_parser(state);
     }
     return 1;
@@ -355,54 +271,46 @@ static int take_apart(struct rmx_split *split, AVPacket *packet)
     return got;
 }
 
-/* What a parser still holds when nothing more comes. */
+/* As it is, or frame by frame. Returns 1, 0 when the raw packet has no more, or AVERROR. */
+static int take(struct rmx_split *split, AVPacket *packet)
+{
+    struct rmx_split_stream *state = &split->streams[split->raw->stream_index];
+
+    if (state->plain) {
+        pass_on(split, state, packet);
+        return 1;
+    }
+    if (state->parser) {
+        return take_apart(split, packet);
+    }
+    av_packet_move_ref(packet, split->raw);
+    if (state->order) {
+        rmx_stamp_order(state, packet);
+    }
+    return 1;
+}
+
+/* What waits, and what a parser still has, when nothing more comes. */
 static int take_last(struct rmx_split *split, AVPacket *packet)
 {
     int got = 0;
 
     while (got == 0 && split->ended < split->count) {
-        unsigned slot = split->ended++;
+        unsigned slot = split->ended;
+        struct rmx_split_stream *state = &split->streams[slot];
 
-        if (split->streams[slot].parser) {
+        if (state->held) {
+            FFSWAP(AVPacket *, split->raw, state->held);
+            av_packet_free(&state->held);
+            got = take(split, packet);
+            continue;
+        }
+        split->ended++;
+        if (state->parser) {
             got = next_frame(split, slot, packet);
         }
     }
-    return got == 0 ? AVERROR_EOF : FFMIN(got, 0);
-}
-
-/* --- a dts where there is none --------------------------------------------------------------- */
-
-void rmx_split_order(struct rmx_split *split, unsigned stream, unsigned reorder)
-{
-    struct rmx_split_stream *state = &split->streams[stream];
-
-    state->order = true;
-    state->reorder = FFMIN(reorder, RMX_SPLIT_REORDER_MAX);
-}
-
-/* The least of the last pts that could still come before: as many as pictures are reordered. Before
- * there are so many, they are thought to have been there, one duration apart. */
-static void set_dts(struct rmx_split_stream *state, AVPacket *packet)
-{
-    int64_t *pts = state->pts;
-    unsigned at = 0;
-
-    if (packet->pts == AV_NOPTS_VALUE) {
-        return;
-    }
-    if (!state->ordering) {
-        for (unsigned slot = 0; slot <= state->reorder; slot++) {
-            int64_t before = (int64_t)(state->reorder + 1 - slot) * packet->duration;
-
-            pts[slot] = av_sat_sub64(packet->pts, before);
-        }
-        state->ordering = true;
-    }
-    pts[0] = packet->pts; /* the least was given out */
-    for (; at < state->reorder && pts[at] > pts[at + 1]; at++) {
-        FFSWAP(int64_t, pts[at], pts[at + 1]);
-    }
-    packet->dts = pts[0];
+    return got == 0 ? AVERROR_EOF : got;
 }
 
 /* --- reading --------------------------------------------------------------------------------- */
@@ -426,40 +334,97 @@ static bool is_nothing(const struct rmx_split *split)
     return split->raw->size == 0 && (split->parses || split->raw->side_data_elems == 0);
 }
 
+/* From here on the parser finds where pictures begin and end. */
+static int loosen(
+    struct rmx_split_stream *state, const AVFormatContext *demuxer, const AVPacket *raw)
+{
+    bool torn = state->checked > 0 && !state->held &&
+                !rmx_nal_begins_picture(state->opened_for, raw->data, (size_t)raw->size);
+
+    state->loose = true;
+    if (torn) {
+        rmx_words_warn(demuxer->opaque,
+            "stream %d: a picture went on when it was taken to be whole, and is two packets now",
+            raw->stream_index);
+    }
+    if (state->parser) {
+        state->parser->flags &= ~PARSER_FLAG_COMPLETE_FRAMES;
+        return 0;
+    }
+    state->plain = false;
+    return open_parser(state, demuxer->streams[raw->stream_index]);
+}
+
+/* A PES packet of pictures came, of a stream that is not loose. Returns 1 when the raw packet is to
+ * be taken, 0 when it waits, or AVERROR. */
+static int arrange(struct rmx_split *split, struct rmx_split_stream *state)
+{
+    AVPacket *raw = split->raw;
+    int pid = split->demuxer->streams[raw->stream_index]->id;
+    enum rmx_packing_kind kind = split->tap ? rmx_packing_kind(&split->tap->packing, pid,
+                                                  state->opened_for, (size_t)raw->size)
+                                            : RMX_PACKING_LOOSE;
+    int err = 0;
+
+    if (kind == RMX_PACKING_LOOSE ||
+        !rmx_nal_is_one_picture(state->opened_for, raw->data, (size_t)raw->size)) {
+        err = loosen(state, split->demuxer, raw);
+    }
+    if (err >= 0 && state->held) { /* goes first */
+        av_packet_move_ref(split->next, raw);
+        FFSWAP(AVPacket *, split->raw, state->held);
+        av_packet_free(&state->held);
+        return 1;
+    }
+    if (err < 0 || state->loose || kind == RMX_PACKING_WHOLE) {
+        return err < 0 ? err : 1;
+    }
+    state->held = raw;
+    split->raw = av_packet_alloc();
+    return split->raw ? 0 : AVERROR(ENOMEM);
+}
+
+/* Brings a raw packet, and takes of it what there is to be had. Returns as take(). */
+static int bring(struct rmx_split *split, AVPacket *packet)
+{
+    int got = 0;
+
+    if (split->next->size > 0) {
+        av_packet_move_ref(split->raw, split->next);
+    } else {
+        got = read_raw(split);
+    }
+    if (got < 0) {
+        return got == AVERROR_EOF && split->parses ? take_last(split, packet) : got;
+    }
+    if (is_nothing(split)) {
+        return 0;
+    }
+    struct rmx_split_stream *state = &split->streams[split->raw->stream_index];
+
+    if (split->parses) {
+        got = follow_codec(state, split->demuxer->streams[split->raw->stream_index], split->raw);
+    }
+    if (got >= 0) {
+        got = is_picture(state->opened_for) && !state->loose ? arrange(split, state) : 1;
+    }
+    return got > 0 ? take(split, packet) : got;
+}
+
 int rmx_split_read(struct rmx_split *split, AVPacket *packet)
 {
-    for (;;) {
-        int err = split->raw->size > 0 ? take_apart(split, packet) : 0;
+    int got = 0;
 
-        if (err != 0) {
-            return FFMIN(err, 0);
-        }
-        err = read_raw(split);
-        if (err < 0) {
-            return err == AVERROR_EOF && split->parses ? take_last(split, packet) : err;
-        }
-        if (is_nothing(split)) {
-            continue;
-        }
-        struct rmx_split_stream *state = &split->streams[split->raw->stream_index];
-
-        if (split->parses) {
-            err =
-                follow_codec(state, split->demuxer->streams[split->raw->stream_index], split->raw);
-        }
-        if (err < 0) {
-            return err;
-        }
-        if (state->plain) {
-            pass_on(split, state, packet);
-            return 0;
-        }
-        if (!state->parser) {
-            av_packet_move_ref(packet, split->raw);
-            if (state->order) {
-                set_dts(state, packet);
-            }
-            return 0;
-        }
+    while (got == 0) {
+        got = split->raw->size > 0 ? take(split, packet) : bring(split, packet);
     }
+    return FFMIN(got, 0);
+}
+
+void rmx_split_order(struct rmx_split *split, unsigned stream, unsigned reorder)
+{
+    struct rmx_split_stream *state = &split->streams[stream];
+
+    state->order = true;
+    state->reorder = FFMIN(reorder, RMX_SPLIT_REORDER_MAX);
 }

@@ -5,6 +5,11 @@
  * on as it is, and all else is split into frames as ever. Matroska has no dts; here it is made from
  * the pts and the reorder depth, which libavformat would ask a decoder for. Worker process, a job's
  * fiber.
+ *
+ * No PES packet says that its picture goes on in the next one. So it goes on only where the next
+ * one is known not to go on with it (packing.h): that one was seen to begin, or each so far began
+ * with a picture. Else it waits for the next one; and the first that is not one picture hands the
+ * stream over to the parser, with all that waits.
  */
 #ifndef RMX_ENGINE_WORKER_SPLIT_H
 #define RMX_ENGINE_WORKER_SPLIT_H
@@ -22,7 +27,9 @@ struct rmx_split_stream {
     enum AVCodecID opened_for;    /* a stream's codec may come out with its first packet */
     AVCodecParserContext *parser; /* NULL: packets go on as they are */
     AVCodecContext *codec;        /* what the parser finds out */
-    unsigned checked;             /* pictures that were looked at as a whole */
+    bool loose;                   /* the parser finds where pictures begin and end */
+    AVPacket *held;               /* a picture, unless the next PES packet goes on with it */
+    unsigned checked;             /* pictures that went on as they came */
     int repeats;                  /* what the parser said of them all; -1 = not always the same */
     bool plain;                   /* H.264 that needs no parser any more */
     int64_t last_ts;              /* dts of the packet before */
@@ -37,9 +44,11 @@ struct rmx_split {
     AVFormatContext *demuxer;
     struct rmx_split_stream *streams;
     unsigned count;
-    bool parses;            /* else libavformat does */
-    bool raw_sound;         /* has no times but those counted here */
+    bool parses;    /* else libavformat does */
+    bool raw_sound; /* has no times but those counted here */
+    const struct rmx_tap *tap;
     AVPacket *raw;          /* being taken apart */
+    AVPacket *next;         /* came, but what was held goes first */
     int at;                 /* the first byte of it that is still to come */
     struct rmx_renew renew; /* of MP4 */
     unsigned ended;         /* at the end of the input: streams that gave up their last frame */

@@ -16,149 +16,6 @@
 
 #define BUFFER_BYTES 4096 /* larger reads go around it, into the packet */
 #define HEAD_BYTES   16384
-#define SYNC_BYTE    0x47
-#define HABIT        24 /* pictures: about a second */
-
-enum {
-    HAS_ADAPTATION = 0x20, /* byte 3 */
-    HAS_PAYLOAD = 0x10,
-    BEGINS_UNIT = 0x40,   /* byte 1 */
-    DISCONTINUITY = 0x80, /* byte 5, with an adaptation field */
-    HAS_PCR = 0x10,
-    HAS_OPCR = 0x08,
-    HAS_SPLICE = 0x04,
-    HAS_MORE = 0x03, /* private data, extension: never seen with pictures, and not looked into */
-};
-
-/* --- where pictures end ---------------------------------------------------------------------- */
-
-/* Is there an adaptation field that has more room than content? */
-static bool is_filled_up(const uint8_t *packet)
-{
-    unsigned bytes = packet[4];
-    uint8_t flags = packet[5];
-
-    if (!(packet[3] & HAS_ADAPTATION)) {
-        return false;
-    }
-    if (bytes == 0) { /* one byte was to be filled */
-        return true;
-    }
-    unsigned content =
-        1u + (flags & HAS_PCR ? 6 : 0) + (flags & HAS_OPCR ? 6 : 0) + (flags & HAS_SPLICE ? 1 : 0);
-
-    return !(flags & HAS_MORE) && bytes > content;
-}
-
-/* Does a picture of unknown length begin here? */
-static bool begins_picture(const uint8_t *packet)
-{
-    unsigned at = 4 + (packet[3] & HAS_ADAPTATION ? 1u + packet[4] : 0);
-
-    return at + 6 <= RMX_TAP_TS_BYTES && AV_RB24(packet + at) == 1 &&
-           (packet[at + 3] & 0xf0) == 0xe0 && AV_RB16(packet + at + 4) == 0;
-}
-
-static struct rmx_tap_pid *find(struct rmx_tap *tap, uint16_t pid)
-{
-    for (unsigned slot = 0; slot < tap->count; slot++) {
-        if (tap->pids[slot].pid == pid) {
-            return &tap->pids[slot];
-        }
-    }
-    return NULL;
-}
-
-static struct rmx_tap_pid *add(struct rmx_tap *tap, uint16_t pid)
-{
-    if (tap->count == RMX_TAP_PIDS_MAX) {
-        return NULL;
-    }
-    tap->pids[tap->count] = (struct rmx_tap_pid){ .pid = pid };
-    return &tap->pids[tap->count++];
-}
-
-/* The picture before was all there when the next one began: did it keep to the habit? One that fits
- * exactly says nothing. */
-static void judge(struct rmx_tap_pid *state)
-{
-    if (state->filled == 1 && state->last_filled) {
-        state->kept++;
-    } else if (state->filled > 0) {
-        state->erratic = true;
-    }
-}
-
-static void note_picture(struct rmx_tap_pid *state, const uint8_t *packet, bool begins)
-{
-    if (begins) {
-        judge(state);
-        state->filled = 0;
-    } else if (state->said) {
-        state->erratic = true; /* it was not the last */
-    }
-    state->counter = packet[3] & 15;
-    state->last_filled = is_filled_up(packet);
-    state->filled = (uint8_t)FFMIN(state->filled + state->last_filled, UINT8_MAX);
-    state->said = false;
-    state->ended = state->last_filled && state->kept >= HABIT && !state->erratic;
-}
-
-static void look_at(struct rmx_tap *tap, const uint8_t *packet)
-{
-    if (packet[0] != SYNC_BYTE) {
-        tap->is_ts = false;
-        return;
-    }
-    if (!(packet[3] & HAS_PAYLOAD)) {
-        return;
-    }
-    uint16_t pid = AV_RB16(packet + 1) & 0x1fff;
-    bool begins = packet[1] & BEGINS_UNIT;
-    struct rmx_tap_pid *state = find(tap, pid);
-
-    if (!state && begins && begins_picture(packet)) {
-        state = add(tap, pid);
-    }
-    if (state) {
-        note_picture(state, packet, begins);
-    }
-}
-
-static void pass(struct rmx_tap *tap, const uint8_t *bytes, unsigned count)
-{
-    while (count > 0 && tap->is_ts) {
-        unsigned missing = FFMIN(RMX_TAP_TS_BYTES - tap->partial_bytes, count);
-
-        if (missing == RMX_TAP_TS_BYTES) {
-            look_at(tap, bytes);
-        } else {
-            memcpy(tap->partial + tap->partial_bytes, bytes, missing);
-            tap->partial_bytes += missing;
-            if (tap->partial_bytes == RMX_TAP_TS_BYTES) {
-                tap->partial_bytes = 0;
-                look_at(tap, tap->partial);
-            }
-        }
-        bytes += missing;
-        count -= missing;
-    }
-}
-
-/* An empty unit begins: with the counter of the packet before, which no other may have, but for
- * where the stream says that it is broken. */
-static int say_ended(struct rmx_tap_pid *state, uint8_t *packet)
-{
-    memset(packet, 0xff, RMX_TAP_TS_BYTES);
-    packet[0] = SYNC_BYTE;
-    AV_WB16(packet + 1, BEGINS_UNIT << 8 | state->pid);
-    packet[3] = HAS_ADAPTATION | HAS_PAYLOAD | state->counter;
-    packet[4] = RMX_TAP_TS_BYTES - 6; /* leaves one byte */
-    packet[5] = DISCONTINUITY;
-    state->ended = false;
-    state->said = true;
-    return RMX_TAP_TS_BYTES;
-}
 
 /* --- reading --------------------------------------------------------------------------------- */
 
@@ -354,15 +211,13 @@ static int read_bytes(void *opaque, uint8_t *buffer, int wanted)
     if (tap->is_mp4) {
         return read_mp4(tap, buffer, wanted);
     }
-    for (unsigned slot = 0; slot < tap->count && tap->is_ts && tap->partial_bytes == 0; slot++) {
-        if (tap->pids[slot].ended && wanted >= RMX_TAP_TS_BYTES) {
-            return say_ended(&tap->pids[slot], buffer);
-        }
+    if (wanted >= RMX_PACKING_BYTES && rmx_packing_say_ended(&tap->packing, buffer)) {
+        return RMX_PACKING_BYTES;
     }
     int got = read_on(tap, buffer, wanted);
 
     if (got > 0) {
-        pass(tap, buffer, (unsigned)got);
+        rmx_packing_note(&tap->packing, buffer, (unsigned)got);
     }
     return got;
 }
@@ -398,7 +253,7 @@ void rmx_tap_forget(struct rmx_tap *tap)
 void rmx_tap_watch(struct rmx_tap *tap)
 {
     rmx_tap_forget(tap);
-    tap->is_ts = true;
+    tap->packing.is_ts = true;
 }
 
 int rmx_tap_init(struct rmx_tap *tap, AVIOContext *input)

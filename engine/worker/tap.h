@@ -4,14 +4,8 @@
  * known what they are: libavformat's own buffer forgets what it held when it is filled again, and a
  * stream may come in small pieces.
  *
- * A live MPEG-TS has a word added where a picture ends. Most multiplexers do not say how long a
- * picture's PES packet is; it ends where the next one begins, a whole frame's time later. But the
- * last TS packet of each is filled up to 188 bytes, and no other is. Where a stream has kept to
- * that for a while, a picture that was filled up is taken to be whole: an empty PES packet follows
- * it, which nothing comes of but that the demuxer lets the picture go. Worker process, a job's
+ * A live MPEG-TS has a word added where a picture ends, see packing.h. Worker process, a job's
  * fiber.
- *
- * A stream that breaks its habit costs one picture, and is not believed again.
  *
  * A live MP4 in fragments ends, as far as one demuxer can see, when that has had its share of
  * samples; the next one reads on there.
@@ -25,24 +19,11 @@
 #include <libavformat/avio.h>
 
 #include "engine/worker/box.h"
+#include "engine/worker/packing.h"
 #include "engine/worker/recap.h"
 
-#define RMX_TAP_PIDS_MAX   8   /* of pictures; more than that go on as they come */
-#define RMX_TAP_TS_BYTES   188 /* of a packet */
 #define RMX_TAP_HELD_BYTES RMX_BOX_HEAD_SHORT_BYTES
 #define RMX_TAP_HEAD_MAX   (8u << 20) /* a demuxer looks at 5 MB, not counting what it skips */
-
-/* One PID with pictures. */
-struct rmx_tap_pid {
-    uint16_t pid;
-    uint8_t counter;  /* of the newest packet */
-    uint8_t filled;   /* packets of this picture that were filled up */
-    bool last_filled; /* the newest one was */
-    bool ended;       /* and so it was the picture's last */
-    bool said;        /* which the demuxer knows */
-    bool erratic;     /* has a habit of its own */
-    uint32_t kept;    /* pictures that kept to the habit */
-};
 
 struct rmx_tap {
     AVIOContext *input;   /* read past its own buffer, which stays empty */
@@ -52,11 +33,7 @@ struct rmx_tap {
     size_t head_bytes;
     size_t head_at; /* the next one to be read */
     bool keeping;   /* more of them */
-    bool is_ts;     /* see above; the packet that is next begins there */
-    struct rmx_tap_pid pids[RMX_TAP_PIDS_MAX];
-    unsigned count;
-    uint8_t partial[RMX_TAP_TS_BYTES]; /* the first bytes of a packet */
-    unsigned partial_bytes;
+    struct rmx_packing packing;
     bool is_mp4; /* in fragments, perhaps */
     bool cut;    /* ended, for this demuxer */
     uint64_t at; /* bytes the demuxer has read, but for those it went back over */

@@ -102,6 +102,19 @@ void rmx_words_say(struct rmx_words *words, const char *format, ...)
     words->open = false;
 }
 
+void rmx_words_warn(struct rmx_words *words, const char *format, ...)
+{
+    va_list arguments;
+
+    if (words->warning[0]) {
+        return;
+    }
+    va_start(arguments, format);
+    vsnprintf(words->warning, sizeof(words->warning), format, arguments);
+    va_end(arguments);
+    make_printable(words->warning);
+}
+
 void rmx_words_default(struct rmx_words *words, int averror)
 {
     if (words->text[0] == '\0' && averror == AVERROR_EOF) {

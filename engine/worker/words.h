@@ -16,6 +16,7 @@
 
 struct rmx_words {
     char text[RMX_JOB_TEXT_BYTES];
+    char warning[RMX_JOB_TEXT_BYTES]; /* for a job that ends OK */
     bool open; /* the last line had no newline yet: what comes next continues it */
     const struct rmx_outlet *outlet; /* of a muxer, whose contexts find it as they find this */
 };
@@ -28,6 +29,10 @@ void rmx_words_attach(struct rmx_words *words, AVFormatContext *context);
 
 /* Our own sentence instead of the library's. */
 __attribute__((format(printf, 2, 3))) void rmx_words_say(
+    struct rmx_words *words, const char *format, ...);
+
+/* What is not as it should be, but does not end the job; the first such sentence is kept. */
+__attribute__((format(printf, 2, 3))) void rmx_words_warn(
     struct rmx_words *words, const char *format, ...);
 
 /* The library's name for an error, unless something better was said already. An input that ended
