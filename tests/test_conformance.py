@@ -13,6 +13,7 @@ sys.dont_write_bytecode = True
 import compare  # noqa: E402
 import conformance  # noqa: E402
 import runner  # noqa: E402
+import subtitles  # noqa: E402
 import table  # noqa: E402
 
 PACKET = ["0", "0", "512", "K_", "714", "CRC32:39183f98"]
@@ -89,12 +90,14 @@ class Judgement(unittest.TestCase):
 
 
 class Table(unittest.TestCase):
-    ROWS = table.read_table()
+    ROWS = table.read_table(table.TABLE)
+    SUBTITLES = table.read_table(subtitles.TSV)
     KNOWN = ROWS[0]._replace(differs="byte 8", reason="why")
 
     def test_its_rows_can_be_run(self):
-        self.assertEqual(len({row.name for row in self.ROWS}), len(self.ROWS))
-        for row in self.ROWS:
+        rows = self.ROWS + self.SUBTITLES
+        self.assertEqual(len({row.name for row in rows}), len(rows))
+        for row in rows:
             self.assertIn(row.compare.removeprefix(table.REFUSED),
                           {*table.COMPARISONS, *runner.statuses()}, row.name)
             self.assertEqual(bool(row.differs), bool(row.reason), row.name)

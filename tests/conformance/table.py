@@ -40,8 +40,8 @@ COMPARISONS = ("bytes", "packets", "payload")
 Row = collections.namedtuple("Row", "name input ffmpeg rmx compare differs reason")
 
 
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+def arguments(about):
+    parser = argparse.ArgumentParser(description=about.split("\n", 1)[0])
     parser.add_argument("--rmx", required=True, help="the rmx to test, ringmuxd beside it")
     parser.add_argument("--media", default=conformance.default_media(), help="corpus with good/")
     parser.add_argument("--row", default="", help="rows whose name contains this")
@@ -53,8 +53,8 @@ def arguments():
     return parser.parse_args()
 
 
-def read_table():
-    with open(TABLE, encoding="utf-8", newline="") as file:
+def read_table(path):
+    with open(path, encoding="utf-8", newline="") as file:
         return [Row(**{field: row[field] or "" for field in Row._fields})
                 for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
 
@@ -214,11 +214,8 @@ def run_rows(args, rows, inputs):
     return [(row, *judge(row, what)) for row, what in zip(rows, found)], ended
 
 
-def main():
-    runner.leave_on_sigterm()
-    args = arguments()
-    rows = [row for row in read_table() if args.row in row.name]
-    inputs = find_inputs(args, rows)
+def compare_all(args, rows, inputs):
+    """Runs the rows whose input is there, prints what was found, and returns the exit code."""
     there = [row for row in rows if row.input in inputs]
     verdicts, ended = run_rows(args, sample(there, args.sample), inputs)
     bad = report(verdicts, len(rows) - len(there))
@@ -229,6 +226,13 @@ def main():
     if ended:
         print(ended)
     return 1 if bad or ended or not there else 0
+
+
+def main():
+    runner.leave_on_sigterm()
+    args = arguments(__doc__)
+    rows = [row for row in read_table(TABLE) if args.row in row.name]
+    return compare_all(args, rows, find_inputs(args, rows))
 
 
 if __name__ == "__main__":
