@@ -24,18 +24,15 @@
 /* What text becomes for a muxer that cannot hold it; what it can hold is copied. Muxers that are
  * not here take what they take. */
 static const struct {
-    const char *muxer;
+    const char *muxers;
     const char *encoder;
     const char *holds;
 } targets[] = {
-    { "mp4", "mov_text", "mov_text" },
-    { "mov", "mov_text", "mov_text" },
+    { "mp4,mov,ipod,3gp,3g2,psp,ismv", "mov_text", "mov_text" },
     { "matroska", "subrip", "subrip,text,ass,webvtt" },
-    { "webm", "webvtt", "webvtt" },
-    { "hls", "webvtt", "webvtt" },
-    { "srt", "subrip", "subrip,text" },
+    { "webm,hls,webvtt", "webvtt", "webvtt" },
+    { "srt,lrc", "subrip", "subrip,text" },
     { "ass", "ass", "ass" },
-    { "webvtt", "webvtt", "webvtt" },
 };
 
 struct rmx_subtitle {
@@ -76,7 +73,7 @@ bool rmx_subtitle_is_text(enum AVCodecID codec)
 static const AVCodec *needed_encoder(const AVOutputFormat *muxer, enum AVCodecID codec)
 {
     for (size_t slot = 0; slot < FF_ARRAY_ELEMS(targets) && rmx_subtitle_is_text(codec); slot++) {
-        if (strcmp(targets[slot].muxer, muxer->name) == 0 &&
+        if (av_match_list(muxer->name, targets[slot].muxers, ',') > 0 &&
             av_match_list(avcodec_get_name(codec), targets[slot].holds, ',') == 0) {
             return avcodec_find_encoder_by_name(targets[slot].encoder);
         }
