@@ -65,18 +65,23 @@ TestSuite(metadata, .init = open_all, .fini = close_all);
 static void assert_chosen(const char *wanted)
 {
     char chosen[32] = { 0 };
-    enum rmx_status status = rmx_streams_choose(&streams, demuxer, muxer->oformat, &spec, &words);
+    const struct rmx_streams_pool pool = { .demuxers = { demuxer }, .count = 1 };
+    enum rmx_status status = rmx_streams_choose(&streams, &pool, muxer->oformat, &spec, &words);
 
     cr_assert_eq(status, RMX_STATUS_OK, "%s", words.text);
+    rmx_streams_skip(demuxer);
+    rmx_streams_want(&streams, &pool);
     for (unsigned slot = 0; slot < streams.count; slot++) {
-        chosen[slot] = (char)('0' + streams.source[slot]);
+        chosen[slot] = (char)('0' + streams.source[slot].stream);
     }
     cr_assert_str_eq(chosen, wanted);
 }
 
 static void assert_refused(enum rmx_status wanted)
 {
-    cr_assert_eq(rmx_streams_choose(&streams, demuxer, muxer->oformat, &spec, &words), wanted);
+    const struct rmx_streams_pool pool = { .demuxers = { demuxer }, .count = 1 };
+
+    cr_assert_eq(rmx_streams_choose(&streams, &pool, muxer->oformat, &spec, &words), wanted);
     cr_assert_neq(words.text[0], '\0');
 }
 

@@ -125,9 +125,11 @@ Test(timing, the_first_dts_lies_as_far_before_its_pts_as_frames_are_reordered)
 {
     open_as("mov", 0);
     demuxer->streams[0]->codecpar->video_delay = 2;
+    int64_t samples = AV_NOPTS_VALUE;
+
     read_packet(0, 90000, AV_NOPTS_VALUE);
     cr_assert_eq(timing.streams[0].dts, 1000000 - 80000);
-    rmx_timing_convert(&timing, packet, demuxer->streams[0]);
+    rmx_timing_convert(&timing, packet, demuxer->streams[0], &samples);
     cr_assert_eq(packet->dts, 90000 - 7200);
 }
 
@@ -144,11 +146,13 @@ Test(timing, sound_counts_in_samples_and_does_not_drift)
     from->codecpar->frame_size = 1024;
     rmx_timing_fini(&timing);
     rmx_assert(rmx_timing_init(&timing, demuxer, &whole) == 0);
+    int64_t samples = AV_NOPTS_VALUE;
+
     for (int64_t frame = 0; frame < 100; frame++) {
         int64_t rounded = av_rescale(frame, 1024 * 1000, 48000);
 
         read_packet(2, rounded, rounded);
-        rmx_timing_convert(&timing, packet, to);
+        rmx_timing_convert(&timing, packet, to, &samples);
         cr_assert_eq(packet->dts, frame * 1024, "frame %d", (int)frame);
         cr_assert_eq(packet->pts, packet->dts);
     }
@@ -199,12 +203,13 @@ Test(timing, the_ends_of_the_number_line_are_survived)
 {
     static const int64_t ends[] = { INT64_MIN + 1, INT64_MAX, -1, 0, AV_NOPTS_VALUE };
     int64_t last = INT64_MAX;
+    int64_t samples = AV_NOPTS_VALUE;
 
     open_as("mpegts", INT64_MAX);
     for (size_t pts = 0; pts < 5; pts++) {
         for (size_t dts = 0; dts < 5; dts++) {
             read_packet(0, ends[pts], ends[dts]);
-            rmx_timing_convert(&timing, packet, demuxer->streams[0]);
+            rmx_timing_convert(&timing, packet, demuxer->streams[0], &samples);
             rmx_timing_settle(packet, 0, AVMEDIA_TYPE_VIDEO, &last);
         }
     }

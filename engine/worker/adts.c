@@ -157,7 +157,7 @@ static int read_until_all_learned(struct rmx_ahead *ahead, struct rmx_mux *mux,
     return 0;
 }
 
-int rmx_adts_prime(struct rmx_ahead *ahead, struct rmx_mux *mux, AVFormatContext *demuxer)
+int rmx_adts_prime(struct rmx_mux *mux, struct rmx_intake *intake)
 {
     bool waiting[RMX_STREAMS_MAX] = { false };
     int missing = 0;
@@ -166,8 +166,9 @@ int rmx_adts_prime(struct rmx_ahead *ahead, struct rmx_mux *mux, AVFormatContext
         return 0;
     }
     for (unsigned slot = 0; slot < mux->count; slot++) {
-        waiting[slot] = lacks_configuration(&mux->tracks[slot]);
+        waiting[slot] =
+            mux->tracks[slot].input == intake->number && lacks_configuration(&mux->tracks[slot]);
         missing += waiting[slot];
     }
-    return read_until_all_learned(ahead, mux, demuxer, waiting, missing);
+    return read_until_all_learned(&intake->ahead, mux, intake->demuxer, waiting, missing);
 }

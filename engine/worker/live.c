@@ -264,21 +264,20 @@ static bool is_missed(
     return needed;
 }
 
-void rmx_live_leave_out(struct rmx_streams *streams, AVFormatContext *demuxer,
+void rmx_live_leave_out(struct rmx_streams *streams, const AVFormatContext *demuxer,
     const struct rmx_ahead *ahead, const AVFormatContext *muxer)
 {
     struct rmx_words *words = muxer->opaque;
     unsigned kept = 0;
 
     for (unsigned slot = 0; slot < streams->count; slot++) {
-        unsigned source = streams->source[slot];
-        AVStream *stream = demuxer->streams[source];
+        unsigned source = streams->source[slot].stream;
+        const AVStream *stream = demuxer->streams[source];
 
         if (!is_unknown(stream) && !is_missed(muxer, stream, ahead)) {
-            streams->source[kept++] = source;
+            streams->source[kept++] = streams->source[slot];
             continue;
         }
-        stream->discard = AVDISCARD_ALL;
         rmx_words_warn(words, "stream %u (%s) was announced but is silent or unreadable: left out",
             source, avcodec_get_name(stream->codecpar->codec_id));
     }

@@ -46,7 +46,7 @@ int rmx_live_find_streams(AVFormatContext *demuxer, struct rmx_ahead *ahead,
 
 /* Takes streams nothing is known of out of those chosen, and those of which the muxer needs a
  * packet, but none is ahead; and says so. */
-void rmx_live_leave_out(struct rmx_streams *streams, AVFormatContext *demuxer,
+void rmx_live_leave_out(struct rmx_streams *streams, const AVFormatContext *demuxer,
     const struct rmx_ahead *ahead, const AVFormatContext *muxer);
 
 #endif

@@ -17,63 +17,38 @@
 #include "engine/worker/options.h"
 #include "engine/worker/range.h"
 #include "engine/worker/retouch.h"
+#include "engine/worker/target.h"
 #include "engine/worker/track.h"
 #include "engine/worker/verdict.h"
 #include "ipc/format.h"
 #include "ring/base.h"
 
-#define URL_BYTES    64
-#define LATE_US      INT64_C(10000000) /* so far a packet may lie behind others in the file */
-#define MUX_DELAY_US 700000 /* ffmpeg's -muxdelay: MPEG-TS starts 2 x 0.7 s after its clock */
-
-/* --- files ----------------------------------------------------------------------------------- */
-
-/* Muxers of several files rename and delete by name where a name is a file's: of this protocol,
- * which nobody has, they leave that be. The slash is for those that look for a folder. */
-#define URL_HEAD "part:/"
-
-static int open_file(
-    AVFormatContext *context, AVIOContext **io, const char *url, int flags, AVDictionary **options)
-{
-    const struct rmx_words *words = context->opaque;
-    const struct rmx_outlet *outlet = words->outlet;
-    size_t head = strlen(URL_HEAD);
-
-    (void)options;
-    if (!outlet->open_part || !(flags & AVIO_FLAG_WRITE) || (flags & AVIO_FLAG_READ) ||
-        strncmp(url, URL_HEAD, head) != 0) {
-        return AVERROR(EACCES);
-    }
-    return outlet->open_part(outlet->owner, url + head, io);
-}
-
-static int close_file(AVFormatContext *context, AVIOContext *io)
-{
-    const struct rmx_words *words = context->opaque;
-    const struct rmx_outlet *outlet = words->outlet;
-
-    rmx_assert(outlet->close_part); /* who opened it */
-    return outlet->close_part(outlet->owner, io);
-}
+#define LATE_US INT64_C(10000000) /* so far a packet may lie behind others in the file */
 
 /* --- streams --------------------------------------------------------------------------------- */
 
 static int add_tracks(
-    struct rmx_mux *mux, const AVFormatContext *demuxer, const struct rmx_streams *streams)
+    struct rmx_mux *mux, const struct rmx_streams_pool *pool, const struct rmx_streams *streams)
 {
     mux->tracks = av_calloc(streams->count, sizeof(*mux->tracks));
     if (!mux->tracks) {
         return AVERROR(ENOMEM);
     }
     for (unsigned slot = 0; slot < streams->count; slot++) {
-        const AVStream *from = demuxer->streams[streams->source[slot]];
+        const struct rmx_source *source = &streams->source[slot];
+        const AVStream *from = pool->demuxers[source->input]->streams[source->stream];
         AVStream *to = avformat_new_stream(mux->context, NULL);
 
         if (!to) {
             return AVERROR(ENOMEM);
         }
         mux->tracks[slot] = (struct rmx_mux_track){
-            .stream = to, .last_dts = AV_NOPTS_VALUE, .source = streams->source[slot]
+            .stream = to,
+            .from = from->time_base,
+            .last_dts = AV_NOPTS_VALUE,
+            .last_samples = AV_NOPTS_VALUE,
+            .input = source->input,
+            .source = source->stream,
         };
         mux->count = slot + 1;
         int err = rmx_track_copy(to, from, mux->context->oformat, !mux->whole.strip_streams);
@@ -86,7 +61,7 @@ static int add_tracks(
 }
 
 /* What the job asks for takes the place of what ffmpeg would choose. */
-static enum rmx_status edit_tracks(struct rmx_mux *mux, const AVFormatContext *demuxer,
+static enum rmx_status edit_tracks(struct rmx_mux *mux, const struct rmx_streams_pool *pool,
     const struct rmx_job_spec *spec, struct rmx_words *words)
 {
     enum rmx_status status = rmx_retouch_streams(mux->context, spec, words);
@@ -98,7 +73,7 @@ static enum rmx_status edit_tracks(struct rmx_mux *mux, const AVFormatContext *d
         struct rmx_mux_track *track = &mux->tracks[slot];
 
         status = rmx_subtitle_open(&track->subtitle, mux->context, track->stream,
-            demuxer->streams[track->source], spec, words);
+            pool->demuxers[track->input]->streams[track->source], spec, words);
         status = status != RMX_STATUS_OK
                      ? status
                      : rmx_filters_open(&track->edit, mux->context, track->stream, spec, words);
@@ -106,104 +81,21 @@ static enum rmx_status edit_tracks(struct rmx_mux *mux, const AVFormatContext *d
     return status;
 }
 
-/* --- the context ----------------------------------------------------------------------------- */
-
-static AVFormatContext *new_context(const struct rmx_format *format,
-    const struct rmx_outlet *outlet, bool bitexact, struct rmx_words *words)
-{
-    AVFormatContext *context = NULL;
-    char url[URL_BYTES];
-
-    snprintf(url, sizeof(url), URL_HEAD "%s", format->index);
-    if (avformat_alloc_output_context2(&context, NULL, format->muxer, url) < 0) {
-        return NULL;
-    }
-    if (!*format->index) {
-        context->pb = outlet->io[0];
-    }
-    words->outlet = outlet;
-    context->io_open = open_file;
-    context->io_close2 = close_file;
-    context->max_delay = MUX_DELAY_US;
-    context->flush_packets = 0; /* the output decides when a chunk is full */
-    context->flags |= AVFMT_FLAG_CUSTOM_IO | (bitexact ? AVFMT_FLAG_BITEXACT : 0);
-    rmx_words_attach(words, context);
-    return context;
-}
-
-/* With movflags or a fragment duration, even plain mp4 goes strictly forward. */
-static bool goes_back(const AVFormatContext *context, const struct rmx_format *format)
-{
-    static const char *const forward[] = { "empty_moov", "frag_keyframe", "frag_every_frame",
-        "delay_moov", "dash", "cmaf" };
-
-    for (size_t slot = 0; slot < sizeof(forward) / sizeof(*forward); slot++) {
-        if (rmx_options_has_flag(context, "movflags", forward[slot])) {
-            return false;
-        }
-    }
-    return format->patch == RMX_PATCH_ALWAYS;
-}
-
-/* Can the output take what the muxer does? Says what to do if not. */
-static enum rmx_status check_output(const struct rmx_mux *mux, const struct rmx_format *format,
-    const struct rmx_outlet *outlet, const struct rmx_job_spec *spec, struct rmx_words *words)
-{
-    if (*format->index && !outlet->open_part) {
-        rmx_words_say(words,
-            "%s is several files: its output must be a ring that takes parts (RMX_PARTS)",
-            format->name);
-        return RMX_STATUS_UNSUPPORTED;
-    }
-    if (mux->live && goes_back(mux->context, format)) {
-        rmx_words_say(words,
-            "%s is finished at its end, so it cannot be live: use fmp4, mpegts, flv or matroska",
-            format->name);
-        return RMX_STATUS_UNSUPPORTED;
-    }
-    if (rmx_job_wants_faststart(spec) && !outlet->spooled) {
-        rmx_words_say(words, "faststart writes the output twice: use fmp4, which has its index in "
-                             "front, or allow a spool");
-        return RMX_STATUS_NEEDS_SEEKABLE_OUTPUT;
-    }
-    if (!(outlet->io[0]->seekable & AVIO_SEEKABLE_NORMAL) && goes_back(mux->context, format)) {
-        rmx_words_say(words,
-            "%s is patched at its end: use fmp4, mpegts or matroska, give a file or a positional "
-            "sink, or allow a spool",
-            format->name);
-        return RMX_STATUS_NEEDS_SEEKABLE_OUTPUT;
-    }
-    return RMX_STATUS_OK;
-}
-
 /* --- opening --------------------------------------------------------------------------------- */
 
-enum rmx_status rmx_mux_open(struct rmx_mux *mux, const struct rmx_outlet *outlet,
+enum rmx_status rmx_mux_open(struct rmx_mux *mux, const struct rmx_outlet *outlet, unsigned output,
     const struct rmx_job_spec *spec, struct rmx_words *words)
 {
-    const struct rmx_format *format = rmx_format_find(spec->format);
     const char *why;
 
+    mux->io = outlet->io[output];
     mux->end_us = INT64_MAX;
+    mux->live = spec->flags & RMX_JOB_LIVE;
     if (rmx_edit_gather(spec->edits, sizeof(spec->edits), RMX_EDIT_JOB, &mux->whole, &why) < 0) {
         rmx_words_say(words, "%s", why);
         return RMX_STATUS_BAD_OPTION;
     }
-    if (!av_guess_format(format->muxer, NULL, NULL)) {
-        rmx_words_say(words, "this libavformat has no muxer '%s'", format->muxer);
-        return RMX_STATUS_UNSUPPORTED;
-    }
-    mux->context = new_context(format, outlet, spec->flags & RMX_JOB_BITEXACT, words);
-    if (!mux->context) {
-        return RMX_STATUS_OVER_LIMIT;
-    }
-    mux->live = spec->flags & RMX_JOB_LIVE;
-    if (mux->live) {
-        rmx_spill_set_options(mux->context);
-    }
-    enum rmx_status status = rmx_options_apply(mux->context, format->options, spec, words);
-
-    return status == RMX_STATUS_OK ? check_output(mux, format, outlet, spec, words) : status;
+    return rmx_target_open(&mux->context, outlet, output, spec, words);
 }
 
 /* What is known before any packet, as ffmpeg tells its muxers. */
@@ -218,46 +110,45 @@ static void note_range(struct rmx_mux *mux)
     }
 }
 
-enum rmx_status rmx_mux_add_streams(struct rmx_mux *mux, const AVFormatContext *demuxer,
+enum rmx_status rmx_mux_add_streams(struct rmx_mux *mux, const struct rmx_streams_pool *pool,
     const struct rmx_streams *streams, const struct rmx_job_spec *spec, struct rmx_words *words)
 {
-    int err = add_tracks(mux, demuxer, streams);
+    int err = add_tracks(mux, pool, streams);
 
     if (err < 0) {
-        return rmx_verdict_output(err, words->outlet->io[0]);
+        return rmx_verdict_output(err, mux->io);
     }
-    enum rmx_status status = edit_tracks(mux, demuxer, spec, words);
+    enum rmx_status status = edit_tracks(mux, pool, spec, words);
 
     if (status != RMX_STATUS_OK) {
         return status;
     }
     note_range(mux);
-    mux->end_us = rmx_range_end_us(&mux->whole, demuxer);
     rmx_foreword_delay(mux->context);
     mux->needs_pts = (mux->context->oformat->flags & AVFMT_NOFILE) ||
                      rmx_options_has_flag(mux->context, "movflags", "cmaf") ||
                      rmx_options_has_flag(mux->context, "movflags", "negative_cts_offsets");
     err = mux->live ? rmx_spill_begin(&mux->spill, mux->context, &mux->pace, spec) : 0;
-    return err < 0 ? rmx_verdict_output(err, words->outlet->io[0]) : RMX_STATUS_OK;
+    return err < 0 ? rmx_verdict_output(err, mux->io) : RMX_STATUS_OK;
 }
 
-enum rmx_status rmx_mux_add_tags(struct rmx_mux *mux, const AVFormatContext *demuxer,
-    const struct rmx_timing *timing, const struct rmx_job_spec *spec, struct rmx_words *words)
+enum rmx_status rmx_mux_add_tags(struct rmx_mux *mux, const struct rmx_intake *tagged,
+    const struct rmx_intake *chaptered, const struct rmx_job_spec *spec, struct rmx_words *words)
 {
     const struct rmx_edit_whole *whole = &mux->whole;
     bool part = whole->duration_us != INT64_MAX;
     const struct rmx_metadata_chapters chapters = {
-        .ts_offset = timing->ts_offset,
+        .ts_offset = chaptered ? chaptered->timing.ts_offset : 0,
         .duration_us = whole->copyts ? INT64_MAX : whole->duration_us,
         .tags = !whole->strip_chapters,
     };
     int err = 0;
 
-    if (!whole->seen[RMX_EDIT_MAP_CHAPTERS]) {
-        err = rmx_metadata_copy_chapters(mux->context, demuxer, &chapters);
+    if (chaptered && !whole->seen[RMX_EDIT_MAP_CHAPTERS]) {
+        err = rmx_metadata_copy_chapters(mux->context, chaptered->demuxer, &chapters);
     }
-    if (err >= 0 && !whole->strip_file) {
-        err = rmx_metadata_copy(mux->context, demuxer, part);
+    if (err >= 0 && tagged && !whole->strip_file) {
+        err = rmx_metadata_copy(mux->context, tagged->demuxer, part);
     }
     return err < 0 ? RMX_STATUS_OVER_LIMIT : rmx_retouch_tags(mux->context, spec, words);
 }
@@ -334,36 +225,44 @@ static int give_through_all(struct rmx_mux *mux, struct rmx_mux_track *track, AV
                        : give_through_ours(mux, track, packet);
 }
 
-/* Is this packet, whose dts is that, past the end of the range? */
-static bool is_past(struct rmx_mux *mux, struct rmx_mux_track *track, int64_t dts_us)
+/* Where ffmpeg's -shortest ends all others: as long as the one that ended first lasted. */
+static void end_track(struct rmx_mux *mux, struct rmx_mux_track *track)
 {
-    bool ended = dts_us >= mux->end_us;
+    int64_t lasted_us = av_rescale_q(track->lasted, track->stream->time_base, AV_TIME_BASE_Q);
 
-    track->ended |= ended;
-    if (ended && mux->whole.shortest) {
-        mux->end_us = INT64_MIN; /* and the others end where they are */
+    if (!track->ended && mux->whole.shortest) {
+        mux->end_us = FFMIN(mux->end_us, lasted_us);
     }
-    return ended;
+    track->ended = true;
 }
 
-/* packet is the track's own and is left empty. */
-static int write_to_track(
-    struct rmx_mux *mux, struct rmx_mux_track *track, struct rmx_timing *timing, AVPacket *packet)
+static int64_t end_of(const struct rmx_mux *mux, const struct rmx_intake *intake)
+{
+    return FFMIN(mux->end_us, intake->end_us);
+}
+
+/* packet is the track's own and is left empty. last_samples: of its input stream. */
+static int write_to_track(struct rmx_mux *mux, struct rmx_mux_track *track,
+    const struct rmx_intake *intake, AVPacket *packet, int64_t *last_samples)
 {
     if (!track->started && !track->subtitle && !(packet->flags & AV_PKT_FLAG_KEY)) {
         return 0;
     }
-    if (mux->end_us != INT64_MAX &&
-        is_past(mux, track, timing->streams[packet->stream_index].dts)) {
+    if (intake->timing.streams[packet->stream_index].dts >= end_of(mux, intake)) {
+        end_track(mux, track);
         return 0;
     }
     track->started = true;
     if (track->subtitle) {
+        const AVStream *from = intake->demuxer->streams[packet->stream_index];
+
+        av_packet_rescale_ts(packet, from->time_base, track->from);
         int got = rmx_subtitle_convert(track->subtitle, packet);
 
         return got > 0 ? give_through_all(mux, track, packet) : got;
     }
-    rmx_timing_convert(timing, packet, track->stream);
+    rmx_timing_convert(&intake->timing, packet, track->stream, last_samples);
+    track->lasted = av_sat_add64(track->lasted, packet->duration);
     return give_through_all(mux, track, packet);
 }
 
@@ -377,49 +276,104 @@ static bool is_waited_for(const struct rmx_mux *mux, const struct rmx_mux_track 
            (type == AVMEDIA_TYPE_VIDEO || type == AVMEDIA_TYPE_AUDIO);
 }
 
-bool rmx_mux_is_past_end(const struct rmx_mux *mux, int64_t dts_us)
+/* The number of the input as tracks have it. */
+static unsigned number_of(const struct rmx_intake *intake)
 {
-    unsigned ended = 0;
+    return intake->as ? 0 : intake->number;
+}
 
-    if (mux->end_us == INT64_MAX) {
+bool rmx_mux_is_past_end(const struct rmx_mux *mux, const struct rmx_intake *intake, int64_t dts_us)
+{
+    int64_t end_us = end_of(mux, intake);
+    unsigned unended = 0;
+
+    if (end_us == INT64_MAX) {
         return false;
     }
     for (unsigned slot = 0; slot < mux->count; slot++) {
-        if (is_waited_for(mux, &mux->tracks[slot])) {
-            return false;
+        const struct rmx_mux_track *track = &mux->tracks[slot];
+
+        if (track->input == number_of(intake)) {
+            if (is_waited_for(mux, track)) {
+                return false;
+            }
+            unended += !track->ended;
         }
-        ended += mux->tracks[slot].ended;
     }
-    return ended == mux->count || dts_us >= av_sat_add64(mux->end_us, LATE_US);
+    return unended == 0 || dts_us >= av_sat_add64(end_us, LATE_US);
+}
+
+void rmx_mux_end_input(struct rmx_mux *mux, unsigned input)
+{
+    for (unsigned slot = 0; slot < mux->count; slot++) {
+        if (mux->tracks[slot].input == input) {
+            end_track(mux, &mux->tracks[slot]);
+        }
+    }
+}
+
+void rmx_mux_resume_input(struct rmx_mux *mux, unsigned input)
+{
+    for (unsigned slot = 0; slot < mux->count; slot++) {
+        mux->tracks[slot].ended &= mux->tracks[slot].input != input;
+    }
+}
+
+const struct rmx_mux_track *rmx_mux_find_last(const struct rmx_mux *mux, int64_t *dts_us)
+{
+    const struct rmx_mux_track *last = NULL;
+
+    for (unsigned slot = 0; slot < mux->count; slot++) {
+        const struct rmx_mux_track *track = &mux->tracks[slot];
+        int64_t at_us =
+            track->last_dts == AV_NOPTS_VALUE
+                ? INT64_MIN
+                : av_rescale_q(track->last_dts, track->stream->time_base, AV_TIME_BASE_Q);
+
+        if (!track->ended && (!last || at_us < *dts_us)) {
+            last = track;
+            *dts_us = at_us;
+        }
+    }
+    return last;
 }
 
 static struct rmx_mux_track *next_track(
-    struct rmx_mux *mux, const struct rmx_mux_track *after, unsigned source)
+    struct rmx_mux *mux, const struct rmx_mux_track *after, unsigned input, unsigned source)
 {
     struct rmx_mux_track *end = mux->tracks + mux->count;
     struct rmx_mux_track *track = after ? mux->tracks + (after - mux->tracks) + 1 : mux->tracks;
 
-    while (track < end && track->source != source) {
+    while (track < end && (track->source != source || track->input != input)) {
         track++;
     }
     return track < end ? track : NULL;
 }
 
-int rmx_mux_write(struct rmx_mux *mux, struct rmx_timing *timing, AVPacket *packet)
+/* The stream's number as tracks have it. */
+static unsigned source_of(const struct rmx_intake *intake, const AVPacket *packet)
 {
-    unsigned source = (unsigned)packet->stream_index;
-    struct rmx_mux_track *track = next_track(mux, NULL, source);
+    return (unsigned)(intake->as ? intake->as[packet->stream_index] : packet->stream_index);
+}
+
+int rmx_mux_write(struct rmx_mux *mux, const struct rmx_intake *intake, AVPacket *packet)
+{
+    unsigned input = number_of(intake);
+    unsigned source = source_of(intake, packet);
+    struct rmx_mux_track *first = next_track(mux, NULL, input, source);
+    struct rmx_mux_track *track = first;
     int err = 0;
 
     while (track && err >= 0) {
-        struct rmx_mux_track *next = next_track(mux, track, source);
+        struct rmx_mux_track *next = next_track(mux, track, input, source);
 
         if (!next) {
-            err = write_to_track(mux, track, timing, packet);
+            err = write_to_track(mux, track, intake, packet, &first->last_samples);
         } else {
             AVPacket *copy = av_packet_clone(packet);
 
-            err = copy ? write_to_track(mux, track, timing, copy) : AVERROR(ENOMEM);
+            err = copy ? write_to_track(mux, track, intake, copy, &first->last_samples)
+                       : AVERROR(ENOMEM);
             av_packet_free(&copy);
         }
         track = next;

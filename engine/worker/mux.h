@@ -12,12 +12,12 @@
 #include <libavcodec/bsf.h>
 #include <libavformat/avformat.h>
 
+#include "engine/worker/intake.h"
 #include "engine/worker/outlet.h"
 #include "engine/worker/pace.h"
 #include "engine/worker/spill.h"
 #include "engine/worker/streams.h"
 #include "engine/worker/subtitle.h"
-#include "engine/worker/timing.h"
 #include "engine/worker/words.h"
 #include "ipc/edit.h"
 #include "ipc/job.h"
@@ -26,21 +26,26 @@
 /* One output stream. */
 struct rmx_mux_track {
     AVStream *stream;
+    AVRational from;               /* the unit of its input stream, the first if it is joined */
     struct rmx_subtitle *subtitle; /* what it is converted by, else NULL */
     AVBSFContext *edit;            /* what the job asks for, else NULL */
     AVBSFContext *filter;          /* where the muxer would not insert one itself, else NULL */
     int64_t last_dts;              /* given to the muxer */
+    int64_t last_samples;          /* timing.h's; only the first track of an input stream has it */
+    int64_t lasted;                /* all its packets together */
+    unsigned input;                /* of inputs that are joined, 0 */
     unsigned source;               /* the input stream */
     bool started;                  /* a key frame was seen: everything from there on is written */
-    bool ended;                    /* what came last was past the end of the range */
+    bool ended; /* what came last was past the end of the range, or its input ended */
 };
 
 struct rmx_mux {
+    AVIOContext *io;
     AVFormatContext *context;
     struct rmx_mux_track *tracks;
     unsigned count;
     struct rmx_edit_whole whole; /* what the job edits */
-    int64_t end_us;              /* of its range, in corrected dts; INT64_MAX = none */
+    int64_t end_us;              /* where another track ended and all are to; in corrected dts */
     bool header_written;
     bool finished;
     bool needs_pts;   /* this muxer would abort the process over a packet without one */
@@ -50,30 +55,42 @@ struct rmx_mux {
     struct rmx_spill spill; /* live */
 };
 
-/* Makes the context, for which the input need not be known; writes nothing. Returns OK, or
- * NEEDS_SEEKABLE_OUTPUT, BAD_OPTION, UNSUPPORTED, OVER_LIMIT with the reason in words. What is half
- * made, fini frees. */
-enum rmx_status rmx_mux_open(struct rmx_mux *mux, const struct rmx_outlet *outlet,
+/* Makes the context of this output, for which no input need be known; writes nothing. spec is that
+ * output's (ipc/several.h). Returns OK, or NEEDS_SEEKABLE_OUTPUT, BAD_OPTION, UNSUPPORTED,
+ * OVER_LIMIT with the reason in words. What is half made, fini frees. */
+enum rmx_status rmx_mux_open(struct rmx_mux *mux, const struct rmx_outlet *outlet, unsigned output,
     const struct rmx_job_spec *spec, struct rmx_words *words);
 
 /* Its streams, as chosen, with the job's edits of them. Returns as rmx_mux_open(). */
-enum rmx_status rmx_mux_add_streams(struct rmx_mux *mux, const AVFormatContext *demuxer,
+enum rmx_status rmx_mux_add_streams(struct rmx_mux *mux, const struct rmx_streams_pool *pool,
     const struct rmx_streams *streams, const struct rmx_job_spec *spec, struct rmx_words *words);
 
-/* Tags and chapters, with the job's edits. Likewise. */
-enum rmx_status rmx_mux_add_tags(struct rmx_mux *mux, const AVFormatContext *demuxer,
-    const struct rmx_timing *timing, const struct rmx_job_spec *spec, struct rmx_words *words);
+/* Tags and chapters, with the job's edits. tagged, chaptered: the inputs that have them, or NULL.
+ * Likewise. */
+enum rmx_status rmx_mux_add_tags(struct rmx_mux *mux, const struct rmx_intake *tagged,
+    const struct rmx_intake *chaptered, const struct rmx_job_spec *spec, struct rmx_words *words);
 
 /* The container's header. All below return 0 or AVERROR. */
 int rmx_mux_write_header(struct rmx_mux *mux);
 
-/* Gives one packet, corrected and predicted, to every track of its input stream. Leaves the packet
- * empty. */
-int rmx_mux_write(struct rmx_mux *mux, struct rmx_timing *timing, AVPacket *packet);
+/* Gives one packet of this input, corrected and predicted, to every track of its stream. Leaves the
+ * packet empty. */
+int rmx_mux_write(struct rmx_mux *mux, const struct rmx_intake *intake, AVPacket *packet);
 
-/* Is the packet at dts_us so far past the end of the range that no other one is to be expected
- * before it? */
-bool rmx_mux_is_past_end(const struct rmx_mux *mux, int64_t dts_us);
+/* Is the packet at dts_us of this input so far past the end of its range that no other one is to be
+ * expected before it? */
+bool rmx_mux_is_past_end(
+    const struct rmx_mux *mux, const struct rmx_intake *intake, int64_t dts_us);
+
+/* This input has no more packets. */
+void rmx_mux_end_input(struct rmx_mux *mux, unsigned input);
+
+/* But one that is joined to it has. */
+void rmx_mux_resume_input(struct rmx_mux *mux, unsigned input);
+
+/* The track that is furthest behind and has an input to read from; *dts_us is where it is,
+ * INT64_MIN before its first packet. NULL: there is none. */
+const struct rmx_mux_track *rmx_mux_find_last(const struct rmx_mux *mux, int64_t *dts_us);
 
 /* Live: writes the packets that need wait no longer. Until the first call all wait. */
 int rmx_mux_release(struct rmx_mux *mux);

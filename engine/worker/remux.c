@@ -1,58 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * One job: open the input, choose streams, open the output, copy packets, finish. Worker process,
+ * One job: open the inputs, choose streams, open the outputs, copy packets, finish. Worker process,
  * the job's fiber. Never opens, names or sees a file, a socket or a ring.
  */
 #include "engine/worker/remux.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
-#include <libavutil/avstring.h>
 #include <libavutil/mem.h>
 
-#include "engine/worker/adts.h"
-#include "engine/worker/ahead.h"
-#include "engine/worker/avshim.h"
 #include "engine/worker/charset.h"
-#include "engine/worker/demux.h"
-#include "engine/worker/extent.h"
-#include "engine/worker/live.h"
-#include "engine/worker/mux.h"
+#include "engine/worker/inputs.h"
+#include "engine/worker/outputs.h"
 #include "engine/worker/probe.h"
 #include "engine/worker/purse.h"
-#include "engine/worker/range.h"
-#include "engine/worker/streams.h"
-#include "engine/worker/timing.h"
 #include "engine/worker/verdict.h"
 #include "engine/worker/warm.h"
 #include "engine/worker/words.h"
-#include "ipc/format.h"
 #include "ipc/status.h"
 
-#define ERRNO_MAX   4095
-#define RETRIES_MAX 1000 /* of a demuxer that says "again" without having made a packet */
+#define ERRNO_MAX 4095
 
-/* Owns all of a job but its two I/O contexts. */
+/* Owns all of a job but its I/O contexts. */
 struct remux {
     const struct rmx_job_spec *spec;
     struct rmx_job_result *result;
-    AVIOContext *input;
+    const struct rmx_inlet *inlet;
     const struct rmx_outlet *outlet;
-    AVIOContext *output; /* the outlet's */
     struct rmx_words words;
-    struct rmx_extent extent;
-    AVFormatContext *demuxer;
-    struct rmx_streams streams;
-    struct rmx_timing timing;
-    struct rmx_mux mux;
-    struct rmx_ahead ahead;
-    struct rmx_tap tap; /* a live job's, or one's whose input cannot seek */
-    struct rmx_split split;
+    struct rmx_inputs inputs;
+    struct rmx_outputs outputs;
     AVPacket *packet;
-    bool past_end;  /* the rest of the input is not wanted */
     int idle_error; /* AVERROR: of what was written while the input had nothing */
 };
 
@@ -78,143 +58,17 @@ static bool is_live(const struct remux *remux)
     return remux->spec->flags & RMX_JOB_LIVE;
 }
 
-static enum rmx_status open_input(struct remux *remux)
-{
-    bool tapped = is_live(remux) || !(remux->input->seekable & AVIO_SEEKABLE_NORMAL);
-
-    if (tapped && rmx_tap_init(&remux->tap, remux->input) < 0) {
-        return RMX_STATUS_OVER_LIMIT;
-    }
-    AVIOContext *input = tapped ? remux->tap.context : remux->input;
-
-    if (!is_live(remux)) {
-        rmx_extent_begin(&remux->extent, input);
-    }
-    const struct rmx_demux_way way = {
-        .input = input,
-        .tap = tapped ? &remux->tap : NULL,
-        .split = &remux->split,
-        .ahead = &remux->ahead,
-        .measured = remux->mux.whole.seen[RMX_EDIT_START_FROM_END],
-    };
-
-    return rmx_demux_open(&remux->demuxer, &way, remux->spec, &remux->words);
-}
-
-/* A live job does not wait for streams that were announced and then sent nothing. */
-static enum rmx_status leave_out_silent(struct remux *remux)
-{
-    rmx_live_leave_out(&remux->streams, remux->demuxer, &remux->ahead, remux->mux.context);
-    return remux->streams.count > 0 ? RMX_STATUS_OK : RMX_STATUS_NO_STREAMS;
-}
-
-static enum rmx_status choose_streams(struct remux *remux)
-{
-    enum rmx_status status = rmx_streams_choose(
-        &remux->streams, remux->demuxer, remux->mux.context->oformat, remux->spec, &remux->words);
-
-    if (status == RMX_STATUS_OK && is_live(remux)) {
-        status = leave_out_silent(remux);
-    }
-    if (status != RMX_STATUS_OK) {
-        return status;
-    }
-    return rmx_mux_add_streams(
-        &remux->mux, remux->demuxer, &remux->streams, remux->spec, &remux->words);
-}
-
-static enum rmx_status write_header(struct remux *remux)
-{
-    int err = rmx_timing_init(&remux->timing, remux->demuxer, &remux->mux.whole);
-
-    if (err >= 0) {
-        err = rmx_adts_prime(&remux->ahead, &remux->mux, remux->demuxer);
-    }
-    if (err >= 0) {
-        enum rmx_status status = rmx_mux_add_tags(
-            &remux->mux, remux->demuxer, &remux->timing, remux->spec, &remux->words);
-
-        if (status != RMX_STATUS_OK) {
-            return status;
-        }
-        err = rmx_mux_write_header(&remux->mux);
-    }
-    if (err < 0) {
-        rmx_words_default(&remux->words, err);
-        return rmx_verdict_output(err, remux->output);
-    }
-    return RMX_STATUS_OK;
-}
-
-/* Returns 0 with a packet, or AVERROR. */
-static int read_packet(struct remux *remux)
-{
-    int err = AVERROR(EAGAIN);
-
-    for (int retry = 0; err == AVERROR(EAGAIN) && retry < RETRIES_MAX; retry++) {
-        err = rmx_ahead_next(&remux->ahead, remux->demuxer, remux->packet);
-    }
-    return err;
-}
-
-/* What belongs to the stream as a whole travels with its first packet; a display matrix does not,
- * since the container has its own place for it. */
-static int add_stream_side_data(AVPacket *packet, const AVStream *stream)
-{
-    for (int slot = 0; slot < rmx_avshim_side_data_count(stream); slot++) {
-        const AVPacketSideData *side = rmx_avshim_side_data(stream, slot);
-
-        if (side->type == AV_PKT_DATA_DISPLAYMATRIX ||
-            av_packet_get_side_data(packet, side->type, NULL)) {
-            continue;
-        }
-        uint8_t *copy = av_packet_new_side_data(packet, side->type, side->size);
-
-        if (!copy) {
-            return AVERROR(ENOMEM);
-        }
-        memcpy(copy, side->data, side->size);
-    }
-    return 0;
-}
-
-static int copy_packet(struct remux *remux)
-{
-    AVPacket *packet = remux->packet;
-    unsigned source = (unsigned)packet->stream_index;
-
-    rmx_extent_note(&remux->extent, remux->demuxer, packet);
-    if (source >= remux->timing.count ||
-        remux->demuxer->streams[source]->discard == AVDISCARD_ALL) {
-        av_packet_unref(packet);
-        return 0;
-    }
-    remux->result->packets_in++;
-    if (!remux->timing.streams[source].started) {
-        int err = add_stream_side_data(packet, remux->demuxer->streams[source]);
-
-        if (err < 0) {
-            return err;
-        }
-    }
-    rmx_timing_correct(&remux->timing, packet);
-    rmx_timing_predict(&remux->timing, packet);
-    int err = rmx_mux_write(&remux->mux, &remux->timing, packet);
-
-    remux->past_end = rmx_mux_is_past_end(&remux->mux, remux->timing.streams[source].dts);
-    return err;
-}
-
 /* A live job's packets go out at once, but for those it began with: they come in the order they
  * were sent in, and are put right first. */
 static int send_out(struct remux *remux)
 {
-    int err = rmx_ahead_empty(&remux->ahead) ? rmx_mux_release(&remux->mux) : 0;
+    bool in_order = rmx_ahead_empty(&remux->inputs.all[0].ahead);
+    int err = in_order ? rmx_outputs_release(&remux->outputs) : 0;
 
     if (remux->outlet->push) {
         remux->outlet->push(remux->outlet->owner);
     } else {
-        avio_flush(remux->output);
+        rmx_outputs_flush(&remux->outputs);
     }
     return err;
 }
@@ -225,10 +79,10 @@ static uint64_t release_due(void *stage)
     struct remux *remux = stage;
 
     if (remux->idle_error >= 0) {
-        remux->idle_error = rmx_mux_release(&remux->mux);
-        avio_flush(remux->output);
+        remux->idle_error = rmx_outputs_release(&remux->outputs);
+        rmx_outputs_flush(&remux->outputs);
     }
-    int64_t due_us = remux->idle_error < 0 ? 0 : rmx_mux_due_us(&remux->mux);
+    int64_t due_us = remux->idle_error < 0 ? 0 : rmx_outputs_due_us(&remux->outputs);
 
     return (uint64_t)due_us * 1000;
 }
@@ -244,98 +98,140 @@ static void offer_release(struct remux *remux, bool offered)
     }
 }
 
+/* --- packets --------------------------------------------------------------------------------- */
+
+static enum rmx_status judge_input(
+    struct remux *remux, struct rmx_intake *intake, enum rmx_status status)
+{
+    bool begun = rmx_outputs_begun(&remux->outputs);
+
+    status = rmx_intake_judge(
+        intake, remux->spec, status, begun, &remux->words, &remux->result->bytes_expected);
+    return rmx_inputs_blame(&remux->inputs, intake->number, status);
+}
+
 /* A muxer may refuse half a packet: then the input is at fault, not the container, and the muxer's
  * words would mislead. */
-static enum rmx_status judge_packet(struct remux *remux, int err)
+static enum rmx_status judge_packet(struct remux *remux, struct rmx_intake *intake, int err)
 {
-    enum rmx_status status = rmx_verdict_output(err, remux->output);
+    enum rmx_status status = rmx_outputs_judge(&remux->outputs, err);
 
-    if (status == RMX_STATUS_UNSUPPORTED && remux->extent.torn) {
+    if (status == RMX_STATUS_UNSUPPORTED && intake->extent.torn) {
         rmx_words_say(&remux->words, "a packet ends before it should");
-        return RMX_STATUS_BAD_MEDIA;
+        return judge_input(remux, intake, RMX_STATUS_BAD_MEDIA);
     }
-    rmx_words_default(&remux->words, err);
     return status;
 }
 
-/* To the end of the input, or to the first error. A demuxer's error ends the output too, but what
- * was copied until then is kept, as ffmpeg keeps it. */
-static enum rmx_status copy_packets(struct remux *remux)
+/* A demuxer's error ends the outputs, too, but what was copied until then is kept, as ffmpeg keeps
+ * it. */
+static enum rmx_status judge_read(struct remux *remux, struct rmx_intake *intake, int err)
 {
-    for (;;) {
-        int err = read_packet(remux);
+    rmx_words_default(&remux->words, err);
+    enum rmx_status status = rmx_verdict_input(err, intake->io);
 
-        if (remux->idle_error < 0) {
-            return judge_packet(remux, remux->idle_error);
-        }
-        if (err == AVERROR_EOF) {
-            return RMX_STATUS_OK;
-        }
-        if (err < 0) {
-            rmx_words_default(&remux->words, err);
-            return rmx_verdict_input(err, remux->input);
-        }
-        err = copy_packet(remux);
-        if (err >= 0 && is_live(remux)) {
-            err = send_out(remux);
-            offer_release(remux, rmx_ahead_empty(&remux->ahead));
-        }
-        if (err < 0) {
-            return judge_packet(remux, err);
-        }
-        if (remux->past_end) {
-            return RMX_STATUS_OK;
-        }
-        rmx_remux_breathe();
-    }
+    return status == RMX_STATUS_BAD_MEDIA
+               ? judge_input(remux, intake, status)
+               : rmx_inputs_blame(&remux->inputs, intake->number, status);
 }
 
-/* Writes what the muxer still holds. status is how copying ended; an error here is the worse one.
+/* The one to read from next; NULL: all has been read that is wanted. */
+static struct rmx_intake *next_intake(struct remux *remux)
+{
+    struct rmx_inputs *inputs = &remux->inputs;
+    unsigned input = inputs->joined ? inputs->at : 0;
+
+    if (inputs->count > 1 && !inputs->joined && !rmx_outputs_find_last(&remux->outputs, &input)) {
+        return NULL;
+    }
+    return inputs->all[input].done ? NULL : &inputs->all[input];
+}
+
+/* Nothing more is wanted of an input. Others may be joined to it. */
+static enum rmx_status leave_input(struct remux *remux, struct rmx_intake *intake)
+{
+    bool more = false;
+    enum rmx_status status = RMX_STATUS_OK;
+
+    intake->done = true;
+    if (remux->inputs.joined) {
+        status = rmx_inputs_advance(&remux->inputs, &more);
+        rmx_remux_breathe();
+    }
+    rmx_outputs_end_input(&remux->outputs, intake->as ? 0 : intake->number, !more);
+    return status;
+}
+
+static int copy_packet(struct remux *remux, struct rmx_intake *intake, bool *past_end)
+{
+    AVPacket *packet = remux->packet;
+    int64_t dts_us = 0;
+    int err = rmx_intake_correct(intake, packet);
+
+    if (err <= 0) {
+        return err;
+    }
+    remux->result->packets_in++;
+    dts_us = intake->timing.streams[packet->stream_index].dts;
+    if (remux->inputs.joined) {
+        rmx_join_note(&remux->inputs.join, intake, packet);
+    }
+    err = rmx_outputs_write(&remux->outputs, intake, packet);
+    *past_end = rmx_outputs_are_past_end(&remux->outputs, intake, dts_us);
+    if (err >= 0 && is_live(remux)) {
+        err = send_out(remux);
+        offer_release(remux, rmx_ahead_empty(&intake->ahead));
+    }
+    return err;
+}
+
+/* One packet, or the end of an input. */
+static enum rmx_status copy_next(struct remux *remux, struct rmx_intake *intake)
+{
+    bool past_end = false;
+    int err = rmx_intake_read(intake, remux->packet);
+
+    if (remux->idle_error < 0) {
+        return judge_packet(remux, intake, remux->idle_error);
+    }
+    if (err == AVERROR_EOF) {
+        enum rmx_status status = judge_input(remux, intake, RMX_STATUS_OK);
+
+        return status == RMX_STATUS_OK ? leave_input(remux, intake) : status;
+    }
+    if (err < 0) {
+        return judge_read(remux, intake, err);
+    }
+    err = copy_packet(remux, intake, &past_end);
+    if (err < 0) {
+        return judge_packet(remux, intake, err);
+    }
+    return past_end ? leave_input(remux, intake) : RMX_STATUS_OK;
+}
+
+/* To the end of the inputs, or to the first error. */
+static enum rmx_status copy_packets(struct remux *remux)
+{
+    enum rmx_status status = RMX_STATUS_OK;
+    struct rmx_intake *intake = next_intake(remux);
+
+    while (intake && status == RMX_STATUS_OK) {
+        status = copy_next(remux, intake);
+        intake = next_intake(remux);
+        rmx_remux_breathe();
+    }
+    return status;
+}
+
+/* --- from beginning to end ------------------------------------------------------------------- */
+
+/* Writes what the muxers still hold. status is how copying ended; an error here is the worse one.
  */
 static enum rmx_status finish(struct remux *remux, enum rmx_status status)
 {
-    int err = rmx_mux_finish(&remux->mux);
+    int err = rmx_outputs_finish(&remux->outputs);
 
-    avio_flush(remux->output);
-    if (err >= 0) {
-        err = remux->output->error;
-    }
-    if (err < 0) {
-        rmx_words_default(&remux->words, err);
-        return rmx_verdict_output(err, remux->output);
-    }
-    return status;
-}
-
-/* Data that were there but went by before the index that names them was read. */
-static bool needed_to_go_back(const struct remux *remux, enum rmx_status status)
-{
-    return status == RMX_STATUS_BAD_MEDIA && remux->demuxer &&
-           !(remux->input->seekable & AVIO_SEEKABLE_NORMAL) &&
-           av_match_name("mov", remux->demuxer->iformat->name);
-}
-
-/* The input was read to its end, or to where it made no sense any more, or has nothing to read: was
- * that its real end? */
-static enum rmx_status judge_end(struct remux *remux, enum rmx_status status)
-{
-    bool allowed = remux->spec->flags & RMX_JOB_ALLOW_TRUNCATED;
-    int64_t end = rmx_extent_missing_end(&remux->extent, remux->demuxer, remux->input);
-
-    if (remux->input->error < 0) {
-        return rmx_verdict_input(remux->input->error, remux->input);
-    }
-    if (end > 0) {
-        remux->result->bytes_expected = (uint64_t)end;
-        return allowed && remux->mux.header_written ? RMX_STATUS_OK : RMX_STATUS_TRUNCATED;
-    }
-    if (needed_to_go_back(remux, status)) {
-        rmx_words_say(&remux->words,
-            "the index follows the samples it names: give a file, an input "
-            "that can seek, or allow a spool");
-        return RMX_STATUS_NEEDS_SEEKABLE_INPUT;
-    }
-    return status;
+    return err < 0 ? rmx_outputs_judge(&remux->outputs, err) : status;
 }
 
 /* Where the input is at fault, what came out of it until then is still a whole file. */
@@ -345,52 +241,57 @@ static bool worth_finishing(enum rmx_status status)
            status == RMX_STATUS_TRUNCATED || status == RMX_STATUS_INPUT_IO;
 }
 
+/* Up to the headers. */
+static enum rmx_status begin(struct remux *remux)
+{
+    enum rmx_status status =
+        rmx_inputs_open(&remux->inputs, remux->inlet, remux->spec, &remux->words);
+
+    if (status == RMX_STATUS_OK) {
+        status = rmx_outputs_choose(&remux->outputs, &remux->inputs);
+    }
+    if (status == RMX_STATUS_BAD_MEDIA || status == RMX_STATUS_NO_STREAMS) {
+        return judge_input(remux, &remux->inputs.all[remux->inputs.at], status);
+    }
+    if (status == RMX_STATUS_OK) {
+        status = rmx_inputs_begin(&remux->inputs);
+    }
+    return status == RMX_STATUS_OK ? rmx_outputs_begin(&remux->outputs, &remux->inputs) : status;
+}
+
 static enum rmx_status run_remux(struct remux *remux)
 {
-    enum rmx_status status = rmx_mux_open(&remux->mux, remux->outlet, remux->spec, &remux->words);
+    enum rmx_status status =
+        rmx_outputs_open(&remux->outputs, remux->outlet, remux->spec, &remux->words);
 
     if (status != RMX_STATUS_OK) { /* and nothing was read */
         return status;
     }
-    status = open_input(remux);
-    rmx_remux_breathe();
-    if (status == RMX_STATUS_OK) {
-        status = rmx_range_begin(&remux->mux.whole, remux->demuxer, &remux->ahead, &remux->words);
-    }
-    if (status == RMX_STATUS_OK) {
-        status = choose_streams(remux);
-    }
-    if (status == RMX_STATUS_BAD_MEDIA || status == RMX_STATUS_NO_STREAMS) {
-        return judge_end(remux, status);
-    }
-    if (status == RMX_STATUS_OK) {
-        status = write_header(remux);
-    }
+    status = begin(remux);
     if (status != RMX_STATUS_OK) {
         return status;
     }
     rmx_remux_breathe();
     status = copy_packets(remux);
     offer_release(remux, false);
-    if ((status == RMX_STATUS_OK && !remux->past_end) || status == RMX_STATUS_BAD_MEDIA) {
-        status = judge_end(remux, status);
-    }
     return worth_finishing(status) ? finish(remux, status) : status;
 }
 
 static enum rmx_status run_probe(struct remux *remux)
 {
-    enum rmx_status status = open_input(remux);
+    enum rmx_status status =
+        rmx_inputs_open(&remux->inputs, remux->inlet, remux->spec, &remux->words);
+    AVIOContext *output = remux->outlet->io[0];
 
     if (status == RMX_STATUS_BAD_MEDIA) {
-        return judge_end(remux, status);
+        return judge_input(remux, &remux->inputs.all[0], status);
     }
     if (status != RMX_STATUS_OK) {
         return status;
     }
-    int err = rmx_probe_write(remux->demuxer, remux->output);
+    int err = rmx_probe_write(remux->inputs.all[0].demuxer, output);
 
-    return err < 0 ? rmx_verdict_output(err, remux->output) : RMX_STATUS_OK;
+    return err < 0 ? rmx_verdict_output(err, output) : RMX_STATUS_OK;
 }
 
 /* --- the job --------------------------------------------------------------------------------- */
@@ -398,13 +299,8 @@ static enum rmx_status run_probe(struct remux *remux)
 static void close_all(struct remux *remux)
 {
     av_packet_free(&remux->packet);
-    rmx_ahead_fini(&remux->ahead);
-    rmx_mux_fini(&remux->mux);
-    rmx_timing_fini(&remux->timing);
-    rmx_streams_fini(&remux->streams);
-    rmx_split_fini(&remux->split);
-    avformat_close_input(&remux->demuxer);
-    rmx_tap_fini(&remux->tap);
+    rmx_outputs_fini(&remux->outputs);
+    rmx_inputs_fini(&remux->inputs);
 }
 
 static int32_t cause_of(enum rmx_status status, const struct remux *remux)
@@ -412,10 +308,11 @@ static int32_t cause_of(enum rmx_status status, const struct remux *remux)
     int cause = 0;
 
     if (status == RMX_STATUS_INPUT_IO) {
-        cause = remux->input->error;
+        cause = rmx_inputs_error(&remux->inputs);
     } else if (status == RMX_STATUS_OUTPUT_IO || status == RMX_STATUS_OUTPUT_FULL ||
                status == RMX_STATUS_OUTPUT_CLOSED) {
-        cause = remux->output->error;
+        cause = remux->spec->kind == RMX_JOB_PROBE ? remux->outlet->io[0]->error
+                                                   : rmx_outputs_error(&remux->outputs);
     }
     return cause < -ERRNO_MAX ? -EIO : cause; /* libavformat has codes of its own */
 }
@@ -424,7 +321,7 @@ static void report(struct rmx_job_result *result, enum rmx_status status, const 
 {
     result->status = status;
     result->cause = cause_of(status, remux);
-    result->packets_out = remux->mux.packets;
+    result->packets_out = rmx_outputs_packets(&remux->outputs);
     bool warned = status == RMX_STATUS_OK && remux->words.warning[0];
     const char *text = warned ? remux->words.warning : remux->words.text;
 
@@ -438,9 +335,8 @@ void rmx_remux_run(const struct rmx_job_spec *spec, const struct rmx_inlet *inle
     struct remux remux = {
         .spec = spec,
         .result = result,
-        .input = inlet->io[0],
+        .inlet = inlet,
         .outlet = outlet,
-        .output = outlet->io[0],
     };
     enum rmx_status status = RMX_STATUS_OVER_LIMIT;
 

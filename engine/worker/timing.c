@@ -16,7 +16,9 @@ static int64_t first_offset(const AVFormatContext *demuxer, const struct rmx_edi
 {
     int64_t start = demuxer->start_time == AV_NOPTS_VALUE ? 0 : demuxer->start_time;
 
-    return whole->copyts ? 0 : av_sat_sub64(0, av_sat_add64(start, whole->start_us));
+    int64_t first = whole->copyts ? 0 : av_sat_add64(start, whole->start_us);
+
+    return av_sat_sub64(whole->input_offset_us, first);
 }
 
 int rmx_timing_init(
@@ -29,7 +31,6 @@ int rmx_timing_init(
     }
     for (unsigned slot = 0; slot < demuxer->nb_streams; slot++) {
         streams[slot].next_dts = AV_NOPTS_VALUE;
-        streams[slot].delta_last = AV_NOPTS_VALUE;
         streams[slot].framerate = demuxer->streams[slot]->avg_frame_rate;
     }
     *timing = (struct rmx_timing){
@@ -291,7 +292,7 @@ void rmx_timing_predict(struct rmx_timing *timing, const AVPacket *packet)
 
 /* Audio counts in samples, so that rounding to a coarse time base does not add up. */
 static int64_t audio_dts(
-    struct rmx_timing_stream *state, const AVStream *from, const AVPacket *packet, AVRational to)
+    const AVStream *from, const AVPacket *packet, AVRational to, int64_t *last_samples)
 {
     AVCodecParameters *parameters = from->codecpar;
     int samples = av_get_audio_frame_duration2(parameters, packet->size);
@@ -300,13 +301,14 @@ static int64_t audio_dts(
         samples = parameters->frame_size;
     }
     return av_rescale_delta(from->time_base, packet->dts,
-        (AVRational){ 1, parameters->sample_rate }, FFMAX(samples, 0), &state->delta_last, to);
+        (AVRational){ 1, parameters->sample_rate }, FFMAX(samples, 0), last_samples, to);
 }
 
-void rmx_timing_convert(struct rmx_timing *timing, AVPacket *packet, const AVStream *to)
+void rmx_timing_convert(
+    const struct rmx_timing *timing, AVPacket *packet, const AVStream *to, int64_t *last_samples)
 {
     const AVStream *from = timing->demuxer->streams[packet->stream_index];
-    struct rmx_timing_stream *state = &timing->streams[packet->stream_index];
+    const struct rmx_timing_stream *state = &timing->streams[packet->stream_index];
 
     if (packet->pts != AV_NOPTS_VALUE) {
         packet->pts = av_rescale_q(packet->pts, from->time_base, to->time_base);
@@ -314,7 +316,7 @@ void rmx_timing_convert(struct rmx_timing *timing, AVPacket *packet, const AVStr
     if (packet->dts == AV_NOPTS_VALUE) {
         packet->dts = av_rescale_q(state->dts, AV_TIME_BASE_Q, to->time_base);
     } else if (to->codecpar->codec_type == AVMEDIA_TYPE_AUDIO) {
-        packet->dts = audio_dts(state, from, packet, to->time_base);
+        packet->dts = audio_dts(from, packet, to->time_base, last_samples);
         packet->pts = packet->dts;
     } else {
         packet->dts = av_rescale_q(packet->dts, from->time_base, to->time_base);

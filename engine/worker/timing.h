@@ -22,7 +22,6 @@
 struct rmx_timing_stream {
     int64_t dts;          /* of the current packet, read or predicted */
     int64_t next_dts;     /* predicted; AV_NOPTS_VALUE before the first packet */
-    int64_t delta_last;   /* av_rescale_delta()'s memory, in samples */
     AVRational framerate; /* as it was before the first packet */
     bool started;
     bool unwrapped; /* the 33-bit correction is done with */
@@ -46,8 +45,11 @@ void rmx_timing_fini(struct rmx_timing *timing);
 void rmx_timing_correct(struct rmx_timing *timing, AVPacket *packet);
 void rmx_timing_predict(struct rmx_timing *timing, const AVPacket *packet);
 
-/* packet goes from its input stream's time base to that of to. */
-void rmx_timing_convert(struct rmx_timing *timing, AVPacket *packet, const AVStream *to);
+/* packet goes from its input stream's time base to that of to. *last_samples is
+ * av_rescale_delta()'s memory, the output's of this input stream: AV_NOPTS_VALUE before the first
+ * packet. */
+void rmx_timing_convert(
+    const struct rmx_timing *timing, AVPacket *packet, const AVStream *to, int64_t *last_samples);
 
 /* *last_dts is the output stream's, AV_NOPTS_VALUE before its first packet. */
 void rmx_timing_settle(AVPacket *packet, int muxer_flags, enum AVMediaType type, int64_t *last_dts);

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The muxer of an output, before it knows its streams (see target.h). Worker process, a job's
+ * fiber.
+ */
+#include "engine/worker/target.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/worker/options.h"
+#include "engine/worker/spill.h"
+#include "ipc/format.h"
+#include "ring/base.h"
+
+#define URL_BYTES    64
+#define MUX_DELAY_US 700000 /* ffmpeg's -muxdelay: MPEG-TS starts 2 x 0.7 s after its clock */
+
+/* --- files ----------------------------------------------------------------------------------- */
+
+/* Muxers of several files rename and delete by name where a name is a file's: of this protocol,
+ * which nobody has, they leave that be. The slash is for those that look for a folder. */
+#define URL_HEAD "part:/"
+
+static int open_file(
+    AVFormatContext *context, AVIOContext **io, const char *url, int flags, AVDictionary **options)
+{
+    const struct rmx_words *words = context->opaque;
+    const struct rmx_outlet *outlet = words->outlet;
+    size_t head = strlen(URL_HEAD);
+
+    (void)options;
+    if (!outlet->open_part || !(flags & AVIO_FLAG_WRITE) || (flags & AVIO_FLAG_READ) ||
+        strncmp(url, URL_HEAD, head) != 0) {
+        return AVERROR(EACCES);
+    }
+    return outlet->open_part(outlet->owner, url + head, io);
+}
+
+static int close_file(AVFormatContext *context, AVIOContext *io)
+{
+    const struct rmx_words *words = context->opaque;
+    const struct rmx_outlet *outlet = words->outlet;
+
+    rmx_assert(outlet->close_part); /* who opened it */
+    return outlet->close_part(outlet->owner, io);
+}
+
+/* --- the context ----------------------------------------------------------------------------- */
+
+static AVFormatContext *new_context(
+    const struct rmx_format *format, AVIOContext *io, bool bitexact, struct rmx_words *words)
+{
+    AVFormatContext *context = NULL;
+    char url[URL_BYTES];
+
+    snprintf(url, sizeof(url), URL_HEAD "%s", format->index);
+    if (avformat_alloc_output_context2(&context, NULL, format->muxer, url) < 0) {
+        return NULL;
+    }
+    if (!*format->index) {
+        context->pb = io;
+    }
+    context->io_open = open_file;
+    context->io_close2 = close_file;
+    context->max_delay = MUX_DELAY_US;
+    context->flush_packets = 0; /* the output decides when a chunk is full */
+    context->flags |= AVFMT_FLAG_CUSTOM_IO | (bitexact ? AVFMT_FLAG_BITEXACT : 0);
+    rmx_words_attach(words, context);
+    return context;
+}
+
+/* With movflags or a fragment duration, even plain mp4 goes strictly forward. */
+static bool goes_back(const AVFormatContext *context, const struct rmx_format *format)
+{
+    static const char *const forward[] = { "empty_moov", "frag_keyframe", "frag_every_frame",
+        "delay_moov", "dash", "cmaf" };
+
+    for (size_t slot = 0; slot < sizeof(forward) / sizeof(*forward); slot++) {
+        if (rmx_options_has_flag(context, "movflags", forward[slot])) {
+            return false;
+        }
+    }
+    return format->patch == RMX_PATCH_ALWAYS;
+}
+
+/* Can the output take what the muxer does? Says what to do if not. */
+static enum rmx_status check_output(const AVFormatContext *context, const struct rmx_format *format,
+    const struct rmx_outlet *outlet, const AVIOContext *io, const struct rmx_job_spec *spec,
+    struct rmx_words *words)
+{
+    if (*format->index && !outlet->open_part) {
+        rmx_words_say(words,
+            "%s is several files: its output must be a ring that takes parts (RMX_PARTS)",
+            format->name);
+        return RMX_STATUS_UNSUPPORTED;
+    }
+    if (spec->flags & RMX_JOB_LIVE && goes_back(context, format)) {
+        rmx_words_say(words,
+            "%s is finished at its end, so it cannot be live: use fmp4, mpegts, flv or matroska",
+            format->name);
+        return RMX_STATUS_UNSUPPORTED;
+    }
+    if (rmx_job_wants_faststart(spec) && !outlet->spooled) {
+        rmx_words_say(words, "faststart writes the output twice: use fmp4, which has its index in "
+                             "front, or allow a spool");
+        return RMX_STATUS_NEEDS_SEEKABLE_OUTPUT;
+    }
+    if (!(io->seekable & AVIO_SEEKABLE_NORMAL) && goes_back(context, format)) {
+        rmx_words_say(words,
+            "%s is patched at its end: use fmp4, mpegts or matroska, give a file or a positional "
+            "sink, or allow a spool",
+            format->name);
+        return RMX_STATUS_NEEDS_SEEKABLE_OUTPUT;
+    }
+    return RMX_STATUS_OK;
+}
+
+enum rmx_status rmx_target_open(AVFormatContext **context, const struct rmx_outlet *outlet,
+    unsigned output, const struct rmx_job_spec *spec, struct rmx_words *words)
+{
+    const struct rmx_format *format = rmx_format_find(spec->format);
+    AVIOContext *io = outlet->io[output];
+
+    if (!av_guess_format(format->muxer, NULL, NULL)) {
+        rmx_words_say(words, "this libavformat has no muxer '%s'", format->muxer);
+        return RMX_STATUS_UNSUPPORTED;
+    }
+    words->outlet = outlet;
+    *context = new_context(format, io, spec->flags & RMX_JOB_BITEXACT, words);
+    if (!*context) {
+        return RMX_STATUS_OVER_LIMIT;
+    }
+    if (spec->flags & RMX_JOB_LIVE) {
+        rmx_spill_set_options(*context);
+    }
+    enum rmx_status status = rmx_options_apply(*context, format->options, spec, words);
+
+    return status == RMX_STATUS_OK ? check_output(*context, format, outlet, io, spec, words)
+                                   : status;
+}
