@@ -6,12 +6,13 @@
  *   remux_tool [--format F] [--input-format F] [--opt k=v]... [--edit k=v]... [--map S]...
  *              [--all-streams] [--bitexact] [--allow-truncated] [--probe] [--stream-in]
  *              [--stream-out] [--live] [--interleave-us N] [--fragment-us N|packet]
- *              [--trickle BYTES:LOG] [--repeat N] [--parts] IN OUT
+ *              [--trickle BYTES:LOG] [--repeat N] [--parts] [--input FILE]... [--output FILE]...
+ *              IN OUT
  *
  * Prints the result as one JSON line and exits as `rmx` would. --repeat runs the job again and
  * again and reports the shortest time. With --parts OUT is a folder, for a muxer of several files.
  * --trickle reads as a slow stream comes, so many bytes at a time, and logs a line before each
- * read: bytes in, bytes out until then.
+ * read: bytes in, bytes out until then. --input and --output are further ones, behind IN and OUT.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -51,8 +52,8 @@ struct tool {
     unsigned repeat;
     int trickle; /* bytes at a time; 0 = all there are */
     const char *log;
-    const char *in;
-    const char *out;
+    const char *in[RMX_JOB_INPUTS_MAX];
+    const char *out[RMX_JOB_OUTPUTS_MAX];
 };
 
 static int read_file(void *opaque, uint8_t *buffer, int size)
@@ -125,7 +126,7 @@ static int open_part(void *owner, const char *name, AVIOContext **io)
     const struct tool *tool = owner;
     char path[4096];
 
-    snprintf(path, sizeof(path), "%s/%s", tool->out, name);
+    snprintf(path, sizeof(path), "%s/%s", tool->out[0], name);
     return avio_open(io, path, AVIO_FLAG_WRITE);
 }
 
@@ -143,44 +144,62 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static void run(struct tool *tool, struct rmx_job_result *result)
+static int open_file(const char *path, int flags)
 {
-    struct file in = { .fd = open(tool->in, O_RDONLY | O_CLOEXEC) };
-    const char *one = tool->parts ? "/dev/null" : tool->out;
-    struct file out = { .fd = open(one, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644) };
+    int fd = open(path, flags | O_CLOEXEC, 0644);
 
-    if (in.fd < 0 || out.fd < 0) {
-        perror(in.fd < 0 ? tool->in : tool->out);
+    if (fd < 0) {
+        perror(path);
         exit(5);
     }
-    if (tool->log) {
-        in.most = tool->trickle;
-        in.log = fopen(tool->log, "we");
-        in.output = &out;
-    }
-    AVIOContext *input = open_io(&in, 0, tool->stream_in);
-    AVIOContext *output = open_io(&out, 1, tool->stream_out);
-    uint64_t start = now_ns();
+    return fd;
+}
 
-    const struct rmx_inlet inlet = { .io = { input } };
-    const struct rmx_outlet outlet = {
-        .io = { output },
+static void run(struct tool *tool, struct rmx_job_result *result)
+{
+    struct file in[RMX_JOB_INPUTS_MAX] = { 0 };
+    struct file out[RMX_JOB_OUTPUTS_MAX] = { 0 };
+    struct rmx_inlet inlet = { 0 };
+    struct rmx_outlet outlet = {
         .open_part = tool->parts ? open_part : NULL,
         .close_part = close_part,
         .owner = tool,
     };
 
+    if (tool->log) {
+        in[0].most = tool->trickle;
+        in[0].log = fopen(tool->log, "we");
+        in[0].output = &out[0];
+    }
+    for (unsigned slot = 0; slot < tool->spec.inputs; slot++) {
+        in[slot].fd = open_file(tool->in[slot], O_RDONLY);
+        inlet.io[slot] = open_io(&in[slot], 0, tool->stream_in);
+    }
+    for (unsigned slot = 0; slot < tool->spec.outputs; slot++) {
+        const char *path = tool->parts ? "/dev/null" : tool->out[slot];
+
+        out[slot].fd = open_file(path, O_RDWR | O_CREAT | O_TRUNC);
+        outlet.io[slot] = open_io(&out[slot], 1, tool->stream_out);
+    }
+    uint64_t start = now_ns();
+
     rmx_remux_run(&tool->spec, &inlet, &outlet, result);
     result->run_ns = now_ns() - start;
-    result->bytes_in = in.bytes;
-    result->bytes_out = out.bytes;
-    close_io(input);
-    close_io(output);
-    if (in.log) {
-        fclose(in.log);
+    result->bytes_in = 0;
+    result->bytes_out = 0;
+    for (unsigned slot = 0; slot < tool->spec.inputs; slot++) {
+        result->bytes_in += in[slot].bytes;
+        close_io(inlet.io[slot]);
+        close(in[slot].fd);
     }
-    close(in.fd);
-    close(out.fd);
+    for (unsigned slot = 0; slot < tool->spec.outputs; slot++) {
+        result->bytes_out += out[slot].bytes;
+        close_io(outlet.io[slot]);
+        close(out[slot].fd);
+    }
+    if (in[0].log) {
+        fclose(in[0].log);
+    }
 }
 
 static void print_text(const char *text)
@@ -246,6 +265,14 @@ static void parse_word(struct tool *tool, int option)
     case 'm':
         need(rmx_job_add_map(&tool->spec, optarg), optarg);
         break;
+    case 'x':
+        need(tool->spec.inputs == RMX_JOB_INPUTS_MAX, optarg);
+        tool->in[tool->spec.inputs++] = optarg;
+        break;
+    case 'y':
+        need(tool->spec.outputs == RMX_JOB_OUTPUTS_MAX, optarg);
+        tool->out[tool->spec.outputs++] = optarg;
+        break;
     case 'w':
         tool->spec.interleave_us = parse_us(optarg);
         break;
@@ -271,6 +298,8 @@ static void parse(struct tool *tool, int count, char **words)
         { "opt", required_argument, NULL, 'o' },
         { "edit", required_argument, NULL, 'e' },
         { "map", required_argument, NULL, 'm' },
+        { "input", required_argument, NULL, 'x' },
+        { "output", required_argument, NULL, 'y' },
         { "repeat", required_argument, NULL, 'r' },
         { "interleave-us", required_argument, NULL, 'w' },
         { "fragment-us", required_argument, NULL, 'c' },
@@ -304,8 +333,8 @@ static void parse(struct tool *tool, int count, char **words)
         fprintf(stderr, "usage: remux_tool [OPTIONS] IN OUT\n");
         exit(2);
     }
-    tool->in = words[optind];
-    tool->out = words[optind + 1];
+    tool->in[0] = words[optind];
+    tool->out[0] = words[optind + 1];
 }
 
 int main(int count, char **words)
@@ -323,7 +352,7 @@ int main(int count, char **words)
     uint64_t shortest = UINT64_MAX;
 
     parse(&tool, count, words);
-    const struct rmx_format *guess = rmx_format_guess(tool.out);
+    const struct rmx_format *guess = rmx_format_guess(tool.out[0]);
 
     if (tool.spec.kind == RMX_JOB_REMUX && !tool.spec.format[0] && guess) {
         need(rmx_job_set_name(&tool.spec.format, guess->name), guess->name);
