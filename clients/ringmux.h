@@ -106,21 +106,18 @@ int rmx_state(struct rmx_client *client);
 
 /* Moves on to the daemon that listens now where the last one did. rmx_submit() tells when it is
  * time: -ESHUTDOWN or -ECONNRESET.
- *   If the last one drains, the jobs in flight stay with it. Their results, events and streams come
+ *   If the last one drains, the jobs in flight stay with it: their results, events and streams come
  * from this client as before, groups go on at both (see rmx_group_open()), and only new jobs go to
- * the new daemon. The old connection ends by itself when the last of its jobs was collected and the
- * last of its streams read.
- *   If it is gone, each job that was in flight has the result DAEMON_LOST: those, and no others,
- * are the ones of which nobody knows how far they came.
+ * the new daemon. The old connection ends when the last of its jobs and streams was collected.
+ *   If it is gone, each job that was in flight, and no other, has the result DAEMON_LOST: nobody
+ * knows how far it came.
  *
  * While nobody listens, or who does has no room or drains too, it is tried again until timeout_ms
  * have passed (-1 = for ever). A daemon that listens has 10 s to answer, or what is left of
- * timeout_ms; other calls on the client go on meanwhile, but sources and sinks are served by
- * rmx_wait() and its kin alone. May be called in parallel with all other calls, itself too: one
- * connects, and the others wait for it.
- *   0 does not wait at all: it tries once, or looks if the answer to the last try has come. As the
- * daemon needs a moment for it, the first such call returns -EINPROGRESS more often than 0.
- * Returns 0, or
+ * timeout_ms; sources and sinks are served by rmx_wait() and its kin alone. May be called in
+ * parallel with all other calls, itself too: one connects, and the others wait for it.
+ *   0 does not wait: it tries once, or looks if the answer to the last try has come, so the first
+ * such call mostly returns -EINPROGRESS. Returns 0, or
  *   -EINPROGRESS timeout_ms is 0, and a daemon that listens has yet to answer: call again
  *   -EISCONN     there is nothing to do: the daemon is READY
  *   -EOPNOTSUPP  a private daemon has no successor: open another client
@@ -164,11 +161,10 @@ struct rmx_source;
 struct rmx_sink;
 
 /* Whom a job shares its worker process with, at most; the daemon's setting "isolation" may allow
- * less. It is not for crashes, which others survive as ringmux-ends(7) says: but what a hostile
- * input might make of a worker, it can do to the jobs that share it. An isolated job waits for one
- * of a few workers (the setting isolated_workers; where that is 0, it ends BAD_JOB) whose process
- * nobody else has after it. Not with RMX_RING, which leads to shared workers: BAD_JOB, also where
- * the daemon isolates all jobs. */
+ * less. Crashes others survive, as ringmux-ends(7) says; but what a hostile input might make of a
+ * worker, it can do to the jobs that share it. An isolated job waits for one of a few workers
+ * (isolated_workers; if 0, BAD_JOB) whose process nobody has after it. Not with RMX_RING, which
+ * leads to shared workers: BAD_JOB, also where the daemon isolates all jobs. */
 enum rmx_isolation {
     RMX_SHARED_WORKER = 0, /* with anybody's jobs */
     RMX_CLIENT_WORKER = 1, /* with this client's */
@@ -313,18 +309,17 @@ struct rmx_progress_bytes {
     uint64_t bytes_total; /* the input's size; 0 = unknown */
 };
 
-/* How far a job is, read from shared memory: no message, no system call. Returns 0, or
- *   -ENOENT  it waits for its turn still, or has ended */
+/* How far a job is, read from shared memory: no system call. Returns 0, or -ENOENT: it waits for
+ * its turn still, or has ended. */
 int rmx_progress(const struct rmx_client *client, uint64_t id, struct rmx_progress_bytes *progress);
 
 /* --- streams: input and output through shared memory ---------------------------------------- */
 
 /* A job whose input or output is RMX_RING has a ring there, in memory that this process and one
- * worker share: what you write, the worker reads in place. The daemon is not between. Rings are
- * taken from the client's ring memory at submit, see rmx_memory(): for a job with two of the usual
- * size 520 KiB, 136 KiB if RMX_LIVE. They are given back when the job's result was collected,
- * rmx_peek() or rmx_read() said that there is no more output (0 or -ECANCELED) or it was dropped,
- * and no reserved room is in hand.
+ * worker share; the daemon is not between. Rings are taken from the client's ring memory at submit,
+ * see rmx_memory(): for a job with two of the usual size 520 KiB, 136 KiB if RMX_LIVE. They are
+ * given back when the job's result was collected, rmx_peek() or rmx_read() said that there is no
+ * more output (0 or -ECANCELED) or it was dropped, and no reserved room is in hand.
  *
  * Waiting.  timeout_ms is -1 for ever, 0 not at all. A call that would have to wait longer returns
  * -EAGAIN, and rmx_events() tells when to try again. All these calls may return, besides what is
@@ -337,14 +332,12 @@ int rmx_progress(const struct rmx_client *client, uint64_t id, struct rmx_progre
 /* Sets how much ring memory a channel of this client has: 1 MiB to 4 GiB, as far as the daemon
  * allows (its setting channel_bytes); unless called, 8 MiB or what it allows: 15 jobs with two
  * rings of the usual size, or 59 live ones. Before the first job with a ring. A channel leads to
- * one worker; rmx_submit() opens the first when it is needed, and more as jobs come, up to one for
- * each worker. The memory is this process's own, and is touched as it is made: 8 MiB take some
- * 5 ms, once. Returns 0, -EINVAL, or -EALREADY: there is a channel. */
+ * one worker; rmx_submit() opens more as jobs come, up to one for each worker. The memory is this
+ * process's own: 8 MiB take some 5 ms, once. Returns 0, -EINVAL, or -EALREADY: there is one. */
 int rmx_memory(struct rmx_client *client, size_t channel_bytes);
 
-/* Sets how long a call that waits polls before it sleeps, in nanoseconds; 0, the default, is not at
- * all. Polling takes a core and saves the wake-up, 3 to 100 us of latency. The worker has its own:
- * the daemon's setting "spin". */
+/* Sets how long a call that waits polls before it sleeps; 0, the default, is not at all. Polling
+ * takes a core and saves the wake-up, 3 to 100 us. The worker's is the daemon's setting "spin". */
 void rmx_spin(struct rmx_client *client, uint64_t ns);
 
 /* Room for the next piece of a job's input, in the ring itself. Returns 0, and sets *to and *bytes
@@ -371,19 +364,19 @@ int rmx_finish(struct rmx_client *client, uint64_t id, int timeout_ms);
 int rmx_abort(struct rmx_client *client, uint64_t id, int error, int timeout_ms);
 
 enum rmx_piece_flags {
-    RMX_PIECE_FLUSH = 1, /* there is nothing behind it now: pass it on */
-    RMX_PIECE_NAME =
-        2,            /* bytes are the name of the file `part`, which begins, perhaps anew, empty */
-    RMX_PIECE_END = 4 /* the last one */
+    RMX_PIECE_FLUSH = 1,     /* there is nothing behind it now: pass it on */
+    RMX_PIECE_NAME = 2,      /* bytes are the name of the file `part`, which begins (anew), empty */
+    RMX_PIECE_END = 4,       /* the last one */
+    RMX_PIECE_PART_END = 8,  /* the file `part` is complete with it */
+    RMX_PIECE_PART_GONE = 16 /* the file `part` is out of date: delete it */
 };
 
-/* A piece of output, in the ring itself: read it at your own risk twice, a worker gone mad may
- * change it meanwhile. Pieces follow each other, offset by offset, unless the job is
- * RMX_POSITIONAL: then a container may go back and patch what it wrote, as into a file. part is 0
- * unless the job is RMX_PARTS. */
+/* A piece of output, in the ring itself: a worker gone mad may change it while you read. Pieces
+ * follow each other, offset by offset, unless the job is RMX_POSITIONAL: then a container may go
+ * back and patch what it wrote, as into a file. part is 0 unless the job is RMX_PARTS. */
 struct rmx_piece {
     const void *bytes;
-    size_t size;     /* may be 0 with RMX_PIECE_END */
+    size_t size;     /* may be 0 at the end of it all, or of a file */
     uint64_t offset; /* in the file */
     uint32_t part;   /* which file, from 0 */
     uint32_t flags;  /* enum rmx_piece_flags */
@@ -397,7 +390,7 @@ struct rmx_piece {
  * cut or broken passes on what it made of it. Whether the job went well, its result says. */
 int rmx_peek(struct rmx_client *client, uint64_t id, struct rmx_piece *piece, int timeout_ms);
 
-/* Gives the piece back to the worker. Returns 0, or -EINVAL: there is none. */
+/* Gives the piece back. Returns 0, or -EINVAL: there is none. */
 int rmx_release(struct rmx_client *client, uint64_t id);
 
 /* Copies up to `bytes` bytes. Returns how many; 0 at the end; or -ECANCELED as rmx_peek(), or
@@ -479,14 +472,30 @@ struct rmx_buffer {
 void rmx_buffer_sink(struct rmx_buffer *buffer, struct rmx_sink *sink);
 void rmx_buffer_free(struct rmx_buffer *buffer);
 
+enum rmx_directory_flag {
+    RMX_DIRECTORY_AT_ONCE = 1,   /* each file shows when it is complete: for who reads along */
+    RMX_DIRECTORY_NO_CLOBBER = 2 /* a file that was there before is not replaced: -EEXIST */
+};
+
+/* A directory as a sink, for RMX_PARTS (HLS, DASH): ringmux-segments(7). A file is written in a
+ * hidden directory there, with this process's rights, and shows when it, or all, is complete; one
+ * begun anew replaces its last version. The worker's word is not trusted: names are plain, nothing
+ * follows a link, only what the job wrote is deleted.
+ *   `folder` stays yours. open returns 0, -EINVAL, -ENOTDIR, -EBADF, -EMFILE, -ENOMEM; keep (the
+ * job went well: all shows) 0 or renameat(2)'s errors; close leaves nothing hidden. */
+struct rmx_directory;
+int rmx_directory_open(struct rmx_directory **directory, int folder, uint32_t flags);
+void rmx_directory_sink(struct rmx_directory *directory, struct rmx_sink *sink);
+int rmx_directory_keep(struct rmx_directory *directory);
+void rmx_directory_close(struct rmx_directory **directory);
+
 /* One job from its submit to its result, bytes moved: all a caller needs who wants to replace a
- * process. A ring needs a source or sink. Waits for a credit, too. Results of other jobs stay for
+ * process. A ring needs a source or sink. Waits for a credit, too. Others' results stay for
  * rmx_wait().
- *   Moves on by itself when the daemon drains or is gone, as rmx_reconnect() with at most 10 s: a
- * job that the daemon never had, or refused as DRAINING with none of its bytes moved (or those of a
- * source that can seek back), is sent to the next one. One that was in flight when its daemon died
- * ends DAEMON_LOST: it may have written. Where this process had no descriptor for what the daemon
- * sent (-EMFILE), the next call connects anew.
+ *   Moves on when the daemon drains or is gone, as rmx_reconnect() with at most 10 s: a job that
+ * the daemon never had, or refused as DRAINING with none of its bytes moved (or those of a source
+ * that can seek back), is sent to the next one. One that was in flight when its daemon died ends
+ * DAEMON_LOST: it may have written. After -EMFILE the next call connects anew.
  *   Returns 0 with *result filled, or as rmx_submit(), rmx_wait() and rmx_reconnect(), or -EAGAIN:
  * timeout_ms passed. Whatever the error, the job is cancelled and its source and sink are free. */
 int rmx_run(struct rmx_client *client, const struct rmx_job *job, struct rmx_result *result,
@@ -558,19 +567,15 @@ struct rmx_group_result {
 /* As errgroup's Wait: closes the group, waits until it has ended and takes its result; its name
  * means nothing from then on. The results of its jobs are there by then and come by rmx_wait(), in
  * any order with this. Serves sources and sinks meanwhile. Returns 1; 0 when timeout_ms passed, and
- * the group goes on; or
- *   -EINTR   a signal handler ran
- *   -ENOENT  as rmx_group_close() */
+ * the group goes on; -EINTR: a signal handler ran; or -ENOENT as rmx_group_close(). */
 int rmx_group_wait(
     struct rmx_client *client, uint32_t group, struct rmx_group_result *result, int timeout_ms);
 
 /* --- the daemon --------------------------------------------------------------------------- */
 
 /* Asks the daemon for an answer and measures how long it took, in nanoseconds. Results that come
- * meanwhile are kept: call rmx_wait(..., 0) before you poll. Returns 0, or
- *   -ETIMEDOUT  no answer within 10 s
- *   -EAGAIN     as for rmx_submit()
- *   -EINTR      a signal handler ran */
+ * meanwhile are kept: call rmx_wait(..., 0) before you poll. Returns 0, -ETIMEDOUT (no answer
+ * within 10 s), -EINTR, or -EAGAIN as rmx_submit(). */
 int rmx_ping(struct rmx_client *client, uint64_t *rtt_ns);
 
 struct rmx_counter {
@@ -580,8 +585,7 @@ struct rmx_counter {
     uint64_t value;
 };
 
-/* Fills counters[0..max) and returns how many the daemon has (at most 256), which may be more than
- * max. Errors and kept results as for rmx_ping(). */
+/* Fills counters[0..max) and returns how many the daemon has (at most 256). Else as rmx_ping(). */
 int rmx_stats(struct rmx_client *client, struct rmx_counter *counters, size_t max);
 
 /* The process id of the daemon as it told it: to show to people, not to send signals to. */
@@ -591,8 +595,7 @@ uint32_t rmx_daemon_pid(const struct rmx_client *client);
 
 /* As rmx_open(), for root, the daemon's own user and the groups of its setting operator_gids: a
  * client that has no jobs (rmx_submit(), rmx_group_open(): -EPERM), but sees and ends those of
- * others. rmx_ping(), rmx_stats(), rmx_state(), rmx_reconnect() and rmx_close() do what they always
- * do. Where nobody listens, it finds a daemon that drains there. Returns as rmx_open(), or
+ * others. Where nobody listens, it finds a daemon that drains there. Returns as rmx_open(), or
  *   -EPERM  you are none of these */
 int rmx_open_operator(struct rmx_client **client, const char *path);
 
@@ -621,12 +624,10 @@ struct rmx_job_info {
     uint64_t reserved[4];
 };
 
-/* Fills jobs[0..max) with what the daemon has in hand, in no order, and returns how many
- * there are, which may be more than max. On failure some may be filled all the same. May be called
- * in parallel with all other calls, as may rmx_cancel_jobs(): the daemon is asked one thing at a
- * time. Returns also
- *   -EPERM      no client of rmx_open_operator()
- *   -ETIMEDOUT, -EAGAIN, -EINTR  as rmx_ping() */
+/* Fills jobs[0..max) with what the daemon has in hand, in no order, and returns how many there are,
+ * which may be more than max. On failure some may be filled all the same. May be called in parallel
+ * with all other calls, as may rmx_cancel_jobs(). Returns also -EPERM: no client of
+ * rmx_open_operator(), and as rmx_ping(). */
 int rmx_jobs(struct rmx_client *client, struct rmx_job_info *jobs, size_t max);
 
 /* Which jobs: those that match all that is set, and something must be. */
@@ -647,9 +648,8 @@ struct rmx_job_match {
     }
 
 /* Asks for the early end of jobs, whoever's they are: they end CANCELLED, or as what they became
- * first. *count (may be NULL) is how many were told; 0 is no error. Returns 0, or
- *   -EINVAL  it names nothing, or what makes no sense together
- *   -EPERM, -ETIMEDOUT, -EAGAIN, -EINTR  as rmx_jobs() */
+ * first. *count (may be NULL) is how many were told; 0 is no error. Returns 0, -EINVAL: it names
+ * nothing, or what makes no sense together; or as rmx_jobs(). */
 int rmx_cancel_jobs(struct rmx_client *client, const struct rmx_job_match *match, uint64_t *count);
 
 /* --- how a job can end -------------------------------------------------------------------- */

@@ -18,7 +18,7 @@ static const char *const classes[] = { "critical", "normal", "background" };
 
 #define CLASSES (sizeof(classes) / sizeof(classes[0]))
 
-/* Of one file: the name that was probably meant, or NULL. */
+/* The name that was probably meant, or NULL. */
 static const char *nearest_format(const char *name)
 {
     const struct rmx_format *format;
@@ -28,7 +28,7 @@ static const char *nearest_format(const char *name)
     for (size_t i = 0; (format = rmx_format_at(i)) != NULL; i++) {
         unsigned away = rmx_spelling_distance(name, format->name);
 
-        if (away < nearest && *format->index == '\0') {
+        if (away < nearest) {
             nearest = away;
             best = format->name;
         }
@@ -53,12 +53,6 @@ uint32_t rmx_choice_format(struct rmx_job *job, const char *output, char why[RMX
     const struct rmx_format *format =
         name != NULL ? rmx_format_find(name) : rmx_format_guess(output);
 
-    if (format != NULL && *format->index != '\0') {
-        snprintf(why, RMX_ARGS_WHY_BYTES,
-            "%s is several files, and rmx writes one: they are for the library, see ringmux(3)",
-            format->name);
-        return RMX_UNSUPPORTED;
-    }
     if (format != NULL) {
         job->format = format->name;
         return RMX_OK;
@@ -71,6 +65,28 @@ uint32_t rmx_choice_format(struct rmx_job *job, const char *output, char why[RMX
             rmx_report_name(output, "standard output"));
     }
     return RMX_BAD_JOB;
+}
+
+const char *rmx_choice_index(const struct rmx_job *job)
+{
+    const struct rmx_format *format = job->format != NULL ? rmx_format_find(job->format) : NULL;
+
+    return format != NULL ? format->index : "";
+}
+
+bool rmx_choice_shows_at_once(const struct rmx_job *job)
+{
+    static const char key[] = "hls_playlist_type=";
+    bool grows = false;
+
+    for (const char *const *option = job->options; option != NULL && *option != NULL; option++) {
+        if (strncmp(*option, key, strlen(key)) == 0) {
+            const char *value = *option + strlen(key);
+
+            grows = strcmp(value, "vod") != 0 && strcmp(value, "2") != 0;
+        }
+    }
+    return grows || (job->flags & RMX_LIVE) != 0;
 }
 
 const char *rmx_choice_map(const char *output)

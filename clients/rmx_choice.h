@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#include <stdbool.h>
+
 #include "clients/ringmux.h"
 #include "clients/rmx_args.h"
 
@@ -15,6 +17,13 @@
  * for. Returns RMX_OK; or RMX_BAD_JOB or RMX_UNSUPPORTED, and says in `why` what to give instead.
  */
 uint32_t rmx_choice_format(struct rmx_job *job, const char *output, char why[RMX_ARGS_WHY_BYTES]);
+
+/* Of a container of several files, the name of the one that lists the others unless another is
+ * asked for; "" = it is one file. */
+const char *rmx_choice_index(const struct rmx_job *job);
+
+/* Is somebody to read along, so that each of several files shows when it is complete? */
+bool rmx_choice_shows_at_once(const struct rmx_job *job);
 
 /* The map that an output's extension stands for where nothing else is said, or NULL. */
 const char *rmx_choice_map(const char *output);

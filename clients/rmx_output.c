@@ -197,6 +197,58 @@ int rmx_output_open(struct rmx_output *output, const char *path, bool may_replac
     return err;
 }
 
+/* What stands under the list's name already; the other files' names are not known yet. */
+static int look_at_old_list(const struct rmx_output *output)
+{
+    struct stat old;
+
+    if (fstatat(output->folder, output->name, &old, AT_SYMLINK_NOFOLLOW) < 0) {
+        return errno == ENOENT ? 0 : -errno;
+    }
+    return S_ISDIR(old.st_mode) ? -EISDIR : !output->may_replace ? -EEXIST : 0;
+}
+
+int rmx_output_open_several(
+    struct rmx_output *output, const char *path, bool may_replace, bool at_once)
+{
+    uint32_t flags =
+        (at_once ? RMX_DIRECTORY_AT_ONCE : 0) | (may_replace ? 0 : RMX_DIRECTORY_NO_CLOBBER);
+    char whole[PATH_MAX];
+
+    *output = (struct rmx_output)RMX_OUTPUT_INIT;
+    output->may_replace = may_replace;
+    if (strcmp(path, "-") == 0) {
+        return -ENOTSUP;
+    }
+    if (snprintf(whole, sizeof(whole), "%s", path) >= (int)sizeof(whole)) {
+        return -ENAMETOOLONG;
+    }
+    int err = open_folder(output, whole);
+    if (err == 0) {
+        err = look_at_old_list(output);
+    }
+    if (err == 0) {
+        err = rmx_directory_open(&output->directory, output->folder, flags);
+    }
+    if (err < 0) {
+        rmx_output_fini(output);
+        return err;
+    }
+    rmx_directory_sink(output->directory, &output->sink);
+    return 0;
+}
+
+void rmx_output_attach(struct rmx_output *output, struct rmx_job *job)
+{
+    if (output->directory == NULL) {
+        job->output = output->fd;
+        return;
+    }
+    job->output = RMX_RING;
+    job->sink = &output->sink;
+    job->flags |= RMX_PARTS;
+}
+
 static int look(const char *path, int standard, struct stat *st)
 {
     return strcmp(path, "-") == 0 ? fstat(standard, st) : stat(path, st);
@@ -277,6 +329,9 @@ static int rename_hidden(struct rmx_output *output)
 
 int rmx_output_keep(struct rmx_output *output)
 {
+    if (output->directory != NULL) {
+        return rmx_directory_keep(output->directory);
+    }
     rmx_assert(output->fd >= 0);
     if (output->folder < 0) {
         lseek(output->fd, 0, SEEK_END); /* the next program writes behind ours; a pipe just fails */
@@ -298,6 +353,7 @@ int rmx_output_keep(struct rmx_output *output)
 
 void rmx_output_fini(struct rmx_output *output)
 {
+    rmx_directory_close(&output->directory);
     if (output->hidden[0] != '\0') {
         unlinkat(output->folder, output->hidden, 0);
         output->hidden[0] = '\0';

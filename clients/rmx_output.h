@@ -2,7 +2,7 @@
  *
  * Where rmx writes: a regular file shows under its name only when it is complete, replacing what
  * was there in one step. Runs in the process rmx. Must leave nothing behind when the job fails, nor
- * (where the file system knows O_TMPFILE) when the process is killed.
+ * (where the file system knows O_TMPFILE, and it is one file) when the process is killed.
  *
  *   open  an unnamed file in the folder of the name; or a hidden one, .NAME.*.rmx
  *   keep  it gets its name
@@ -18,12 +18,16 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "clients/ringmux.h"
+
 struct rmx_output {
-    int fd;                    /* owned unless it is standard output; -1 = none */
-    int folder;                /* owned; -1: the file is not ours to name */
-    bool may_replace;          /* a file of that name */
-    char name[NAME_MAX + 1];   /* in the folder */
-    char hidden[NAME_MAX + 1]; /* the name it has until it is kept; "" = none */
+    int fd;                          /* owned unless it is standard output; -1 = none */
+    int folder;                      /* owned; -1: the file is not ours to name */
+    struct rmx_directory *directory; /* of several files; NULL: it is one */
+    struct rmx_sink sink;            /* of several files */
+    bool may_replace;                /* a file of that name */
+    char name[NAME_MAX + 1];         /* in the folder */
+    char hidden[NAME_MAX + 1];       /* the name it has until it is kept; "" = none */
 };
 
 #define RMX_OUTPUT_INIT                                                                            \
@@ -38,6 +42,15 @@ struct rmx_output {
  *   -EBADF      standard output is closed, or open for reading only
  *   -EINTR      a signal came while a fifo waited for its reader */
 int rmx_output_open(struct rmx_output *output, const char *path, bool may_replace);
+
+/* The same for several files: path is that of the one that lists them, in whose folder they are.
+ * They show when they are kept; or, at_once, each when it is complete. Returns likewise, and
+ *   -ENOTSUP    path is "-": they are for a folder */
+int rmx_output_open_several(
+    struct rmx_output *output, const char *path, bool may_replace, bool at_once);
+
+/* Gives the job its output, which must live until it has ended, and stay where it is. */
+void rmx_output_attach(struct rmx_output *output, struct rmx_job *job);
 
 /* Is what stands under the name `output` the regular file `input`, by whatever name? "-" is
  * standard output, and input. */
@@ -55,7 +68,7 @@ struct rmx_output_place {
  *   -ENOTBLK  it is a pipe, a device, or the like */
 int rmx_output_find(struct rmx_output_place *place, const char *path);
 
-/* The file is complete: gives it its name. Returns 0, or linkat(2)'s and rename(2)'s errors. */
+/* It is complete: gives it its name. Returns 0, or linkat(2)'s and rename(2)'s errors. */
 int rmx_output_keep(struct rmx_output *output);
 
 /* Closes; removes what was not kept. Accepts one that is empty or was never opened. */

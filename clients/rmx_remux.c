@@ -105,7 +105,7 @@ static int open_output(
         rmx_run_failed(result, RMX_OUTPUT_IO, 0, "it is a terminal: pipe it, or name a file");
         return -ENOTTY;
     }
-    err = rmx_output_open(output, name, !request->manner.no_clobber);
+    err = rmx_request_open_output(&request->remux, output, !request->manner.no_clobber);
     if (err < 0) {
         rmx_run_unwritten(result, err);
     }
@@ -138,7 +138,7 @@ static void remux(struct request *request, struct rmx_client *client, struct rmx
     if (open_output(request, &output, result) < 0) {
         return;
     }
-    request->remux.job.output = output.fd;
+    rmx_output_attach(&output, &request->remux.job);
     rmx_stdio_attach(&stdio, client, &request->remux.job);
     rmx_run_job(client, &request->remux.job, &stdio, &how, result);
     if (result->status == RMX_OK) {

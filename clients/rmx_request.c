@@ -5,6 +5,7 @@
 #include "clients/rmx_request.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -185,6 +186,27 @@ static uint32_t check_pace(const struct rmx_job *job, char why[RMX_ARGS_WHY_BYTE
     return RMX_OK;
 }
 
+/* The list's name is the path's last part; "folder/" leaves it to the container. */
+static uint32_t name_list(struct rmx_request *request, char why[RMX_ARGS_WHY_BYTES])
+{
+    const char *slash = strrchr(request->names.output, '/');
+    const char *name = slash != NULL ? slash + 1 : request->names.output;
+
+    if (*rmx_choice_index(&request->job) == '\0') {
+        return RMX_OK;
+    }
+    if (strcmp(request->names.output, "-") == 0) {
+        snprintf(why, RMX_ARGS_WHY_BYTES, "%s is several files: give it a folder's name in it",
+            request->job.format);
+        return RMX_UNSUPPORTED;
+    }
+    if (*name == '\0') {
+        return RMX_OK;
+    }
+    return rmx_edits_add(&request->edits, RMX_EDIT_OUTPUT_NAME, name, why) < 0 ? RMX_BAD_OPTION
+                                                                               : RMX_OK;
+}
+
 uint32_t rmx_request_complete(struct rmx_request *request, const char *input, const char *output,
     char why[RMX_ARGS_WHY_BYTES])
 {
@@ -200,5 +222,27 @@ uint32_t rmx_request_complete(struct rmx_request *request, const char *input, co
         request->maps[request->map_count++] = map;
     }
     uint32_t status = check_pace(job, why);
-    return status == RMX_OK ? rmx_choice_format(job, output, why) : status;
+    if (status == RMX_OK) {
+        status = rmx_choice_format(job, output, why);
+    }
+    return status == RMX_OK ? name_list(request, why) : status;
+}
+
+int rmx_request_open_output(
+    const struct rmx_request *request, struct rmx_output *output, bool may_replace)
+{
+    const char *index = rmx_choice_index(&request->job);
+    const char *path = request->names.output;
+    size_t bytes = strlen(path);
+    char list[PATH_MAX];
+
+    if (*index == '\0') {
+        return rmx_output_open(output, path, may_replace);
+    }
+    bool is_folder = bytes > 0 && path[bytes - 1] == '/';
+    if (snprintf(list, sizeof(list), "%s%s", path, is_folder ? index : "") >= (int)sizeof(list)) {
+        return -ENAMETOOLONG;
+    }
+    return rmx_output_open_several(
+        output, list, may_replace, rmx_choice_shows_at_once(&request->job));
 }

@@ -13,6 +13,7 @@
 #include "clients/ringmux.h"
 #include "clients/rmx_args.h"
 #include "clients/rmx_edits.h"
+#include "clients/rmx_output.h"
 #include "clients/rmx_report.h"
 
 #define RMX_REQUEST_LIST_MAX 64 /* options, maps; a job carries fewer maps, and says so itself */
@@ -54,5 +55,10 @@ int rmx_request_take(struct rmx_request *request, enum rmx_request_word word, co
  * of a job that makes no sense and says why. */
 uint32_t rmx_request_complete(struct rmx_request *request, const char *input, const char *output,
     char why[RMX_ARGS_WHY_BYTES]);
+
+/* Opens its output, once it is complete: a file, or a folder for several. Returns as
+ * rmx_output_open(). */
+int rmx_request_open_output(
+    const struct rmx_request *request, struct rmx_output *output, bool may_replace);
 
 #endif

@@ -174,7 +174,8 @@ static int open_files(struct rmx_shift *shift, struct rmx_seat *seat, struct rmx
     }
     int err = rmx_input_open(&seat->input, names->input, result);
     if (err == 0) {
-        err = rmx_output_open(&seat->output, names->output, !shift->how->manner->no_clobber);
+        err = rmx_request_open_output(
+            &seat->task.request, &seat->output, !shift->how->manner->no_clobber);
         if (err < 0) {
             rmx_run_unwritten(result, err);
         }
@@ -206,7 +207,7 @@ static int submit(struct rmx_shift *shift, struct rmx_seat *seat)
         return err;
     }
     job->input = seat->input;
-    job->output = seat->output.fd;
+    rmx_output_attach(&seat->output, job);
     job->group = shift->group;
     job->user = seat;
     return rmx_submit(shift->client, job, 1, NULL);

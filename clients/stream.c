@@ -13,6 +13,9 @@
 /* Of an output ring: when so much of it was given back, the worker is told. */
 #define ROOM_SHARE 4u
 
+/* A chunk may be empty that has one of these, so that nobody is kept busy with nothing. */
+#define EMPTY (RMX_CHUNK_END | RMX_CHUNK_ERROR | RMX_CHUNK_PART_END | RMX_CHUNK_PART_GONE)
+
 struct rmx_job_ring rmx_stream_shape(uint32_t ring_bytes, uint32_t chunk_bytes)
 {
     if (chunk_bytes == 0) {
@@ -100,11 +103,11 @@ bool rmx_stream_ask_seek(struct rmx_stream_in *in)
 /* Is the chunk one that may come now? */
 static bool is_next(const struct rmx_stream_out *out, const struct rmx_chunk *chunk)
 {
-    if (!out->parts && (chunk->part != 0 || (chunk->flags & RMX_CHUNK_NAME) != 0)) {
+    if (!out->parts && (chunk->part != 0 || (chunk->flags & RMX_CHUNK_OF_PARTS) != 0)) {
         return false;
     }
-    if (chunk->bytes == 0 && (chunk->flags & (RMX_CHUNK_END | RMX_CHUNK_ERROR)) == 0) {
-        return false; /* so that nobody is kept busy with nothing */
+    if (chunk->bytes == 0 && (chunk->flags & EMPTY) == 0) {
+        return false;
     }
     return out->positional || (chunk->flags & RMX_CHUNK_NAME) != 0 || chunk->part != out->part ||
            chunk->offset == out->next;
@@ -147,6 +150,12 @@ static void show(const struct rmx_stream_out *out, struct rmx_piece *piece)
     }
     if ((held->flags & RMX_CHUNK_NAME) != 0) {
         piece->flags |= RMX_PIECE_NAME;
+    }
+    if ((held->flags & RMX_CHUNK_PART_END) != 0) {
+        piece->flags |= RMX_PIECE_PART_END;
+    }
+    if ((held->flags & RMX_CHUNK_PART_GONE) != 0) {
+        piece->flags |= RMX_PIECE_PART_GONE;
     }
     if ((held->flags & RMX_CHUNK_END) != 0 && !out->failed) {
         piece->flags |= RMX_PIECE_END;

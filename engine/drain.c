@@ -63,7 +63,7 @@ static uint64_t gather(struct rmx_drain *drain, uint32_t ready)
         struct rmx_chunk chunk;
 
         if (rmx_chunk_read(&drain->ring, drain->chunks, &chunk) < 0 || chunk.part != 0 ||
-            (chunk.flags & (RMX_CHUNK_ERROR | RMX_CHUNK_NAME)) != 0) {
+            (chunk.flags & (RMX_CHUNK_ERROR | RMX_CHUNK_OF_PARTS)) != 0) {
             drain->corrupt = true;
             return 0;
         }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ipc/edit_value.h"
+#include "ipc/file_name.h"
 #include "ipc/filter.h"
 #include "ipc/job.h"
 #include "ipc/pairs.h"
@@ -31,6 +32,7 @@ enum kind {
     IS_OPTION,
     IS_MAP,
     IS_POLICY,
+    IS_FILE,
 };
 
 /* What a kind is about says what its specifier is. */
@@ -57,6 +59,7 @@ static const enum scope {
     [IS_OPTION] = OF_OUTPUT,
     [IS_MAP] = OF_OUTPUT,
     [IS_POLICY] = OF_OUTPUT,
+    [IS_FILE] = OF_JOB,
 };
 
 static const struct row {
@@ -249,6 +252,10 @@ static int read_value_of_end(struct rmx_edit *edit, const char **why)
         return is_either(value, "block", "drop")
                    ? 0
                    : refuse("edits: when_slow: give block or drop", why);
+    case IS_FILE:
+        return rmx_file_name_is_plain(value, strlen(value))
+                   ? 0
+                   : refuse("edits: output_name: give a name without a folder, '%' or ':'", why);
     case IS_OPTION:
         return equals != NULL && equals != value ? 0 : refuse("edits: option: not KEY=VALUE", why);
     default: /* a name or a selection */
@@ -356,6 +363,9 @@ static void note(struct rmx_edit_whole *whole, const struct rmx_edit *edit, int6
         break;
     case RMX_EDIT_OUTPUT_OFFSET:
         whole->output_offset_us = edit->us;
+        break;
+    case RMX_EDIT_OUTPUT_NAME:
+        whole->output_name = edit->value;
         break;
     case RMX_EDIT_SHORTEST:
         whole->shortest = edit->on;

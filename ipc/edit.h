@@ -47,7 +47,8 @@ struct rmx_edit_whole {
     bool strip_chapters;
     bool copyts;
     bool shortest;
-    bool concat; /* several inputs: one after another */
+    const char *output_name; /* lies in the list; NULL = the container's own */
+    bool concat;             /* several inputs: one after another */
 };
 
 /* Takes one apart. Returns 0, or -EINVAL with *why set to a static sentence: what is wrong with it,

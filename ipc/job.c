@@ -10,6 +10,7 @@
 
 #include "ipc/channel.h"
 #include "ipc/edit.h"
+#include "ipc/file_name.h"
 #include "ipc/format.h"
 #include "ipc/option.h"
 #include "ipc/pairs.h"
@@ -323,13 +324,13 @@ static int check_edits(const struct rmx_job_spec *spec, const char **why)
     if (rmx_edit_gather(spec->edits, sizeof(spec->edits), RMX_EDIT_JOB, &whole, why) < 0) {
         return RMX_STATUS_BAD_OPTION;
     }
-    if (spec->flags & RMX_JOB_LIVE &&
-        (whole.seen[RMX_EDIT_START] || whole.seen[RMX_EDIT_START_FROM_END] ||
-            whole.seen[RMX_EDIT_END])) {
+    bool starts = whole.seen[RMX_EDIT_START] || whole.seen[RMX_EDIT_START_FROM_END];
+
+    if (spec->flags & RMX_JOB_LIVE && (starts || whole.seen[RMX_EDIT_END])) {
         return refuse(
             RMX_STATUS_BAD_OPTION, "edits: start, end: a LIVE job has a duration only", why);
     }
-    return 0;
+    return rmx_file_name_check(whole.output_name, spec->format, why);
 }
 
 /* What the first output has was looked at already. */

@@ -78,7 +78,8 @@ int rmx_chunk_ring_attach(struct rmx_chunk_ring *ring, const struct rmx_region *
 static bool is_sane(const struct rmx_chunk *chunk, uint32_t chunk_bytes)
 {
     bool failed = (chunk->flags & RMX_CHUNK_ERROR) != 0;
-    bool ends = failed || (chunk->flags & RMX_CHUNK_END) != 0;
+    unsigned may_be_empty = RMX_CHUNK_END | RMX_CHUNK_PART_END | RMX_CHUNK_PART_GONE;
+    bool ends = failed || (chunk->flags & may_be_empty) != 0;
 
     return (chunk->bytes > 0 || ends) && chunk->bytes <= chunk_bytes &&
            chunk->offset <= (uint64_t)INT64_MAX - chunk->bytes &&

@@ -71,7 +71,8 @@ _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "a lock would not cross the process bo
  *   | offset  | bytes  | generation | part| flags| error | zero    |  */
 struct rmx_chunk_shm {
     uint64_t offset;     /* of the first byte in the stream (or file); at most INT64_MAX - bytes */
-    uint32_t bytes;      /* at most chunk_bytes; at least 1 unless the stream ends or broke */
+    uint32_t bytes;      /* at most chunk_bytes; at least 1 unless the stream ends or broke, or one
+                            of its files does */
     uint32_t generation; /* of the seek this answers; 0 before the first */
     uint16_t part;       /* which of the job's files */
     uint16_t flags;      /* enum rmx_chunk_flags */
@@ -92,7 +93,10 @@ enum rmx_chunk_flags {
     RMX_CHUNK_ERROR = 1u << 1, /* the stream broke after these bytes: see error */
     RMX_CHUNK_FLUSH = 1u << 2, /* a reader downstream waits for these bytes: do not coalesce */
     RMX_CHUNK_NAME = 1u << 3,  /* the payload is the name of the file `part`, which begins anew */
-    RMX_CHUNK_FLAGS_ALL = (1u << 4) - 1,
+    RMX_CHUNK_PART_END = 1u << 4,  /* the file `part` is complete with these bytes, if any */
+    RMX_CHUNK_PART_GONE = 1u << 5, /* the file `part`, which was complete, is not wanted any more */
+    RMX_CHUNK_OF_PARTS = RMX_CHUNK_NAME | RMX_CHUNK_PART_END | RMX_CHUNK_PART_GONE,
+    RMX_CHUNK_FLAGS_ALL = (1u << 6) - 1,
 };
 
 /* An entry of a mail ring: a word between two processes.

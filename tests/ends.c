@@ -84,6 +84,8 @@ static void keep(const struct rmx_chunk *chunk, const unsigned char *payload)
     if (chunk->bytes > 0) {
         memcpy(part->bytes + chunk->offset, payload, chunk->bytes);
     }
+    part->ended += (chunk->flags & RMX_CHUNK_PART_END) != 0;
+    part->gone += (chunk->flags & RMX_CHUNK_PART_GONE) != 0;
     ends.in_order = ends.in_order && (chunk->offset == far.next || chunk->bytes == 0);
     far.next = end;
 }

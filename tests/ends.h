@@ -18,6 +18,8 @@
 struct ends_part { /* of the output */
     char name[64];
     unsigned begun; /* how many times */
+    unsigned ended; /* likewise */
+    unsigned gone;
     unsigned char *bytes;
     size_t size;
 };

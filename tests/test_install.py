@@ -45,6 +45,7 @@ FILES = [
     "share/man/man1/rmx-batch.1", "share/man/man3/ringmux.3",
     "share/man/man7/ringmux-edits.7",
     "share/man/man7/ringmux-ends.7",
+    "share/man/man7/ringmux-segments.7",
     "share/man/man8/ringmuxd.8", "lib/systemd/system/ringmuxd.service",
     "lib/systemd/system/ringmuxd.socket",
     "lib/sysusers.d/ringmux.conf",

@@ -13,6 +13,7 @@
 
 #include "engine/worker/remux.h"
 #include "engine/worker/sandbox.h"
+#include "ipc/file_name.h"
 #include "tests/ends.h"
 #include "tests/media.h"
 
@@ -89,11 +90,13 @@ Test(parts, file_that_is_begun_anew_loses_what_it_had)
 
 Test(parts, names_that_could_mean_another_place_are_refused)
 {
-    static const char *const names[] = { "", ".", "..", ".x", "a/b", "/a", "a\\b", "a b", "a\n",
-        "a:b", "caf\xc3\xa9", "1234567890123456789012345678901234567890123456789012345678901234" };
+    static char too_long[RMX_FILE_NAME_BYTES + 1];
+    static const char *const names[] = { "", ".", "..", ".x", "a/b", "/a", "a\\b", "a\n", "a:b",
+        "a\x7f", too_long };
     AVIOContext *io = NULL;
 
     open_ends();
+    memset(too_long, 'a', RMX_FILE_NAME_BYTES);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         cr_assert_eq(rmx_parts_open(&parts, names[i], &io), AVERROR(EINVAL), "%s", names[i]);
         cr_assert_null(io);
@@ -116,7 +119,7 @@ Test(parts, job_that_is_over_begins_no_file)
     close_ends();
 }
 
-Test(parts, more_files_than_a_job_may_have_are_refused)
+Test(parts, when_all_numbers_are_given_away_the_oldest_file_that_is_complete_loses_its_own)
 {
     AVIOContext *io = NULL;
     char name[16];
@@ -124,12 +127,53 @@ Test(parts, more_files_than_a_job_may_have_are_refused)
     ends_open("", 0, true, SLOTS, CHUNK_BYTES);
     ends.forgetful = true;
     rmx_parts_init(&parts, &ends.sink);
-    for (unsigned i = 0; i < RMX_PARTS_MAX; i++) {
+    AVIOContext *first = begin("0");
+
+    for (unsigned i = 1; i < RMX_FILE_NAMES_MAX; i++) {
         snprintf(name, sizeof(name), "%u", i);
         rmx_parts_close(&parts, begin(name));
     }
-    cr_assert_eq(rmx_parts_open(&parts, "more", &io), AVERROR(ENOMEM));
-    rmx_parts_close(&parts, begin("7"));
+    io = begin("more");
+    rmx_parts_close(&parts, io);
+    rmx_parts_close(&parts, first);
+    cr_assert_eq(parts.count, RMX_FILE_NAMES_MAX);
+    cr_assert_str_eq(parts.names[0].text, "0", "it was open");
+    cr_assert_str_eq(parts.names[1].text, "more");
+    close_ends();
+}
+
+Test(parts, complete_file_says_so_and_so_does_one_out_of_date)
+{
+    open_ends();
+    AVIOContext *io = begin("a.ts");
+
+    avio_write(io, (const unsigned char *)"abc", 3);
+    cr_assert_eq(rmx_parts_drop(&parts, "a.ts"), 0, "one that is open stays");
+    cr_assert_eq(rmx_parts_close(&parts, io), 0);
+    begin("b.ts");
+    cr_assert_eq(rmx_parts_drop(&parts, "a.ts"), 0);
+    cr_assert_eq(rmx_parts_drop(&parts, "c.ts"), 0, "nobody knows it");
+    ends_finish();
+    cr_assert_eq(ends.parts[0].ended, 1);
+    cr_assert_eq(ends.parts[0].gone, 1);
+    cr_assert_eq(ends.parts[1].ended, 0);
+    cr_assert_eq(ends.parts[1].gone, 0);
+    close_ends();
+}
+
+Test(parts, file_that_is_opened_twice_belongs_to_who_opened_it_last)
+{
+    open_ends();
+    AVIOContext *one = begin("a.ts");
+    AVIOContext *two = begin("a.ts");
+
+    avio_write(two, (const unsigned char *)"abc", 3);
+    cr_assert_eq(rmx_parts_close(&parts, two), 0);
+    avio_write(one, (const unsigned char *)"x", 1);
+    cr_assert_eq(rmx_parts_close(&parts, one), AVERROR(EIO));
+    ends_finish();
+    expect_part(0, "a.ts", 2, "abc");
+    cr_assert_eq(ends.parts[0].ended, 1);
     close_ends();
 }
 
@@ -152,6 +196,7 @@ static enum rmx_status run(const char *format, const char *option)
         .io = { ends.sink.context },
         .open_part = rmx_parts_open,
         .close_part = rmx_parts_close,
+        .drop_part = rmx_parts_drop,
         .owner = &parts,
     };
     struct rmx_job_spec spec = media_job(format);

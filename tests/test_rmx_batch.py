@@ -318,7 +318,7 @@ class Lines(BatchCase):
         ('{"input": "a", "output": "-", "format": "mpegts"}', "file to file"),
         ('{"input": "a", "output": "b"}', "mpegts"),
         ('{"input": "a", "output": "b", "format": "mp5"}', "matroska"),
-        ('{"input": "a", "output": "b.m3u8", "format": "hls"}', "ringmux(3)"),
+        ('{"input": "a", "output": "b%d.m3u8", "format": "hls"}', "output_name"),
         ('{"spool": 1}', "neither true nor false"),
         ('{"map": "v"}', "list"),
         ('{"map": ["v", 1]}', "list of strings"),

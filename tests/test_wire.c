@@ -346,7 +346,8 @@ Test(wire, bits_have_the_values_of_the_document)
         RMX_JOB_SEEKABLE_INPUT, RMX_JOB_POSITIONAL, RMX_JOB_PARTS, RMX_JOB_SPOOL, RMX_JOB_LIVE };
     static const int ports[] = { RMX_PORT_SEEKABLE_IN, RMX_PORT_SEEKABLE_OUT, RMX_PORT_SPOOLED_OUT,
         RMX_PORT_CHANNEL_IN, RMX_PORT_CHANNEL_OUT };
-    static const int chunks[] = { RMX_CHUNK_END, RMX_CHUNK_ERROR, RMX_CHUNK_FLUSH, RMX_CHUNK_NAME };
+    static const int chunks[] = { RMX_CHUNK_END, RMX_CHUNK_ERROR, RMX_CHUNK_FLUSH, RMX_CHUNK_NAME,
+        RMX_CHUNK_PART_END, RMX_CHUNK_PART_GONE };
 
     for (int i = 0; i < 8; i++) {
         cr_assert_eq(flags[i], 1 << i);
@@ -354,7 +355,7 @@ Test(wire, bits_have_the_values_of_the_document)
     for (int i = 0; i < 5; i++) {
         cr_assert_eq(ports[i], 1 << i);
     }
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 6; i++) {
         cr_assert_eq(chunks[i], 1 << i);
     }
     cr_assert_eq(RMX_FEATURE_OPERATOR, 1);

@@ -38,6 +38,7 @@ LIBRARY_HOMES = [
 ALLOCATES = {
     "clients/buffer.c",
     "clients/conduit.c",
+    "clients/directory.c",
     "clients/fleet.c",
     "clients/line.c",
     "clients/ringmux.c",

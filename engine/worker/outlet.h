@@ -35,6 +35,10 @@ struct rmx_outlet {
     int (*open_part)(void *owner, const char *name, AVIOContext **io);
     int (*close_part)(void *owner, AVIOContext *io);
 
+    /* A file that was closed is out of date. Does nothing for a name it does not know. Returns 0 or
+     * AVERROR. */
+    int (*drop_part)(void *owner, const char *name);
+
     /* NULL: nobody waits for less than a full chunk. Sends out at once what was written until now:
      * a live job calls it after each packet. */
     void (*push)(void *owner);

@@ -12,6 +12,8 @@
 #include <libavutil/error.h>
 #include <libavutil/mem.h>
 
+#include "ipc/file_name.h"
+
 #if LIBAVFORMAT_VERSION_MAJOR >= 61
 typedef const uint8_t written_byte;
 #else
@@ -27,6 +29,7 @@ struct rmx_part { /* one that is open */
     AVIOContext *io;
     uint64_t at;
     uint16_t number;
+    bool eclipsed; /* it was begun anew since: what is written here is lost, and is an error */
 };
 
 void rmx_parts_init(struct rmx_parts *parts, struct rmx_sink *sink)
@@ -36,24 +39,48 @@ void rmx_parts_init(struct rmx_parts *parts, struct rmx_sink *sink)
 
 /* --- names ----------------------------------------------------------------------------------- */
 
-static bool is_name(const char *name)
+static uint32_t hash(const char *name)
 {
-    static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    size_t length = strspn(name, good);
+    uint32_t sum = 2166136261u;
 
-    return length > 0 && length < RMX_PARTS_NAME_BYTES && name[length] == '\0' && name[0] != '.';
+    for (; *name != '\0'; name++) {
+        sum = (sum ^ (unsigned char)*name) * 16777619u;
+    }
+    return sum;
+}
+
+/* The name's number, or -1. */
+static int find(const struct rmx_parts *parts, const char *name)
+{
+    uint32_t wanted = hash(name);
+
+    for (uint32_t number = 0; number < parts->count; number++) {
+        const struct rmx_part_name *known = &parts->names[number];
+
+        if (known->hash == wanted && known->text != NULL && strcmp(known->text, name) == 0) {
+            return (int)number;
+        }
+    }
+    return -1;
+}
+
+static bool is_open(const struct rmx_parts *parts, uint32_t number)
+{
+    const struct rmx_part *part = parts->open;
+
+    while (part != NULL && part->number != number) {
+        part = part->next;
+    }
+    return part != NULL;
 }
 
 static int make_room(struct rmx_parts *parts)
 {
     uint32_t room = parts->room == 0 ? ROOM_AT_FIRST : 2 * parts->room;
-    char(*names)[RMX_PARTS_NAME_BYTES];
+    struct rmx_part_name *names;
 
     if (parts->count < parts->room) {
         return 0;
-    }
-    if (room > RMX_PARTS_MAX) {
-        return AVERROR(ENOMEM);
     }
     names = av_realloc_array(parts->names, room, sizeof(*names));
     if (names == NULL) {
@@ -64,22 +91,47 @@ static int make_room(struct rmx_parts *parts)
     return 0;
 }
 
-/* The name's number, a new one if it is new; or AVERROR. */
-static int number_of(struct rmx_parts *parts, const char *name)
+/* A number for a new name: when all have been given away, that of the file complete the longest. */
+static int new_number(struct rmx_parts *parts)
 {
-    int error;
+    if (parts->count < RMX_FILE_NAMES_MAX) {
+        int error = make_room(parts);
 
-    for (uint32_t number = 0; number < parts->count; number++) {
-        if (strcmp(parts->names[number], name) == 0) {
+        if (error < 0) {
+            return error;
+        }
+        parts->names[parts->count] = (struct rmx_part_name){ .text = NULL };
+        return (int)parts->count++;
+    }
+    for (uint32_t tries = 0; tries < parts->count; tries++) {
+        uint32_t number = parts->oldest;
+
+        parts->oldest = (parts->oldest + 1) % parts->count;
+        if (!is_open(parts, number)) {
             return (int)number;
         }
     }
-    error = make_room(parts);
-    if (error < 0) {
-        return error;
+    return AVERROR(EMFILE);
+}
+
+/* The name's number, a new one if it is new; or AVERROR. */
+static int number_of(struct rmx_parts *parts, const char *name)
+{
+    int number = find(parts, name);
+
+    if (number >= 0) {
+        return number;
     }
-    memcpy(parts->names[parts->count], name, strlen(name) + 1);
-    return (int)parts->count++;
+    char *text = av_strdup(name);
+
+    number = text == NULL ? AVERROR(ENOMEM) : new_number(parts);
+    if (number < 0) {
+        av_free(text);
+        return number;
+    }
+    av_free(parts->names[number].text);
+    parts->names[number] = (struct rmx_part_name){ .text = text, .hash = hash(text) };
+    return number;
 }
 
 /* --- bytes ----------------------------------------------------------------------------------- */
@@ -89,6 +141,9 @@ static int write_part(void *opaque, written_byte *bytes, int size)
     struct rmx_part *part = opaque;
     int written;
 
+    if (part->eclipsed) {
+        return AVERROR(EIO);
+    }
     rmx_sink_turn_to(part->parts->sink, part->number, part->at);
     written = rmx_sink_write(part->parts->sink, bytes, size);
     if (written > 0) {
@@ -109,6 +164,9 @@ static int new_part(struct rmx_parts *parts, uint16_t number, AVIOContext **io)
         av_free(buffer);
         av_free(part);
         return AVERROR(ENOMEM);
+    }
+    for (struct rmx_part *other = parts->open; other != NULL; other = other->next) {
+        other->eclipsed |= other->number == number;
     }
     part->io->direct = 1; /* gathering is the sink's job: one copy less */
     part->parts = parts;
@@ -132,7 +190,8 @@ static void free_part(struct rmx_part **link)
 int rmx_parts_open(void *owner, const char *name, AVIOContext **io)
 {
     struct rmx_parts *parts = owner;
-    int number = is_name(name) ? number_of(parts, name) : AVERROR(EINVAL);
+    bool good = rmx_file_name_is_plain(name, strlen(name));
+    int number = good ? number_of(parts, name) : AVERROR(EINVAL);
     int error = number < 0 ? number : rmx_sink_begin_part(parts->sink, (uint16_t)number, name);
 
     return error < 0 ? error : new_part(parts, (uint16_t)number, io);
@@ -150,14 +209,31 @@ int rmx_parts_close(void *owner, AVIOContext *io)
     rmx_assert(*link != NULL);
     avio_flush(io);
     error = io->error;
+    if (error == 0 && !(*link)->eclipsed) {
+        error = rmx_sink_end_part(parts->sink, (*link)->number, (*link)->at);
+    }
     free_part(link);
     return error;
+}
+
+int rmx_parts_drop(void *owner, const char *name)
+{
+    struct rmx_parts *parts = owner;
+    int number = find(parts, name);
+
+    if (number < 0 || is_open(parts, (uint32_t)number)) {
+        return 0; /* out of date for so long that it was forgotten */
+    }
+    return rmx_sink_drop_part(parts->sink, (uint16_t)number);
 }
 
 void rmx_parts_fini(struct rmx_parts *parts)
 {
     while (parts->open != NULL) {
         free_part(&parts->open);
+    }
+    for (uint32_t number = 0; number < parts->count; number++) {
+        av_freep(&parts->names[number].text);
     }
     av_freep(&parts->names);
     parts->count = 0;

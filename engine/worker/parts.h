@@ -13,26 +13,31 @@
 
 #include "engine/worker/sink.h"
 
-#define RMX_PARTS_MAX        16384u
-#define RMX_PARTS_NAME_BYTES 64u /* with its NUL */
-
 struct rmx_part;
+
+struct rmx_part_name {
+    char *text;
+    uint32_t hash; /* so that a new name is soon known to be new */
+};
 
 struct rmx_parts {
     struct rmx_sink *sink;
-    char (*names)[RMX_PARTS_NAME_BYTES];
+    struct rmx_part_name *names; /* by their numbers */
     uint32_t count;
     uint32_t room;
+    uint32_t oldest;       /* of the numbers, when there is no other one left */
     struct rmx_part *open; /* a list */
 };
 
 void rmx_parts_init(struct rmx_parts *parts, struct rmx_sink *sink);
 
-/* As struct rmx_outlet (outlet.h) wants them; owner is a struct rmx_parts. A name is short, of
- * letters, digits, '.', '-' and '_', and does not begin with a dot: AVERROR(EINVAL) for another.
- * AVERROR(ENOMEM) beyond RMX_PARTS_MAX. */
+/* As struct rmx_outlet (outlet.h) wants them; owner is a struct rmx_parts. AVERROR(EINVAL) for a
+ * name that is no plain one (ipc/file_name.h). Beyond RMX_FILE_NAMES_MAX of them, the number of a
+ * file that is complete is given to a new one. Nothing can be written through what was opened first
+ * when a name is opened twice. */
 int rmx_parts_open(void *owner, const char *name, AVIOContext **io);
 int rmx_parts_close(void *owner, AVIOContext *io);
+int rmx_parts_drop(void *owner, const char *name);
 
 /* Frees what a muxer that failed left open, too. Accepts one that was zeroed. */
 void rmx_parts_fini(struct rmx_parts *parts);

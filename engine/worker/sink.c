@@ -171,6 +171,41 @@ int rmx_sink_begin_part(struct rmx_sink *sink, uint16_t part, const char *name)
     return 0;
 }
 
+int rmx_sink_end_part(struct rmx_sink *sink, uint16_t part, uint64_t at)
+{
+    int error = rmx_avio_over(sink->avio) ? AVERROR_EXIT : 0;
+
+    if (error < 0) {
+        return error;
+    }
+    rmx_sink_turn_to(sink, part, at);
+    if (!sink->gathering) {
+        error = reserve(sink);
+    }
+    if (error == 0) {
+        publish(sink, RMX_CHUNK_PART_END);
+    }
+    return error;
+}
+
+int rmx_sink_drop_part(struct rmx_sink *sink, uint16_t part)
+{
+    int error = rmx_avio_over(sink->avio) ? AVERROR_EXIT : 0;
+
+    if (error < 0) {
+        return error;
+    }
+    if (sink->gathering) {
+        publish(sink, 0);
+    }
+    rmx_sink_turn_to(sink, part, 0);
+    error = reserve(sink);
+    if (error == 0) {
+        publish(sink, RMX_CHUNK_PART_GONE);
+    }
+    return error;
+}
+
 void rmx_sink_turn_to(struct rmx_sink *sink, uint16_t part, uint64_t at)
 {
     if (part != sink->part) {

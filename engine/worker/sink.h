@@ -46,6 +46,12 @@ int rmx_sink_begin_part(struct rmx_sink *sink, uint16_t part, const char *name);
 /* Goes on with a file that was begun, where it was left. */
 void rmx_sink_turn_to(struct rmx_sink *sink, uint16_t part, uint64_t at);
 
+/* The file is complete, `at` bytes long. Likewise; it may be begun anew. */
+int rmx_sink_end_part(struct rmx_sink *sink, uint16_t part, uint64_t at);
+
+/* A file that was complete is not wanted any more. Likewise. */
+int rmx_sink_drop_part(struct rmx_sink *sink, uint16_t part);
+
 /* The job is about to wait for a live input: what was gathered goes out, and the drain is told of
  * all it has not been told of yet. */
 void rmx_sink_push(struct rmx_sink *sink);

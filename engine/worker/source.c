@@ -106,7 +106,7 @@ static int ask_for_seek(struct rmx_source *source)
 /* Does the chunk go on with the one stream there is, at `next`? */
 static bool continues(const struct rmx_chunk *chunk, uint64_t next)
 {
-    return chunk->offset == next && chunk->part == 0 && (chunk->flags & RMX_CHUNK_NAME) == 0;
+    return chunk->offset == next && chunk->part == 0 && (chunk->flags & RMX_CHUNK_OF_PARTS) == 0;
 }
 
 /* Takes the next chunk, waiting for it if there is none. Returns 0 with or without one in hand. */

@@ -6,64 +6,44 @@
 #include "engine/worker/target.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "engine/worker/files.h"
 #include "engine/worker/options.h"
 #include "engine/worker/spill.h"
+#include "ipc/edit.h"
 #include "ipc/format.h"
 #include "ring/base.h"
 
-#define URL_BYTES    64
 #define MUX_DELAY_US 700000 /* ffmpeg's -muxdelay: MPEG-TS starts 2 x 0.7 s after its clock */
-
-/* --- files ----------------------------------------------------------------------------------- */
-
-/* Muxers of several files rename and delete by name where a name is a file's: of this protocol,
- * which nobody has, they leave that be. The slash is for those that look for a folder. */
-#define URL_HEAD "part:/"
-
-static int open_file(
-    AVFormatContext *context, AVIOContext **io, const char *url, int flags, AVDictionary **options)
-{
-    const struct rmx_words *words = context->opaque;
-    const struct rmx_outlet *outlet = words->outlet;
-    size_t head = strlen(URL_HEAD);
-
-    (void)options;
-    if (!outlet->open_part || !(flags & AVIO_FLAG_WRITE) || (flags & AVIO_FLAG_READ) ||
-        strncmp(url, URL_HEAD, head) != 0) {
-        return AVERROR(EACCES);
-    }
-    return outlet->open_part(outlet->owner, url + head, io);
-}
-
-static int close_file(AVFormatContext *context, AVIOContext *io)
-{
-    const struct rmx_words *words = context->opaque;
-    const struct rmx_outlet *outlet = words->outlet;
-
-    rmx_assert(outlet->close_part); /* who opened it */
-    return outlet->close_part(outlet->owner, io);
-}
 
 /* --- the context ----------------------------------------------------------------------------- */
 
-static AVFormatContext *new_context(
-    const struct rmx_format *format, AVIOContext *io, bool bitexact, struct rmx_words *words)
+/* What the output is called; of one file nobody asks. The spec passed the check. */
+static const char *name_of(const struct rmx_job_spec *spec, const struct rmx_format *format)
+{
+    struct rmx_edit_whole whole;
+    const char *why;
+    int err = rmx_edit_gather(spec->edits, sizeof(spec->edits), RMX_EDIT_JOB, &whole, &why);
+
+    return err == 0 && whole.output_name ? whole.output_name : format->index;
+}
+
+static AVFormatContext *new_context(const struct rmx_format *format, AVIOContext *io,
+    const struct rmx_job_spec *spec, struct rmx_words *words)
 {
     AVFormatContext *context = NULL;
-    char url[URL_BYTES];
+    bool bitexact = spec->flags & RMX_JOB_BITEXACT;
+    char url[RMX_FILES_URL_BYTES];
 
-    snprintf(url, sizeof(url), URL_HEAD "%s", format->index);
+    rmx_files_name(&url, name_of(spec, format));
     if (avformat_alloc_output_context2(&context, NULL, format->muxer, url) < 0) {
         return NULL;
     }
     if (!*format->index) {
         context->pb = io;
     }
-    context->io_open = open_file;
-    context->io_close2 = close_file;
+    rmx_files_attach(context);
     context->max_delay = MUX_DELAY_US;
     context->flush_packets = 0; /* the output decides when a chunk is full */
     context->flags |= AVFMT_FLAG_CUSTOM_IO | (bitexact ? AVFMT_FLAG_BITEXACT : 0);
@@ -128,7 +108,7 @@ enum rmx_status rmx_target_open(AVFormatContext **context, const struct rmx_outl
         return RMX_STATUS_UNSUPPORTED;
     }
     words->outlet = outlet;
-    *context = new_context(format, io, spec->flags & RMX_JOB_BITEXACT, words);
+    *context = new_context(format, io, spec, words);
     if (!*context) {
         return RMX_STATUS_OVER_LIMIT;
     }
