@@ -239,7 +239,7 @@ static void give_pictures(void)
     muxer->pb = media_open_io(&input, true);
     rmx_assert(avformat_write_header(muxer, NULL) >= 0);
     rmx_assert(packet && av_new_packet(packet, 3) >= 0);
-    memset(packet->data, 0, 3);
+    memcpy(packet->data, "\x80\0\0", 3); /* the end of a picture */
     packet->pts = packet->dts = 0;
     rmx_assert(av_interleaved_write_frame(muxer, packet) >= 0);
     av_packet_free(&packet);

@@ -155,8 +155,14 @@ enum rmx_status rmx_mux_add_tags(struct rmx_mux *mux, const struct rmx_intake *t
 
 int rmx_mux_write_header(struct rmx_mux *mux)
 {
-    int err = avformat_write_header(mux->context, NULL);
+    int err = 0;
 
+    for (unsigned slot = 0; slot < mux->count && err >= 0; slot++) {
+        const struct rmx_subtitle *subtitle = mux->tracks[slot].subtitle;
+
+        err = subtitle ? rmx_subtitle_sign(subtitle) : 0;
+    }
+    err = err < 0 ? err : avformat_write_header(mux->context, NULL);
     mux->header_written = err >= 0;
     return err < 0 ? err : rmx_pace_init(&mux->pace, mux->context, !mux->live);
 }

@@ -147,17 +147,13 @@ static int open_encoder(
 /* As ffmpeg describes a stream that it encodes. */
 static int describe(AVStream *to, const AVStream *from, const AVCodecContext *encoder)
 {
-    bool exact = encoder->flags & AV_CODEC_FLAG_BITEXACT;
-    char name[NAME_BYTES];
-
-    snprintf(name, sizeof(name), "%s %s", exact ? "Lavc" : LIBAVCODEC_IDENT, encoder->codec->name);
     to->time_base = encoder->time_base;
     to->duration =
         from->duration > 0 ? av_rescale_q(from->duration, from->time_base, to->time_base) : 0;
     to->avg_frame_rate = (AVRational){ 0, 1 };
     int err = avcodec_parameters_from_context(to->codecpar, encoder);
 
-    return err < 0 ? err : av_dict_set(&to->metadata, "encoder", name, 0);
+    return err < 0 ? err : av_dict_set(&to->metadata, "encoder", NULL, 0);
 }
 
 static enum rmx_status refuse(
@@ -245,6 +241,16 @@ enum rmx_status rmx_subtitle_open(struct rmx_subtitle **subtitle, AVFormatContex
     }
     *subtitle = made;
     return RMX_STATUS_OK;
+}
+
+int rmx_subtitle_sign(const struct rmx_subtitle *subtitle)
+{
+    const AVCodecContext *encoder = subtitle->encoder;
+    bool exact = encoder->flags & AV_CODEC_FLAG_BITEXACT;
+    char name[NAME_BYTES];
+
+    snprintf(name, sizeof(name), "%s %s", exact ? "Lavc" : LIBAVCODEC_IDENT, encoder->codec->name);
+    return av_dict_set(&subtitle->to->metadata, "encoder", name, AV_DICT_DONT_OVERWRITE);
 }
 
 /* --- cues ------------------------------------------------------------------------------------ */

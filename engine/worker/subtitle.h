@@ -37,6 +37,9 @@ bool rmx_subtitle_is_text(enum AVCodecID codec);
 enum rmx_status rmx_subtitle_open(struct rmx_subtitle **subtitle, AVFormatContext *muxer,
     AVStream *to, const AVStream *from, const struct rmx_job_spec *spec, struct rmx_words *words);
 
+/* Once all tags are set: names the encoder, unless the job has. Returns 0 or AVERROR(ENOMEM). */
+int rmx_subtitle_sign(const struct rmx_subtitle *subtitle);
+
 /* Turns packet, in its input's time base, into one of the output stream's. Returns 1; 0 with an
  * empty packet where there is nothing to write; or AVERROR, with the reason in the muxer's words.
  */
