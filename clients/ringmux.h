@@ -193,26 +193,26 @@ struct rmx_job {
     const char *const *maps;    /* NULL-ended stream choice: "v", "a:1", "-d"...; NULL = usual */
     const char *traceparent;    /* W3C trace context, or NULL */
     void *user;                 /* comes back in the result and in events */
-    const struct rmx_source *source; /* input RMX_RING: the library reads from it; NULL: you write,
-                                        with rmx_write() or rmx_reserve() */
-    const struct rmx_sink *sink; /* output RMX_RING: the library writes to it; NULL: you read, with
-                                    rmx_read() or rmx_peek() */
-    uint32_t input_ring_bytes;   /* RMX_RING: size of the ring, a power of two, 8 KiB to 64 MiB; 0 =
-                                    256 KiB, 64 KiB if RMX_LIVE */
+    const struct rmx_source *source; /* input RMX_RING: read from; NULL: you rmx_write() to it */
+    const struct rmx_sink *sink;     /* output RMX_RING: written to; NULL: you rmx_read() from it */
+    uint32_t input_ring_bytes; /* a power of two, 8 KiB to 64 MiB; 0 = 256 KiB, RMX_LIVE 64 KiB */
     uint32_t output_ring_bytes;
     uint32_t chunk_bytes;     /* RMX_RING: most of one rmx_reserve() or rmx_peek(), a power of
                                  two, 512 to 1 MiB and at most half a ring; 0 = a sixteenth */
     uint32_t group;           /* of rmx_group_open(); 0 = none */
     const char *const *edits; /* NULL-ended, see ringmux-edits(7): "start=10", "bsf:v=..."; NULL */
-    uint64_t reserved[7];     /* zero */
+    const int *more_inputs;   /* behind input, see ringmux-join(7): merged, or joined; NULL */
+    const int *more_outputs;  /* behind output: of the same reading, as edits say; NULL */
+    uint32_t more_input_count, more_output_count; /* at most 7 each */
+    uint64_t reserved[4];                         /* zero */
 };
 
 #define RMX_JOB_INIT                                                                               \
     {                                                                                              \
         -1, -1, RMX_REMUX, 0, RMX_NORMAL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL,    \
-            NULL, 0, 0, 0, 0, NULL,                                                                \
+            NULL, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0,                                              \
         {                                                                                          \
-            0, 0, 0, 0, 0, 0, 0                                                                    \
+            0, 0, 0, 0                                                                             \
         }                                                                                          \
     }
 

@@ -168,6 +168,31 @@ static int fill_output(struct rmx_job_spec *spec, const struct rmx_job *job, con
     return fill_ring(&spec->output_ring, job, job->output_ring_bytes, why);
 }
 
+static bool are_open(const int *fds, uint32_t count)
+{
+    bool open = count == 0 || fds != NULL;
+
+    for (uint32_t i = 0; i < count && open; i++) {
+        open = fds[i] >= 0;
+    }
+    return open;
+}
+
+static int fill_more(struct rmx_job_spec *spec, const struct rmx_job *job, const char **why)
+{
+    if (job->more_input_count >= RMX_JOB_INPUTS_MAX ||
+        job->more_output_count >= RMX_JOB_OUTPUTS_MAX) {
+        return bad(RMX_BAD_JOB, "more_inputs, more_outputs: at most 7", why);
+    }
+    if (!are_open(job->more_inputs, job->more_input_count) ||
+        !are_open(job->more_outputs, job->more_output_count)) {
+        return bad(RMX_BAD_JOB, "more_inputs, more_outputs: all must be open descriptors", why);
+    }
+    spec->inputs = (uint8_t)(spec->inputs + job->more_input_count);
+    spec->outputs = (uint8_t)(spec->outputs + job->more_output_count);
+    return 0;
+}
+
 static int fill_ports(struct rmx_job_spec *spec, const struct rmx_job *job, const char **why)
 {
     bool rings = job->input == RMX_RING || job->output == RMX_RING;
@@ -185,8 +210,12 @@ static int fill_ports(struct rmx_job_spec *spec, const struct rmx_job *job, cons
     if ((job->flags & RMX_JOB_SEEKABLE_INPUT) != 0) {
         return bad(RMX_BAD_JOB, "flags: bit 8 has no meaning; a source with seek() says it", why);
     }
+    int status = fill_more(spec, job, why);
+    if (status != 0) {
+        return status;
+    }
     spec->channel = rings ? 1 : 0;
-    int status = fill_input(spec, job, why);
+    status = fill_input(spec, job, why);
     return status == 0 ? fill_output(spec, job, why) : status;
 }
 
@@ -223,18 +252,26 @@ int rmx_spec_fill(
     return status == 0 ? rmx_job_check(spec, why) : status;
 }
 
-size_t rmx_spec_fds(const struct rmx_job *job, int fds[2])
+/* Ones behind those that are there. */
+static size_t append(int *fds, size_t count, int first, const int *more, size_t more_count)
+{
+    if (first == RMX_RING) {
+        return count;
+    }
+    fds[count++] = first;
+    for (size_t i = 0; i < more_count; i++) {
+        fds[count++] = more[i];
+    }
+    return count;
+}
+
+size_t rmx_spec_fds(const struct rmx_job *job, int fds[RMX_SPEC_FDS_MAX])
 {
     size_t count = 0;
 
     if (job->kind == RMX_NOOP) {
         return 0;
     }
-    if (job->input != RMX_RING) {
-        fds[count++] = job->input;
-    }
-    if (job->output != RMX_RING) {
-        fds[count++] = job->output;
-    }
-    return count;
+    count = append(fds, count, job->input, job->more_inputs, job->more_input_count);
+    return append(fds, count, job->output, job->more_outputs, job->more_output_count);
 }

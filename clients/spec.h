@@ -18,7 +18,9 @@
 int rmx_spec_fill(
     struct rmx_job_spec *spec, const struct rmx_job *job, uint64_t id, const char **why);
 
-/* The job's descriptors in the order the wire wants them, into fds[0..2). Returns how many. */
-size_t rmx_spec_fds(const struct rmx_job *job, int fds[2]);
+#define RMX_SPEC_FDS_MAX (RMX_JOB_INPUTS_MAX + RMX_JOB_OUTPUTS_MAX)
+
+/* The descriptors of a job that makes sense, in the order the wire wants them. Returns how many. */
+size_t rmx_spec_fds(const struct rmx_job *job, int fds[RMX_SPEC_FDS_MAX]);
 
 #endif

@@ -23,7 +23,7 @@ struct batch {
     int fds[RMX_WIRE_FDS_MAX];
 };
 
-_Static_assert(RMX_SUBMIT_JOBS_MAX * 2 <= RMX_WIRE_FDS_MAX, "a batch's descriptors fit a message");
+_Static_assert(RMX_SPEC_FDS_MAX <= RMX_WIRE_FDS_MAX, "a job's descriptors fit a message");
 
 static bool has_rings(const struct rmx_job *job)
 {
@@ -76,7 +76,8 @@ static void enlist(struct rmx_client *client, uint64_t id, uint32_t group)
     }
 }
 
-/* Puts jobs into line->buffer, up to the first that makes no sense or has no room. */
+/* Puts jobs into line->buffer, up to the first that makes no sense or has no room, be it that its
+ * descriptors are more than go into one message. */
 static void pack(
     struct rmx_client *client, const struct rmx_job *jobs, uint32_t count, struct batch *batch)
 {
@@ -89,7 +90,7 @@ static void pack(
 
         enlist(client, id, jobs[i].group);
         batch->error = make_spec(client, &spec, &jobs[i], id);
-        if (batch->error < 0) {
+        if (batch->error < 0 || batch->fd_count + rmx_job_descriptors(&spec) > RMX_WIRE_FDS_MAX) {
             unpack(client, id);
             return;
         }

@@ -68,7 +68,7 @@ Test(spec, rings_have_a_size_that_suits)
 {
     struct rmx_job job = with_rings();
     struct rmx_job_spec spec = good(&job);
-    int fds[2];
+    int fds[RMX_SPEC_FDS_MAX];
 
     cr_assert_eq(rmx_spec_fds(&job, fds), 0);
     cr_assert_eq(spec.input_port, RMX_JOB_RING);
@@ -96,7 +96,7 @@ Test(spec, rings_have_a_size_that_suits)
 Test(spec, one_ring_is_enough)
 {
     struct rmx_job job = with_rings();
-    int fds[2] = { 0, 0 };
+    int fds[RMX_SPEC_FDS_MAX] = { 0, 0 };
 
     job.input = 7;
     cr_assert_eq(good(&job).input_port, RMX_JOB_DESCRIPTOR);
@@ -107,6 +107,42 @@ Test(spec, one_ring_is_enough)
     cr_assert_eq(good(&job).output_port, RMX_JOB_DESCRIPTOR);
     cr_assert_eq(rmx_spec_fds(&job, fds), 1);
     cr_assert_eq(fds[0], 8);
+}
+
+Test(spec, further_descriptors_follow_their_kind)
+{
+    static const int inputs[] = { 5, 6 };
+    static const int outputs[] = { 8, -1 };
+    static const char *const edits[] = { "format:1=mpegts", NULL };
+    struct rmx_job job = RMX_JOB_INIT;
+    int fds[RMX_SPEC_FDS_MAX] = { 0 };
+
+    job.format = "mp4";
+    job.input = 4;
+    job.output = 7;
+    job.more_inputs = inputs;
+    job.more_input_count = 2;
+    job.more_outputs = outputs;
+    job.more_output_count = 1;
+    job.edits = edits;
+    struct rmx_job_spec spec = good(&job);
+
+    cr_assert_eq(spec.inputs, 3);
+    cr_assert_eq(spec.outputs, 2);
+    cr_assert_eq(rmx_spec_fds(&job, fds), 5);
+    for (int slot = 0; slot < 5; slot++) {
+        cr_assert_eq(fds[slot], 4 + slot);
+    }
+    job.more_output_count = 2;
+    bad(&job, "more_outputs");
+    job.more_output_count = 8;
+    bad(&job, "more_outputs");
+    job.more_output_count = 1;
+    job.more_inputs = NULL;
+    bad(&job, "more_inputs");
+    job.more_inputs = inputs;
+    job.input = RMX_RING;
+    bad(&job, "a ring carries one");
 }
 
 Test(spec, a_source_says_how_long_it_is_and_whether_it_seeks)
