@@ -62,6 +62,25 @@ class Options(Case):
                 self.assertEqual(video["level"] == 41, filters.startswith("v="))
 
 
+    def text(self):
+        with open(self.at("in.srt"), "w", encoding="ascii") as file:
+            file.write("1\n00:00:00,500 --> 00:00:01,000\n<i>one</i>\n\n")
+        return self.at("in.srt")
+
+    def codecs(self, *options, out):
+        done = self.rmx("remux", *options, self.text(), out)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        return [stream["codec_name"]
+                for stream in ffprobe(self.at(out), "-show_streams")["streams"]]
+
+    def test_text_becomes_what_is_asked_for_or_what_the_container_holds(self):
+        self.assertEqual(self.codecs(out="out.vtt"), ["webvtt"])
+        self.assertEqual(self.codecs("--all-streams", out="out.mp4"), ["mov_text"])
+        self.assertEqual(self.codecs("--subtitles", "ass", out="ass.mkv"), ["ass"])
+        self.assertEqual(self.codecs("--subtitles", "s:0=webvtt", out="vtt.mkv"), ["webvtt"])
+        self.assertEqual(self.codecs("--subtitles", "copy", out="srt.mkv"), ["subrip"])
+
+
 class Refusals(Case):
     def assert_refused(self, said, *options):
         result = self.rmx("remux", *options, clip("av.mp4"), "out.mkv")
@@ -74,6 +93,8 @@ class Refusals(Case):
         self.assert_refused("--metadata title: metadata: not KEY=TEXT", "--metadata", "title")
         self.assert_refused("is 'h264_metadata' meant?", "--bsf", "v=h264_metdata=level=4")
         self.assert_refused("--rotate v=north: rotate: give degrees", "--rotate", "v=north")
+        self.assert_refused("--subtitles dvb: subtitles: give mov_text", "--subtitles", "dvb")
+        self.assert_refused("--subtitles a=none: subtitles: none means all", "--subtitles", "a=none")
         self.assert_refused("--strat: did you mean --start?", "--strat", "1")
 
     def test_what_makes_none_together_is_refused(self):
@@ -107,6 +128,13 @@ class Keys(Case):
                  "--output-offset", "1", "--bitexact", clip("av.mp4"), "again.mkv")
         with open(self.at("again.mkv"), "rb") as file:
             self.assertEqual(file.read(), by_batch)
+
+    def test_subtitles_have_a_key_too(self):
+        result = self.batch(subtitles={"s": "none"})
+        self.assertEqual((result.returncode, result.stderr), (0, b""))
+        result = self.batch(subtitles={"s": "teletext"})
+        self.assertEqual(result.returncode, 2)
+        self.assertIn(b'"subtitles": subtitles: give mov_text', result.stderr)
 
     def test_a_bad_one_is_named(self):
         result = self.batch(start="ten")
