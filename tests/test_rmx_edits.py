@@ -94,7 +94,7 @@ class Refusals(Case):
         self.assert_refused("is 'h264_metadata' meant?", "--bsf", "v=h264_metdata=level=4")
         self.assert_refused("--rotate v=north: rotate: give degrees", "--rotate", "v=north")
         self.assert_refused("--subtitles dvb: subtitles: give mov_text", "--subtitles", "dvb")
-        self.assert_refused("--subtitles a=none: subtitles: none means all", "--subtitles", "a=none")
+        self.assert_refused("a=none: subtitles: none means all", "--subtitles", "a=none")
         self.assert_refused("--strat: did you mean --start?", "--strat", "1")
 
     def test_what_makes_none_together_is_refused(self):

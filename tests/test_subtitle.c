@@ -219,7 +219,10 @@ Test(subtitle, what_cannot_be_read_is_left_out)
 {
     give("1\n00:00:00,500 --> 00:00:01,000\nb\xe9\x80\n\n"
          "2\n00:00:02,000 --> 00:00:03,000\nbon\n\n");
-    make("mp4", RMX_JOB_ALL_STREAMS, NULL);
+    struct rmx_job_result result = run("mp4", RMX_JOB_ALL_STREAMS, NULL);
+
+    cr_assert_eq(result.status, RMX_STATUS_OK);
+    cr_assert_str_eq(result.text, "stream 0: a cue that cannot be read was left out");
     assert_cues(AV_CODEC_ID_MOV_TEXT, 1);
 }
 

@@ -14,7 +14,6 @@
 #include "engine/worker/fence.h"
 #include "engine/worker/retouch.h"
 #include "ipc/edit.h"
-#include "ring/base.h"
 
 #define CUE_BYTES_MAX     65536 /* an MP4 can hold no longer text; the codecs' time is its square */
 #define HEADER_BYTES_MAX  65536
@@ -204,28 +203,39 @@ static enum rmx_status open_converter(struct rmx_subtitle *made, const AVFormatC
     return err < 0 ? refuse(err, made->to, codec, made->words) : RMX_STATUS_OK;
 }
 
+/* *codec is NULL where the stream is copied. */
+static enum rmx_status choose_encoder(const AVCodec **codec, const char *asked,
+    const AVOutputFormat *muxer, enum AVCodecID from, struct rmx_words *words)
+{
+    *codec = NULL;
+    if (!asked) {
+        *codec = needed_encoder(muxer, from);
+    } else if (strcmp(asked, "copy") != 0) {
+        *codec = avcodec_find_encoder_by_name(asked);
+        if (!*codec) {
+            rmx_words_say(words, "this libavcodec cannot write %s", asked);
+            return RMX_STATUS_UNSUPPORTED;
+        }
+    }
+    return RMX_STATUS_OK;
+}
+
 enum rmx_status rmx_subtitle_open(struct rmx_subtitle **subtitle, AVFormatContext *muxer,
     AVStream *to, const AVStream *from, const struct rmx_job_spec *spec, struct rmx_words *words)
 {
-    const AVCodec *codec = NULL;
-    const char *asked = NULL;
+    const AVCodec *codec;
+    const char *asked;
 
     if (to->codecpar->codec_type != AVMEDIA_TYPE_SUBTITLE) {
         return RMX_STATUS_OK;
     }
     enum rmx_status status = rmx_retouch_find(&asked, RMX_EDIT_SUBTITLES, muxer, to, spec, words);
 
-    if (status != RMX_STATUS_OK) {
+    if (status == RMX_STATUS_OK) {
+        status = choose_encoder(&codec, asked, muxer->oformat, from->codecpar->codec_id, words);
+    }
+    if (status != RMX_STATUS_OK || !codec) {
         return status;
-    }
-    if (!asked) {
-        codec = needed_encoder(muxer->oformat, from->codecpar->codec_id);
-    } else if (strcmp(asked, "copy") != 0) {
-        codec = avcodec_find_encoder_by_name(asked);
-        rmx_assert(codec); /* edits are checked, and these are libavcodec's own */
-    }
-    if (!codec) {
-        return RMX_STATUS_OK;
     }
     struct rmx_subtitle *made = av_mallocz(sizeof(*made));
 
@@ -296,8 +306,10 @@ int rmx_subtitle_convert(struct rmx_subtitle *subtitle, AVPacket *packet)
     int err = avcodec_decode_subtitle2(subtitle->decoder, &cue, &got, packet);
 
     av_packet_unref(packet);
-    if (err < 0 && err != AVERROR(ENOMEM)) {
-        return 0; /* what cannot be read is left out, as ffmpeg does */
+    if (err < 0 && err != AVERROR(ENOMEM)) { /* as ffmpeg goes on */
+        rmx_words_warn(subtitle->words, "stream %d: a cue that cannot be read was left out",
+            subtitle->to->index);
+        return 0;
     }
     if (err >= 0 && got && cue.num_rects > 0 && cue.pts != AV_NOPTS_VALUE) {
         err = encode(subtitle, &cue, packet);
