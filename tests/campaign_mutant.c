@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "clients/ringmux.h"
+#include "ipc/format.h"
 #include "ring/base.h"
 #include "tests/mutant.h"
 
@@ -72,11 +73,28 @@ const char *campaign_mutant_name(const struct campaign_mutant *mutant)
     return collection.files[mutant->file].name;
 }
 
+/* Half of them what people use most, the others any container of one file. */
+static const struct rmx_format *pick_format(struct dice *dice)
+{
+    static const char *const usual[] = { "mp4", "fmp4", "cmaf", "mov", "mpegts", "matroska", "webm",
+        "flv", "ogg", "adts", "mp3", "wav", "flac" };
+    const struct rmx_format *format = NULL;
+    uint64_t count = 0;
+
+    if (dice_one_in(dice, 2)) {
+        return rmx_format_find(usual[dice_below(dice, sizeof(usual) / sizeof(*usual))]);
+    }
+    while (rmx_format_at(count) != NULL) {
+        count++;
+    }
+    while (format == NULL || *format->index != '\0') {
+        format = rmx_format_at(dice_below(dice, count));
+    }
+    return format;
+}
+
 struct campaign_mutant campaign_mutant_make(uint64_t seed, uint64_t index, uint8_t *bytes)
 {
-    static const char *const formats[] = { "mp4", "fmp4", "cmaf", "mov", "mpegts", "matroska",
-        "webm", "flv", "ogg", "adts", "mp3", "wav", "flac", "matroska", "mpegts", "fmp4" };
-    static const unsigned lives = 0xe0b6; /* which of them may be LIVE, by bit */
     static const enum campaign_way ways[] = { CAMPAIGN_BY_FILE, CAMPAIGN_BY_FILE, CAMPAIGN_BY_FILE,
         CAMPAIGN_BY_FILE, CAMPAIGN_BY_PIPE, CAMPAIGN_BY_RING };
     struct dice dice = { seed };
@@ -85,8 +103,8 @@ struct campaign_mutant campaign_mutant_make(uint64_t seed, uint64_t index, uint8
     dice.state = dice_roll(&dice) + index * UINT64_C(0x9e3779b97f4a7c15);
     dice.state = dice_roll(&dice);
     mutant.file = (uint32_t)dice_below(&dice, collection.count);
-    uint64_t format = dice_below(&dice, sizeof(formats) / sizeof(*formats));
-    mutant.format = formats[format];
+    const struct rmx_format *format = pick_format(&dice);
+    mutant.format = format->name;
     mutant.input = ways[dice_below(&dice, sizeof(ways) / sizeof(*ways))];
     mutant.output = ways[dice_below(&dice, sizeof(ways) / sizeof(*ways))];
     if (dice_one_in(&dice, 8)) {
@@ -98,7 +116,8 @@ struct campaign_mutant campaign_mutant_make(uint64_t seed, uint64_t index, uint8
     if (dice_one_in(&dice, 4) && mutant.input != CAMPAIGN_BY_RING &&
         mutant.output != CAMPAIGN_BY_RING) {
         mutant.flags |= RMX_SPOOL;
-    } else if (mutant.kind == RMX_REMUX && (lives >> format & 1) != 0 && dice_one_in(&dice, 3)) {
+    } else if (mutant.kind == RMX_REMUX && format->patch != RMX_PATCH_ALWAYS &&
+               dice_one_in(&dice, 3)) {
         mutant.flags |= RMX_LIVE;
     }
     mutant.flags |= mutant.output == CAMPAIGN_BY_RING ? RMX_POSITIONAL : 0;
