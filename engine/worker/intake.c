@@ -137,9 +137,9 @@ int rmx_intake_correct(struct rmx_intake *intake, AVPacket *packet)
 /* --- the end --------------------------------------------------------------------------------- */
 
 /* Data that were there but went by before the index that names them was read. */
-static bool needed_to_go_back(const struct rmx_intake *intake, enum rmx_status status)
+static bool needed_to_go_back(const struct rmx_intake *intake, bool live, enum rmx_status status)
 {
-    return status == RMX_STATUS_BAD_MEDIA && intake->demuxer && !seeks(intake) &&
+    return status == RMX_STATUS_BAD_MEDIA && intake->demuxer && (live || !seeks(intake)) &&
            av_match_name("mov", intake->demuxer->iformat->name);
 }
 
@@ -147,6 +147,7 @@ enum rmx_status rmx_intake_judge(struct rmx_intake *intake, const struct rmx_job
     enum rmx_status status, bool finishable, struct rmx_words *words, uint64_t *bytes_expected)
 {
     bool allowed = spec->flags & RMX_JOB_ALLOW_TRUNCATED;
+    bool live = spec->flags & RMX_JOB_LIVE;
     int64_t end = rmx_extent_missing_end(&intake->extent, intake->demuxer, intake->io);
 
     if (intake->io->error < 0) {
@@ -156,9 +157,10 @@ enum rmx_status rmx_intake_judge(struct rmx_intake *intake, const struct rmx_job
         *bytes_expected = (uint64_t)end;
         return allowed && finishable ? RMX_STATUS_OK : RMX_STATUS_TRUNCATED;
     }
-    if (needed_to_go_back(intake, status)) {
-        rmx_words_say(words, "the index follows the samples it names: give a file, an input that "
-                             "can seek, or allow a spool");
+    if (needed_to_go_back(intake, live, status)) {
+        rmx_words_say(words, "the index follows the samples it names: %s",
+            live ? "a live job never goes back, so run it as one that is not live"
+                 : "give a file, an input that can seek, or allow a spool");
         return RMX_STATUS_NEEDS_SEEKABLE_INPUT;
     }
     return status;

@@ -16,6 +16,7 @@
 #include "engine/worker/foreword.h"
 #include "engine/worker/nal.h"
 #include "engine/worker/shortcut.h"
+#include "engine/worker/vp9.h"
 
 #define SPS_TYPE 7
 
@@ -32,7 +33,15 @@ void rmx_learn_fini(struct rmx_learn *learn)
 
 static bool needs_extradata(enum AVCodecID codec)
 {
-    return codec == AV_CODEC_ID_H264 || codec == AV_CODEC_ID_HEVC;
+    return codec == AV_CODEC_ID_H264 || codec == AV_CODEC_ID_HEVC || codec == AV_CODEC_ID_AV1;
+}
+
+/* Is there nothing more that this packet could have said? Of VP9 the container knows the size, but
+ * not what MP4's header has to say of it: the first keyframe does, unless it is encrypted. */
+static bool has_said_all(const AVCodecParameters *parameters, const AVPacket *packet)
+{
+    return parameters->codec_id != AV_CODEC_ID_VP9 || parameters->format != AV_PIX_FMT_NONE ||
+           (packet->flags & AV_PKT_FLAG_KEY);
 }
 
 bool rmx_learn_is_known(const AVCodecParameters *parameters)
@@ -76,6 +85,18 @@ static int open_extract(struct rmx_learn *learn, const AVStream *stream)
         err = av_bsf_init(learn->extract);
     }
     return err;
+}
+
+/* Where it is not needed either, ffmpeg passes it on. */
+static bool may_be_extracted(const AVCodecParameters *parameters)
+{
+    const AVBitStreamFilter *kind = av_bsf_get_by_name("extract_extradata");
+    const enum AVCodecID *codec = kind ? kind->codec_ids : NULL;
+
+    while (codec && *codec != AV_CODEC_ID_NONE && *codec != parameters->codec_id) {
+        codec++;
+    }
+    return parameters->extradata_size == 0 && codec && *codec != AV_CODEC_ID_NONE;
 }
 
 static int keep_extradata(AVCodecParameters *parameters, const AVPacket *packet)
@@ -163,6 +184,19 @@ static void fill_size(struct rmx_learn *learn, AVCodecParameters *parameters)
     parameters->level = learn->codec->level;
 }
 
+static void fill_vp9(AVCodecParameters *parameters, const AVPacket *packet)
+{
+    struct rmx_vp9 vp9;
+
+    if (rmx_vp9_read_key(&vp9, packet->data, (size_t)packet->size) < 0) {
+        return;
+    }
+    parameters->profile = vp9.profile;
+    parameters->format = vp9.format;
+    parameters->color_space = vp9.space;
+    parameters->color_range = vp9.range;
+}
+
 static void fill_rate(AVStream *stream, AVRational rate)
 {
     if (rate.num <= 0 || rate.den <= 0) {
@@ -233,7 +267,7 @@ static int learn_picture(struct rmx_learn *learn, AVStream *stream, const AVPack
     struct rmx_sps sps;
     int err = 0;
 
-    if (needs_extradata(parameters->codec_id) && parameters->extradata_size == 0) {
+    if (may_be_extracted(parameters)) {
         err = extract_sets(learn, stream, packet);
     }
     if (err >= 0) {
@@ -243,6 +277,9 @@ static int learn_picture(struct rmx_learn *learn, AVStream *stream, const AVPack
         return err;
     }
     fill_size(learn, parameters);
+    if (parameters->codec_id == AV_CODEC_ID_VP9) {
+        fill_vp9(parameters, packet);
+    }
     if (parameters->width == 0 && !needs_extradata(parameters->codec_id)) {
         err = decode(learn, parameters, packet);
     }
@@ -318,7 +355,7 @@ int rmx_learn_from(struct rmx_learn *learn, AVStream *stream, const AVPacket *pa
     if (err == AVERROR(ENOMEM)) {
         return err;
     }
-    learn->known = rmx_learn_is_known(stream->codecpar) &&
+    learn->known = rmx_learn_is_known(stream->codecpar) && has_said_all(stream->codecpar, packet) &&
                    rmx_foreword_says(stream->codecpar->codec_id, packet);
     if (learn->known) {
         rmx_learn_fini(learn);

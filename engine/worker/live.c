@@ -249,10 +249,15 @@ static bool is_unknown(const AVStream *stream)
     return is_media(stream) && !rmx_learn_is_known(stream->codecpar);
 }
 
-/* Of what the muxer needs a packet for, is there none ahead that serves? */
+/* Of what the muxer needs a packet for, is there none ahead that serves? Of VP9, MP4's muxer would
+ * write a header that nobody can read. */
 static bool is_missed(
     const AVFormatContext *muxer, const AVStream *stream, const struct rmx_ahead *ahead)
 {
+    if (stream->codecpar->codec_id == AV_CODEC_ID_VP9 &&
+        stream->codecpar->format == AV_PIX_FMT_NONE && av_match_name("mp4", muxer->oformat->name)) {
+        return true;
+    }
     bool needed = rmx_foreword_needs_packet(muxer, stream->codecpar);
 
     for (unsigned slot = ahead->next; slot < ahead->count && needed; slot++) {
@@ -280,6 +285,12 @@ void rmx_live_leave_out(struct rmx_streams *streams, const AVFormatContext *demu
         }
         rmx_words_warn(words, "stream %u (%s) was announced but is silent or unreadable: left out",
             source, avcodec_get_name(stream->codecpar->codec_id));
+    }
+    for (unsigned slot = 0; slot < demuxer->nb_streams; slot++) {
+        if (rmx_split_is_unnamed(demuxer->streams[slot])) {
+            rmx_words_warn(words, "stream %u (type 0x%02x of MPEG-TS) is not known: left out", slot,
+                (unsigned)demuxer->streams[slot]->codecpar->codec_tag);
+        }
     }
     streams->count = kept;
     if (kept == 0) {

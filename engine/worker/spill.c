@@ -8,6 +8,7 @@
 
 #include <libavutil/avstring.h>
 #include <libavutil/mathematics.h>
+#include <libavutil/mem.h>
 #include <libavutil/opt.h>
 
 #include "engine/worker/foreword.h"
@@ -61,13 +62,14 @@ int rmx_spill_begin(struct rmx_spill *spill, AVFormatContext *context, struct rm
         .context = context,
         .pace = pace,
         .packet = av_packet_alloc(),
+        .said = av_calloc(context->nb_streams, sizeof(bool)),
         .each = can_be_asked(context) && (!fragments || by_packet),
         .header_due = rmx_foreword_is_due(context),
         .keeps_sound = av_match_name(context->oformat->name, "matroska,webm"),
         .cut_us = fragments && !by_packet ? spec->fragment_us : 0,
         .begun_us = AV_NOPTS_VALUE,
     };
-    if (!spill->packet) {
+    if (!spill->packet || !spill->said) {
         return AVERROR(ENOMEM);
     }
     int err = rmx_weave_init(&spill->weave, context->nb_streams, spec->interleave_us);
@@ -79,6 +81,7 @@ int rmx_spill_begin(struct rmx_spill *spill, AVFormatContext *context, struct rm
 void rmx_spill_fini(struct rmx_spill *spill)
 {
     av_packet_free(&spill->packet);
+    av_freep(&spill->said);
     rmx_weave_fini(&spill->weave);
 }
 
@@ -135,12 +138,24 @@ static void begin_where_it_begins(struct rmx_spill *spill)
     }
 }
 
+/* Has the muxer seen of this track what it needs for its header? What came before, it dropped. */
+static bool is_described(const struct rmx_spill *spill, unsigned slot)
+{
+    const AVStream *stream = spill->context->streams[slot];
+
+    return spill->said[slot] ||
+           (stream->nb_frames > 0 && !rmx_foreword_needs_packet(spill->context, stream->codecpar));
+}
+
 /* A header that was held back waits for the first packet of each track that has one in the queue:
  * those it was to wait for were waited for already. */
 static int write_header_if_due(struct rmx_spill *spill)
 {
     for (unsigned slot = 0; slot < spill->context->nb_streams; slot++) {
-        if (spill->context->streams[slot]->nb_frames == 0 && spill->weave.waiting[slot] > 0) {
+        const AVStream *stream = spill->context->streams[slot];
+
+        if (!is_described(spill, slot) &&
+            (spill->weave.waiting[slot] > 0 || stream->nb_frames > 0)) {
             return 0;
         }
     }
@@ -154,9 +169,13 @@ static int write_header_if_due(struct rmx_spill *spill)
 static int write_packet(struct rmx_spill *spill, AVPacket *packet)
 {
     begin_where_it_begins(spill);
-    refine_duration(packet, spill->context->streams[packet->stream_index]);
 
+    const AVStream *stream = spill->context->streams[packet->stream_index];
+    refine_duration(packet, stream);
     int err = rmx_pace_keep(spill->pace, packet);
+
+    spill->said[packet->stream_index] |=
+        spill->header_due && rmx_foreword_says(stream->codecpar->codec_id, packet);
     bool cut = spill->each || (spill->cut_us > 0 && fills_fragment(spill, packet));
 
     if (err >= 0) {

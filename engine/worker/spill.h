@@ -23,6 +23,7 @@ struct rmx_spill {
     struct rmx_weave weave;
     bool each;        /* what the muxer gathers comes out after each packet */
     bool header_due;  /* the muxer holds it back: see foreword.h */
+    bool *said;       /* by track: a packet was written that describes it, while that was so */
     bool keeps_sound; /* it keeps each sound packet until another packet comes */
     int64_t cut_us;   /* or so long is a fragment; 0 = the muxer cuts at keyframes */
     int64_t begun_us; /* the fragment's first dts */

@@ -15,12 +15,13 @@
 #include "engine/worker/nal.h"
 #include "engine/worker/packing.h"
 #include "engine/worker/stamp.h"
+#include "engine/worker/sync.h"
 #include "engine/worker/words.h"
 
-#define LATM_TYPE   0x11   /* in MPEG-TS's table */
-#define LOAS_SYNC   0x56e0 /* the first bits of a frame of LATM, */
-#define ADTS_SYNC   0xfff0 /* and of one in ADTS */
-#define CHECKED_MAX 64     /* an encoder and a multiplexer that did one thing 64 times go on so */
+#define LATM_TYPE          0x11 /* in MPEG-TS's table */
+#define PRIVATE_SOUND      0x80 /* what these types are, who uses them says where nobody looks */
+#define PRIVATE_SOUND_LAST 0x8a
+#define CHECKED_MAX        64 /* what an encoder did so many times it goes on to do */
 
 static void fini_stream(struct rmx_split_stream *stream)
 {
@@ -124,24 +125,22 @@ int rmx_split_begin(struct rmx_split *split, AVFormatContext *demuxer, struct rm
 
 bool rmx_split_is_unnamed(const AVStream *stream)
 {
-    return stream->codecpar->codec_id == AV_CODEC_ID_NONE &&
-           stream->codecpar->codec_tag == LATM_TYPE;
+    const AVCodecParameters *parameters = stream->codecpar;
+    uint32_t type = parameters->codec_tag;
+
+    return parameters->codec_id == AV_CODEC_ID_NONE &&
+           (type == LATM_TYPE || (type >= PRIVATE_SOUND && type <= PRIVATE_SOUND_LAST));
 }
 
 /* Some multiplexers call AAC LATM that is in ADTS. */
 static void name_sound(const AVStream *stream, const AVPacket *raw)
 {
-    AVCodecParameters *parameters = stream->codecpar;
-    unsigned sync = raw->size < 2 ? 0 : AV_RB16(raw->data);
+    enum AVCodecID codec = rmx_sync_name(raw->data, (size_t)raw->size);
 
-    if ((sync & 0xffe0) == LOAS_SYNC) {
-        parameters->codec_id = AV_CODEC_ID_AAC_LATM;
-    } else if ((sync & 0xfff6) == ADTS_SYNC) {
-        parameters->codec_id = AV_CODEC_ID_AAC;
-    } else {
-        return;
+    if (codec != AV_CODEC_ID_NONE) {
+        stream->codecpar->codec_id = codec;
+        stream->codecpar->codec_type = AVMEDIA_TYPE_AUDIO;
     }
-    parameters->codec_type = AVMEDIA_TYPE_AUDIO;
 }
 
 /* What the stream turned out to be by now. */

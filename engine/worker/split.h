@@ -64,8 +64,8 @@ int rmx_split_read(struct rmx_split *split, AVPacket *packet);
 /* From now on the stream's dts is made from its pts. */
 void rmx_split_order(struct rmx_split *split, unsigned stream, unsigned reorder);
 
-/* MPEG-TS: sound by its table, LATM or not; the first packet tells. libavformat would ask for
- * several. */
+/* MPEG-TS: sound by its table, of a kind which that does not say; the first packet tells.
+ * libavformat would ask for several. */
 bool rmx_split_is_unnamed(const AVStream *stream);
 
 /* Takes the half-made and the empty. */
