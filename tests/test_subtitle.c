@@ -147,6 +147,33 @@ Test(subtitle, a_live_job_converts_them_too)
     assert_cues(AV_CODEC_ID_SUBRIP, 2);
 }
 
+Test(subtitle, a_text_goes_beside_the_pictures_of_another_input)
+{
+    struct rmx_job_spec spec = media_job("mp4");
+    struct rmx_job_result result = { .job = spec.job };
+    struct media film = { 0 };
+
+    give(two_cues);
+    media_make_mp4(&film, NULL);
+    spec.inputs = 2;
+    cr_assert_eq(rmx_job_add_map(&spec, "0:"), 0);
+    cr_assert_eq(rmx_job_add_map(&spec, "1:"), 0);
+    struct rmx_inlet inlet = { .io = {
+                                   media_open_io(&film, false), media_open_io(&input, false) } };
+    struct rmx_outlet outlet = { .io = { media_open_io(&output, true) } };
+
+    rmx_remux_run(&spec, &inlet, &outlet, &result);
+    cr_assert_eq(result.status, RMX_STATUS_OK, "%s", result.text);
+    media_close_io(&inlet.io[0]);
+    media_close_io(&inlet.io[1]);
+    media_close_io(&outlet.io[0]);
+    media_free(&film);
+    written = media_open(&output);
+    cr_assert_eq(written->nb_streams, 3);
+    cr_assert_eq(written->streams[0]->codecpar->codec_id, AV_CODEC_ID_H264);
+    cr_assert_eq(written->streams[2]->codecpar->codec_id, AV_CODEC_ID_MOV_TEXT);
+}
+
 Test(subtitle, there_and_back_is_the_same)
 {
     give(two_cues);
