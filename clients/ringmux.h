@@ -679,7 +679,8 @@ enum rmx_end {
     RMX_DRAINING = 20,
     RMX_INTERNAL = 21,
     RMX_POISON = 22, /* two workers died under it, in the second it was alone */
-    RMX_DENIED = 23  /* no job ends so: rmx_open() says -EACCES */
+    RMX_DENIED = 23, /* no job ends so: rmx_open() says -EACCES */
+    RMX_OUTPUT_STALLED = 24
 };
 
 /* All take any number; one that this library does not know is "UNKNOWN", at fault "ENGINE". */

@@ -46,7 +46,7 @@ int rmx_stream_follow(struct rmx_stream_in *in, uint64_t *offset)
     if (due <= 0) {
         return due;
     }
-    if (!in->seekable || *offset > in->size) {
+    if (!in->seekable || *offset > in->size || in->ring.part != 0) {
         return -EBADMSG;
     }
     store(&in->at, *offset);

@@ -250,7 +250,8 @@ void rmx_berth_lay_out(struct rmx_berth *berth, const struct rmx_pair *pair,
         output = spec->output_ring;
     }
     shm->spec = *spec;
-    shm->input_bytes = run->input_bytes;
+    shm->input_bytes = run->input_bytes[0];
+    memcpy(shm->more_bytes, &run->input_bytes[1], sizeof(shm->more_bytes));
     shm->input_at = input.at;
     shm->output_at = output.at;
     shm->input_slots = input.slots;

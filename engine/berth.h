@@ -145,12 +145,12 @@ uint32_t rmx_berth_ready(const struct rmx_berth *berth);
 
 /* What the worker is told of a job besides its spec. */
 struct rmx_berth_run {
-    uint64_t input_bytes;      /* UINT64_MAX = unknown */
-    uint32_t port;             /* enum rmx_flow_port */
-    uint32_t stage;            /* enum rmx_flow_stage */
-    uint32_t channel;          /* with PORT_CHANNEL_*: its place */
-    uint64_t memory_max_bytes; /* 0 = no limit */
-    uint64_t cpu_max_ns;       /* likewise */
+    uint64_t input_bytes[RMX_JOB_INPUTS_MAX]; /* UINT64_MAX = unknown */
+    uint32_t port;                            /* enum rmx_flow_port */
+    uint32_t stage;                           /* enum rmx_flow_stage */
+    uint32_t channel;                         /* with PORT_CHANNEL_*: its place */
+    uint64_t memory_max_bytes;                /* 0 = no limit */
+    uint64_t cpu_max_ns;                      /* likewise */
 };
 
 /* Writes a job into the pair's entry of the flow table. */

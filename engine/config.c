@@ -421,7 +421,7 @@ void rmx_config_budget(const struct rmx_config *config, uint32_t workers, uint32
         .isolated_arena_bytes = arena_bytes(config, isolated_small, isolated_bulk, 0),
         .session_arena_bytes = RMX_CREDITS_MAX * sizeof(struct rmx_progress_shm),
         .jobs_bytes = jobs * job_bytes,
-        .descriptors = jobs * RMX_JOB_DESCRIPTORS + pairs * RMX_FLOW_SPOOLS +
+        .descriptors = jobs * (RMX_JOB_DESCRIPTORS + RMX_JOB_MORE) + pairs * RMX_FLOW_SPOOLS +
                        sessions * RMX_SESSION_DESCRIPTORS + processes * RMX_WORKER_DESCRIPTORS +
                        (uint64_t)lanes * RMX_LANE_DESCRIPTORS + RMX_DAEMON_DESCRIPTORS,
     };

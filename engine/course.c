@@ -17,13 +17,13 @@
 static bool input_goes_back(const struct rmx_flow *flow)
 {
     return flow->spec.input_port == RMX_JOB_RING ? flow->spec.flags & RMX_JOB_SEEKABLE_INPUT
-                                                 : flow->input.kind != RMX_FILE_STREAM;
+                                                 : flow->ports.input[0].kind != RMX_FILE_STREAM;
 }
 
 static bool output_goes_back(const struct rmx_flow *flow)
 {
     return flow->spec.output_port == RMX_JOB_RING ? flow->spec.flags & RMX_JOB_POSITIONAL
-                                                  : flow->output.kind != RMX_FILE_STREAM;
+                                                  : flow->ports.output[0].kind != RMX_FILE_STREAM;
 }
 
 static bool is_delivered(const struct rmx_flow *flow)
@@ -76,25 +76,34 @@ static struct rmx_spool *spool_of(struct rmx_flow *flow)
     return flow->stage == RMX_STAGE_JOB && flow->delivered ? &flow->spools[1] : NULL;
 }
 
-static struct rmx_file *of_job(struct rmx_file *file)
+static struct rmx_files of_job(struct rmx_file *file, uint32_t count)
 {
-    return file->fd >= 0 ? file : NULL;
+    return (struct rmx_files){ count > 0 ? file : NULL, count };
 }
 
-struct rmx_file *rmx_course_input(struct rmx_flow *flow)
+static struct rmx_files of_spool(struct rmx_spool *spool)
 {
-    if (flow->stage == RMX_STAGE_DELIVER) {
-        return &flow->spools[1].file;
+    return (struct rmx_files){ &spool->file, 1 };
+}
+
+static bool reads_spool(const struct rmx_flow *flow)
+{
+    return flow->stage == RMX_STAGE_DELIVER || (flow->stage == RMX_STAGE_JOB && flow->spooled);
+}
+
+struct rmx_files rmx_course_inputs(struct rmx_flow *flow)
+{
+    if (!reads_spool(flow)) {
+        return of_job(flow->ports.input, flow->ports.inputs);
     }
-    return flow->stage == RMX_STAGE_JOB && flow->spooled ? &flow->spools[0].file
-                                                         : of_job(&flow->input);
+    return of_spool(&flow->spools[flow->stage == RMX_STAGE_DELIVER]);
 }
 
-struct rmx_file *rmx_course_output(struct rmx_flow *flow)
+struct rmx_files rmx_course_outputs(struct rmx_flow *flow)
 {
     struct rmx_spool *spool = spool_of(flow);
 
-    return spool != NULL ? &spool->file : of_job(&flow->output);
+    return spool != NULL ? of_spool(spool) : of_job(flow->ports.output, flow->ports.outputs);
 }
 
 /* What the drain asks before a write. */
@@ -201,11 +210,11 @@ void rmx_course_move_on(struct rmx_flow *flow)
     if (flow->stage == RMX_STAGE_SPOOL) {
         flow->spooled = !rmx_course_skips(flow);
         flow->sum.bytes_in = flow->result.bytes_in;
-        rmx_spool_rewind(&flow->spools[0], flow->drain.end);
+        rmx_spool_rewind(&flow->spools[0], flow->drain.output[0].end);
     } else {
         flow->result.bytes_in = flow->spooled ? flow->sum.bytes_in : flow->result.bytes_in;
         flow->sum = flow->result;
-        rmx_spool_rewind(&flow->spools[1], flow->drain.end);
+        rmx_spool_rewind(&flow->spools[1], flow->drain.output[0].end);
     }
     rmx_pass_reset(flow);
     if (flow->stage == RMX_STAGE_JOB ? flow->spooled : !flow->spooled) {
@@ -224,7 +233,7 @@ void rmx_course_sum(struct rmx_flow *flow)
         result->packets_out = flow->sum.packets_out;
         result->bytes_expected = flow->sum.bytes_expected;
     }
-    if (result->status == RMX_STATUS_INPUT_IO && rmx_course_input(flow) != of_job(&flow->input)) {
+    if (result->status == RMX_STATUS_INPUT_IO && reads_spool(flow)) {
         result->status = without(flow, &flow->spools[flow->stage == RMX_STAGE_DELIVER]);
         result->cause = 0; /* not of the job's input */
         rmx_outcome_text(result->text, "a spool in the daemon's spool_dir cannot be read");

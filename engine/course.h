@@ -29,9 +29,9 @@ bool rmx_course_has_spools(const struct rmx_flow *flow);
 /* The job is RUNNING: begins the present pass, or begins it again, once its spool is open. */
 void rmx_course_begin(struct rmx_flow *flow);
 
-/* What the present pass reads and writes; NULL: a ring of the client's, or nothing. */
-struct rmx_file *rmx_course_input(struct rmx_flow *flow);
-struct rmx_file *rmx_course_output(struct rmx_flow *flow);
+/* What the present pass reads and writes; none: a ring of the client's, or nothing. */
+struct rmx_files rmx_course_inputs(struct rmx_flow *flow);
+struct rmx_files rmx_course_outputs(struct rmx_flow *flow);
 
 /* Does the present pass leave the input as it is for the next? */
 bool rmx_course_skips(const struct rmx_flow *flow);

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The chunks of a job's output ring -> its output descriptor. One write is in flight at a time, and
- * takes all chunks that follow each other, so that what arrives meanwhile is coalesced; a muxer
+ * The chunks of a job's output ring -> its output descriptors. One write is in flight at a time,
+ * and takes all chunks that follow each other, so that what arrives meanwhile is coalesced; a muxer
  * that goes back to patch is therefore always in order. Runs on the lane's thread. Must never look
  * at the bytes it moves, nor believe a descriptor's words unchecked.
+ *
+ * Of several outputs, one that is slow holds up the others, and the job; unless the job may drop
+ * it: then it is given so long for a write, and after that, or an error, its chunks are thrown
+ * away.
  */
 #ifndef RMX_ENGINE_DRAIN_H
 #define RMX_ENGINE_DRAIN_H
@@ -13,6 +17,7 @@
 
 #include "engine/file.h"
 #include "engine/loop.h"
+#include "ipc/job.h"
 #include "ipc/stats.h"
 #include "ring/chunk.h"
 
@@ -24,14 +29,32 @@ struct rmx_drain_pace {
     uint64_t not_before_ns;  /* a write in place was slow: none until then */
 };
 
+/* Where the chunks go. */
+struct rmx_drain_to {
+    struct rmx_files files; /* 1 to RMX_JOB_OUTPUTS_MAX, by part; the caller's, and outlive us */
+    uint32_t may_drop;      /* bits: the job goes on without them */
+    uint64_t patience_ns;   /* with each write of those */
+};
+
+/* One of them. */
+struct rmx_drain_output {
+    uint64_t position; /* a stream's: bytes written so far */
+    uint64_t end;      /* the furthest that anything was written to, also after a stop */
+    int error;         /* -errno for which it was dropped, -ETIME: it was slow; 0 = it was not */
+};
+
 struct rmx_drain {
     struct rmx_op op;
     struct rmx_loop *loop;
     struct rmx_stats *stats;
     struct rmx_drain_pace *pace;
-    const struct rmx_file *file;
+    struct rmx_drain_to to;
+    struct rmx_drain_output output[RMX_JOB_OUTPUTS_MAX];
+    const struct rmx_file *file; /* of the write in flight, or the last one */
+    uint32_t part;               /* likewise */
     struct rmx_chunk_ring ring;
     void (*moved)(struct rmx_drain *drain); /* from a completion: it released, ended or broke */
+    void (*watch)(struct rmx_drain *drain); /* rmx_drain_due_ns() is another */
     int (*may_grow)(struct rmx_drain *drain, uint64_t end); /* asked before a write that ends there:
                                                                0 or a -errno; NULL = it may */
     void *owner;
@@ -40,25 +63,34 @@ struct rmx_drain {
     uint32_t iovec_first;    /* the first that is not written whole */
     uint32_t iovecs;
     uint64_t offset;   /* where the write in flight goes */
-    uint64_t position; /* a stream's: bytes written so far */
+    uint64_t since_ns; /* when it was started, if it must not take too long */
     uint64_t bytes;    /* written */
-    uint64_t end;      /* the furthest that anything was written to, also after a stop */
     bool end_taken;    /* the write in flight carries the last chunk */
     bool ended;        /* the last chunk is written: nothing comes after it */
     bool stopped;
     bool more;    /* pump again soon: what could be done at once was too much for one turn */
     bool corrupt; /* the worker broke the ring */
-    int error;    /* -errno of the write that failed; chunks are thrown away from then on */
+    int error;    /* -errno of the write that failed, of an output that the job cannot do without;
+                     chunks are thrown away from then on */
     struct rmx_op cancel;
     struct iovec iovec[RMX_DRAIN_CHUNKS_MAX];
 };
 
-/* ring is our end of an empty output ring; file stays the caller's and outlives the drain. */
+/* ring is our end of an empty output ring. */
 void rmx_drain_init(struct rmx_drain *drain, struct rmx_loop *loop, struct rmx_stats *stats,
-    struct rmx_drain_pace *pace, const struct rmx_file *file, const struct rmx_chunk_ring *ring);
+    struct rmx_drain_pace *pace, const struct rmx_drain_to *to, const struct rmx_chunk_ring *ring);
 
 /* Does what can be done now: starts a write, or asks for a wake. */
 void rmx_drain_pump(struct rmx_drain *drain);
+
+/* When it is to be looked at; UINT64_MAX = not. */
+uint64_t rmx_drain_due_ns(const struct rmx_drain *drain);
+
+/* It is `now`: drops an output that was too slow. */
+void rmx_drain_check_time(struct rmx_drain *drain, uint64_t now);
+
+/* Are there outputs, and have all been dropped? */
+bool rmx_drain_is_deserted(const struct rmx_drain *drain);
 
 /* Starts nothing more and cancels what is in flight; rmx_drain_idle() tells when that is over. */
 void rmx_drain_stop(struct rmx_drain *drain);

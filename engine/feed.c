@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A job's input descriptor -> the chunks of its input ring. See feed.h.
+ * A job's input descriptors -> the chunks of its input ring. See feed.h.
  */
 #include "engine/feed.h"
 
@@ -44,15 +44,18 @@ static uint32_t window_first(const struct rmx_feed *feed)
 }
 
 void rmx_feed_init(struct rmx_feed *feed, struct rmx_loop *loop, struct rmx_stats *stats,
-    const struct rmx_file *file, const struct rmx_chunk_ring *ring, uint32_t depth)
+    const struct rmx_files *files, const struct rmx_chunk_ring *ring, uint32_t depth)
 {
     rmx_assert(depth >= 1 && depth <= RMX_READ_DEPTH_MAX);
+    rmx_assert(files->count >= 1 && files->count <= RMX_JOB_INPUTS_MAX);
     *feed = (struct rmx_feed){
         .loop = loop,
         .stats = stats,
-        .file = file,
+        .files = *files,
+        .file = files->file,
+        .begun = 1,
         .ring = *ring,
-        .depth = file->kind == RMX_FILE_STREAM ? 1 : depth,
+        .depth = depth,
         .released = ring->ring.seen,
     };
     feed->window = window_first(feed);
@@ -94,6 +97,7 @@ static void publish(struct rmx_feed *feed, const struct rmx_read *read)
             .offset = read->offset + (uint64_t)i * chunk_bytes,
             .bytes = left < chunk_bytes ? left : chunk_bytes,
             .generation = feed->ring.generation,
+            .part = feed->ring.part,
         };
 
         if (last && i == chunks - 1) {
@@ -250,7 +254,9 @@ static void start_reads(struct rmx_feed *feed)
 {
     uint32_t mask = feed->ring.ring.slots - 1;
 
-    for (uint32_t i = 0; i < READS_MAX && !feed->ended && feed->count < feed->depth; i++) {
+    uint32_t depth = by_offset(feed) ? feed->depth : 1;
+
+    for (uint32_t i = 0; i < READS_MAX && !feed->ended && feed->count < depth; i++) {
         uint32_t slots = allowed(feed);
         uint32_t most = READ_BYTES_MAX / feed->ring.chunk_bytes;
         uint32_t index = rmx_ring_slot(&feed->ring.ring, 0) + feed->taken;
@@ -274,6 +280,13 @@ static void start_reads(struct rmx_feed *feed)
     }
 }
 
+/* May the worker, who was told which inputs cannot seek, have this one go on there? */
+static bool may_turn_to(const struct rmx_feed *feed, uint32_t part, uint64_t offset)
+{
+    return part < feed->files.count && (feed->files.file[part].kind != RMX_FILE_STREAM ||
+                                           (offset == 0 && (feed->begun & (1u << part)) == 0));
+}
+
 static void follow_seek(struct rmx_feed *feed)
 {
     struct rmx_ring *ring = &feed->ring.ring;
@@ -285,13 +298,15 @@ static void follow_seek(struct rmx_feed *feed)
         feed->corrupt = feed->corrupt || due < 0;
         return;
     }
-    if (!by_offset(feed)) { /* the worker was told that this input cannot seek */
+    if (!may_turn_to(feed, feed->ring.part, offset)) {
         feed->corrupt = true;
         return;
     }
     for (uint32_t i = 0; i < feed->count; i++) {
         read_at(feed, i)->stale = true;
     }
+    feed->file = &feed->files.file[feed->ring.part];
+    feed->begun |= 1u << feed->ring.part;
     feed->at = offset;
     feed->ended = false;
     feed->error = 0;

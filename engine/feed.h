@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A job's input descriptor -> the chunks of its input ring. Several reads are in flight on a file,
- * one on a stream; chunks are published in order. Runs on the lane's thread. Must never look at the
- * bytes it moves.
+ * A job's input descriptors -> the chunks of its input ring, of one at a time: a seek says which.
+ * Several reads are in flight on a file, one on a stream; chunks are published in order. Runs on
+ * the lane's thread. Must never look at the bytes it moves.
  *
  * Read-ahead starts small and doubles while the worker reads on; a seek starts it again. A file
  * that fits into the ring is read at once.
@@ -16,6 +16,7 @@
 #include "engine/file.h"
 #include "engine/limits.h"
 #include "engine/loop.h"
+#include "ipc/job.h"
 #include "ipc/stats.h"
 #include "ring/chunk.h"
 
@@ -38,20 +39,22 @@ struct rmx_read {
 struct rmx_feed {
     struct rmx_loop *loop;
     struct rmx_stats *stats;
-    const struct rmx_file *file;
+    struct rmx_files files;
+    const struct rmx_file *file; /* the one of them it is at */
+    uint32_t begun;              /* bits: those it was at */
     struct rmx_chunk_ring ring;
     void (*moved)(struct rmx_feed *feed); /* from a completion: it published, ended or broke */
     void *owner;
     uint64_t at;       /* the stream offset the next read starts at */
     uint64_t released; /* the consumer's count when we last looked */
     uint32_t window;   /* slots that may be filled ahead of the consumer */
-    uint32_t depth;
-    uint32_t first; /* the oldest of the reads in flight */
-    uint32_t count; /* reads in flight, in stream order from `first` */
-    uint32_t taken; /* slots reserved for them */
-    bool took;      /* a read has come back with bytes, an end or an error: of a stream, that can
-                       be had no more, though it was not published */
-    bool ended;     /* END or ERROR is published for this generation */
+    uint32_t depth;    /* of a file's */
+    uint32_t first;    /* the oldest of the reads in flight */
+    uint32_t count;    /* reads in flight, in stream order from `first` */
+    uint32_t taken;    /* slots reserved for them */
+    bool took;         /* a read has come back with bytes, an end or an error: of a stream, that can
+                          be had no more, though it was not published */
+    bool ended;        /* END or ERROR is published for this generation */
     bool stopped;
     bool more;        /* pump again soon: what could be done at once was too much for one turn */
     bool corrupt;     /* the worker broke the ring */
@@ -61,9 +64,10 @@ struct rmx_feed {
     struct rmx_read reads[RMX_READ_DEPTH_MAX];
 };
 
-/* ring is our end of an empty input ring; file stays the caller's and outlives the feed. */
+/* ring is our end of an empty input ring; files are 1 to RMX_JOB_INPUTS_MAX, which stay the
+ * caller's and outlive the feed. */
 void rmx_feed_init(struct rmx_feed *feed, struct rmx_loop *loop, struct rmx_stats *stats,
-    const struct rmx_file *file, const struct rmx_chunk_ring *ring, uint32_t depth);
+    const struct rmx_files *files, const struct rmx_chunk_ring *ring, uint32_t depth);
 
 /* Does what can be done now: follows a seek, starts reads, asks for a wake. */
 void rmx_feed_pump(struct rmx_feed *feed);

@@ -26,6 +26,12 @@ struct rmx_file {
     uint64_t size; /* bytes from base to the end when it came; UINT64_MAX = unknown */
 };
 
+/* Some that are used together, one after the other in memory. */
+struct rmx_files {
+    struct rmx_file *file; /* NULL = none */
+    uint32_t count;
+};
+
 /* clang-format off */
 #define RMX_FILE_INIT { .fd = -1 }
 /* clang-format on */

@@ -29,12 +29,6 @@
 
 /* --- the end ------------------------------------------------------------------------------- */
 
-/* How many it holds. */
-static uint32_t descriptors(const struct rmx_flow *flow)
-{
-    return (flow->input.fd >= 0 ? 1u : 0u) + (flow->output.fd >= 0 ? 1u : 0u);
-}
-
 static void give_pair(struct rmx_flow *flow)
 {
     if (flow->pair != NULL) {
@@ -52,9 +46,9 @@ static void end(struct rmx_flow *flow)
     rmx_rerun_trim(flow);
     rmx_outcome_conclude(flow);
     rmx_outcome_log(flow);
-    lane->descriptors -= descriptors(flow);
-    rmx_file_fini(&flow->input);
-    rmx_file_fini(&flow->output);
+    lane->descriptors -= rmx_ports_count(&flow->ports);
+    lane->more_descriptors -= flow->more;
+    rmx_ports_fini(&flow->ports);
     give_pair(flow);
     if (flow->share != NULL) {
         rmx_share_quit(flow->share, &flow->spec, &lane->crew);
@@ -76,28 +70,17 @@ static void closed(struct rmx_op *op, int result)
     rmx_flow_settle(op->owner);
 }
 
-static void close_aside(struct rmx_flow *flow, struct rmx_op *op, struct rmx_file *file)
-{
-    if (file->fd >= 0) {
-        flow->lane->descriptors--;
-        *op = (struct rmx_op){ .done = closed, .owner = flow };
-        rmx_loop_close(&flow->lane->loop, op, rmx_take_fd(&file->fd));
-    }
-}
-
 /* Closes what may wait for its close without making the lane wait. Returns whether all is closed
  * that has to be before the job ends. */
 static bool is_closed(struct rmx_flow *flow)
 {
+    struct rmx_lane *lane = flow->lane;
     bool spools = rmx_course_is_closed(flow);
+    uint32_t open = rmx_ports_count(&flow->ports);
+    bool ports = rmx_ports_close_slow(&flow->ports, &lane->loop, closed, flow) == 0;
 
-    if (flow->input.slow || flow->input.lingers) {
-        close_aside(flow, &flow->close_ops[0], &flow->input);
-    }
-    if (flow->output.slow || flow->output.lingers) {
-        close_aside(flow, &flow->close_ops[1], &flow->output);
-    }
-    return spools && !flow->close_ops[0].busy && !flow->close_ops[1].busy;
+    lane->descriptors -= open - rmx_ports_count(&flow->ports);
+    return spools && ports;
 }
 
 /* One that waits and was told to end: does so once nothing of it is left to be closed. */
@@ -158,10 +141,9 @@ static void begin(struct rmx_flow *flow, struct rmx_client *client, uint32_t pro
         .again = flow->again,
         .next_again = flow->next_again,
         .progress_slot = progress_slot,
-        .input = RMX_FILE_INIT,
-        .output = RMX_FILE_INIT,
         .times.submitted_ns = rmx_clock_ns(),
     };
+    rmx_ports_init(&flow->ports);
 }
 
 void rmx_flow_refuse(struct rmx_flow *flow, struct rmx_client *client,
@@ -182,7 +164,8 @@ void rmx_flow_refuse(struct rmx_flow *flow, struct rmx_client *client,
 
 static uint64_t input_bytes(const struct rmx_flow *flow)
 {
-    return flow->spec.input_port == RMX_JOB_RING ? flow->spec.input_bytes : flow->input.size;
+    return flow->spec.input_port == RMX_JOB_RING ? flow->spec.input_bytes
+                                                 : rmx_ports_input_bytes(&flow->ports);
 }
 
 /* From here on the client finds the job in its progress table. */
@@ -226,34 +209,46 @@ static void wait_cancelled(struct rmx_op *op, int result)
     settle_waiting(op->owner);
 }
 
-/* Takes the descriptors that its spec promises; the caller closes what it leaves. Returns 0, or the
- * status it ends with, why in its text. */
-static uint32_t take_files(struct rmx_flow *flow, int *input_fd, int *output_fd)
+/* A credit is a promise of two descriptors; of those that jobs have beyond them a lane has some.
+ * Returns as take_files(). */
+static uint32_t take_room(struct rmx_flow *flow)
 {
-    const struct rmx_job_spec *spec = &flow->spec;
-    const char *which = "input";
-    uint32_t failed = RMX_STATUS_INPUT_IO;
-    char why[RMX_JOB_TEXT_BYTES];
-    int error = 0;
+    struct rmx_lane *lane = flow->lane;
+    uint32_t wanted = rmx_job_descriptors(&flow->spec);
+    uint32_t more = wanted > RMX_JOB_DESCRIPTORS ? wanted - RMX_JOB_DESCRIPTORS : 0;
 
-    if (spec->inputs > 0 && spec->input_port == RMX_JOB_DESCRIPTOR) {
-        error = rmx_file_take_input(&flow->input, input_fd);
+    if (more > lane->config->jobs_max * RMX_JOB_MORE - lane->more_descriptors) {
+        rmx_outcome_text(flow->text, "the daemon's jobs have all descriptors that they may have "
+                                     "beyond two each: try again when some have ended");
+        return RMX_STATUS_BUSY;
     }
-    if (error == 0 && spec->outputs > 0 && spec->output_port == RMX_JOB_DESCRIPTOR) {
-        which = "output";
-        failed = RMX_STATUS_OUTPUT_IO;
-        error = rmx_file_take_output(&flow->output, output_fd);
-    }
-    if (error == 0) {
+    flow->more = more;
+    lane->more_descriptors += more;
+    return 0;
+}
+
+/* Takes the descriptors that its spec promises. Returns 0, or the status it ends with, why in its
+ * text. */
+static uint32_t take_files(struct rmx_flow *flow, struct rmx_ports_fds *fds)
+{
+    struct rmx_ports_flaw flaw;
+    char number[16] = "";
+    char why[RMX_JOB_TEXT_BYTES];
+
+    if (rmx_ports_take(&flow->ports, &flow->spec, fds, &flaw) == 0) {
         return 0;
     }
-    (void)snprintf(why, sizeof(why), "the %s: %s", which, rmx_file_error_text(error));
+    if ((flaw.is_output ? flow->spec.outputs : flow->spec.inputs) > 1) {
+        (void)snprintf(number, sizeof(number), " %u", flaw.index);
+    }
+    (void)snprintf(why, sizeof(why), "the %s%s: %s", flaw.is_output ? "output" : "input", number,
+        rmx_file_error_text(flaw.error));
     rmx_outcome_text(flow->text, why);
-    if (rmx_file_is_unfit(error)) {
+    if (rmx_file_is_unfit(flaw.error)) {
         return RMX_STATUS_BAD_JOB;
     }
-    flow->cause = error;
-    return failed;
+    flow->cause = flaw.error;
+    return flaw.is_output ? RMX_STATUS_OUTPUT_IO : RMX_STATUS_INPUT_IO;
 }
 
 static bool is_late(const struct rmx_flow *flow)
@@ -297,30 +292,29 @@ static uint32_t take_isolation(struct rmx_flow *flow)
 }
 
 /* All that can be wrong with a job from the start. Returns as take_files(). */
-static uint32_t take_all(struct rmx_flow *flow, int *input_fd, int *output_fd)
+static uint32_t take_all(struct rmx_flow *flow, struct rmx_ports_fds *fds)
 {
     const char *why = "";
     uint32_t status = rmx_member_join(flow, &why);
 
     rmx_outcome_text(flow->text, why);
     status = status != 0 ? status : take_isolation(flow);
-    status = status != 0 ? status : take_files(flow, input_fd, output_fd);
-    flow->lane->descriptors += descriptors(flow);
+    status = status != 0 ? status : take_room(flow);
+    status = status != 0 ? status : take_files(flow, fds);
+    flow->lane->descriptors += rmx_ports_count(&flow->ports);
     status = status != 0 ? status : take_rings(flow);
-    rmx_discard_fd(&flow->lane->loop, input_fd);
-    rmx_discard_fd(&flow->lane->loop, output_fd);
     return status != 0 || !is_late(flow) ? status : RMX_STATUS_DEADLINE;
 }
 
 uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
-    const struct rmx_job_spec *spec, uint32_t progress_slot, int *input_fd, int *output_fd)
+    const struct rmx_job_spec *spec, uint32_t progress_slot, struct rmx_ports_fds *fds)
 {
     uint32_t status;
 
     begin(flow, client, progress_slot);
     flow->spec = *spec;
     rmx_phase_enter(flow, RMX_FLOW_ADMITTED);
-    status = take_all(flow, input_fd, output_fd);
+    status = take_all(flow, fds);
     if (status != 0) {
         flow->stop = status;
         settle_waiting(flow);
@@ -331,9 +325,9 @@ uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
     if (flow->spec.deadline_ns != 0) {
         rmx_lane_watch_flow(flow->lane, flow, flow->spec.deadline_ns);
     }
-    if (flow->input.fd >= 0 && flow->input.kind == RMX_FILE_STREAM) {
+    if (flow->ports.inputs > 0 && flow->ports.input[0].kind == RMX_FILE_STREAM) {
         flow->wait_op = (struct rmx_op){ .done = input_spoke, .owner = flow };
-        rmx_loop_poll(&flow->lane->loop, &flow->wait_op, flow->input.fd, POLLIN);
+        rmx_loop_poll(&flow->lane->loop, &flow->wait_op, flow->ports.input[0].fd, POLLIN);
     } else {
         be_ready(flow);
     }
@@ -393,6 +387,17 @@ static void stop_waiting(struct rmx_flow *flow)
     settle_waiting(flow);
 }
 
+void rmx_flow_watch(struct rmx_flow *flow)
+{
+    uint64_t drain_ns = rmx_drain_due_ns(&flow->drain);
+    uint64_t deadline_ns = flow->spec.deadline_ns;
+    uint64_t when_ns = deadline_ns != 0 && deadline_ns < drain_ns ? deadline_ns : drain_ns;
+
+    if (flow->stop == 0 && when_ns != UINT64_MAX) {
+        rmx_lane_watch_flow(flow->lane, flow, when_ns);
+    }
+}
+
 /* Of one that is to stop. */
 static uint64_t next_look(const struct rmx_flow *flow, uint64_t now)
 {
@@ -447,6 +452,10 @@ void rmx_flow_check_time(struct rmx_flow *flow, uint64_t now)
 
     if (flow->stop == 0 && deadline_ns != 0 && now >= deadline_ns) {
         rmx_flow_stop(flow, RMX_STATUS_DEADLINE, 0, ""); /* unless it has ended */
+    }
+    if (flow->stop == 0 && rmx_flow_has_pair(flow)) {
+        rmx_drain_check_time(&flow->drain, now);
+        rmx_flow_watch(flow);
     }
     if (flow->state != RMX_FLOW_DRAINING || rmx_pass_is_through(flow) || flow->stop == 0) {
         return;

@@ -29,8 +29,8 @@
 #include "engine/berth.h"
 #include "engine/drain.h"
 #include "engine/feed.h"
-#include "engine/file.h"
 #include "engine/limits.h"
+#include "engine/ports.h"
 #include "engine/replay.h"
 #include "engine/share.h"
 #include "engine/spool.h"
@@ -85,8 +85,8 @@ struct rmx_flow {
     uint64_t order;            /* in the queue: who came earlier has a lower one */
     struct rmx_job_spec spec;
     struct rmx_job_result result;
-    struct rmx_file input;
-    struct rmx_file output;
+    struct rmx_ports ports;
+    uint32_t more;           /* descriptors it may have beyond two */
     struct rmx_share *share; /* where its rings are, if it has any of the client's */
     struct rmx_berth *berth; /* RUNNING, DRAINING */
     struct rmx_pair *pair;
@@ -94,10 +94,9 @@ struct rmx_flow {
     struct rmx_drain drain;
     struct rmx_op wait_op; /* ADMITTED: for a stream's first word */
     struct rmx_op wait_cancel_op;
-    struct rmx_op close_ops[2]; /* of files that are slow to close, before the job ends */
-    uint32_t stage;             /* enum rmx_flow_stage: of the present pass */
-    bool delivered;             /* its output is spooled, and a DELIVER pass follows */
-    bool spooled;               /* its input was */
+    uint32_t stage; /* enum rmx_flow_stage: of the present pass */
+    bool delivered; /* its output is spooled, and a DELIVER pass follows */
+    bool spooled;   /* its input was */
     struct rmx_spool spools[RMX_FLOW_SPOOLS];
     struct rmx_job_result sum; /* of the passes before the present one */
     uint64_t cpu_ns;           /* likewise, those on workers that died too; with job_cpu */
@@ -109,16 +108,16 @@ struct rmx_flow {
     struct rmx_flow *next_again;
     bool lost; /* the worker died: */
     enum rmx_replay_death death;
-    bool on_core;           /* with the job on its core, so it said */
-    bool judged;            /* what becomes of the job now is decided */
-    bool alone;             /* it runs in the trial berth, or is to */
-    uint32_t isolation;     /* enum rmx_job_isolation */
-    uint32_t losses;        /* workers that died under it so far */
-    uint64_t reach;         /* where they had written its output to, at most */
-    uint32_t stop;          /* enum rmx_status to end with; 0 = let it run */
-    int cause;              /* -errno behind `stop` */
-    uint32_t progress_slot; /* in the client's arena */
-    uint64_t shown_in;      /* there: so many bytes, and never fewer */
+    bool on_core;                        /* with the job on its core, so it said */
+    bool judged;                         /* what becomes of the job now is decided */
+    bool alone;                          /* it runs in the trial berth, or is to */
+    uint32_t isolation;                  /* enum rmx_job_isolation */
+    uint32_t losses;                     /* workers that died under it so far */
+    uint64_t reach[RMX_JOB_OUTPUTS_MAX]; /* where they had written its outputs to, at most */
+    uint32_t stop;                       /* enum rmx_status to end with; 0 = let it run */
+    int cause;                           /* -errno behind `stop` */
+    uint32_t progress_slot;              /* in the client's arena */
+    uint64_t shown_in;                   /* there: so many bytes, and never fewer */
     uint64_t shown_out;
     struct rmx_flow_times times;
     uint64_t stopped_ns; /* the worker was told to stop: it loses its process some time after */
@@ -126,10 +125,10 @@ struct rmx_flow {
 };
 
 /* Makes a job of a checked spec. Takes the descriptors that the spec's inputs and outputs promise
- * from *input_fd and *output_fd in any case. Returns 0 (ADMITTED), or a status > 0 with flow->text
- * set: the flow ends with that status, once the descriptors are closed. */
+ * from fds; those it cannot use are left there. Returns 0 (ADMITTED), or a status > 0 with
+ * flow->text set: the flow ends with that status, once the descriptors are closed. */
 uint32_t rmx_flow_admit(struct rmx_flow *flow, struct rmx_client *client,
-    const struct rmx_job_spec *spec, uint32_t progress_slot, int *input_fd, int *output_fd);
+    const struct rmx_job_spec *spec, uint32_t progress_slot, struct rmx_ports_fds *fds);
 
 /* A job that cannot be: ENDED at once. Its group has one more end, unless it is only the wrong time
  * for it, BUSY or DRAINING: then it never joined, and may come again. */
@@ -152,8 +151,11 @@ void rmx_flow_settle(struct rmx_flow *flow);
  * An ADMITTED job ends once its descriptors are closed. why: "" for the status's own text. */
 void rmx_flow_stop(struct rmx_flow *flow, enum rmx_status status, int cause, const char *why);
 
-/* It is `now`, for which the lane was asked to watch: stops a job that is past its deadline, ends a
- * worker that does not stop. */
+/* Has the lane watch for its deadline, or for an output that is to be dropped by then. */
+void rmx_flow_watch(struct rmx_flow *flow);
+
+/* It is `now`, for which the lane was asked to watch: stops a job that is past its deadline, drops
+ * an output that is too slow, ends a worker that does not stop. */
 void rmx_flow_check_time(struct rmx_flow *flow, uint64_t now);
 
 /* The worker that had it died, on_core: with this job on its core, so it said. */

@@ -74,6 +74,7 @@ struct rmx_lane {
     struct rmx_flow *again_first; /* those to be called again in the next turn */
     uint32_t jobs;                /* flows that are not FREE */
     uint32_t descriptors;         /* theirs, but for spools */
+    uint32_t more_descriptors;    /* of these, promised to jobs with more than two */
     struct rmx_queue queue;
     struct rmx_meter meter;
     struct rmx_op control_op;

@@ -31,7 +31,8 @@
 #define RMX_ISOLATED_BULK  2u
 
 #define RMX_FLOW_RINGS      2u /* a flow has an input and an output ring */
-#define RMX_JOB_DESCRIPTORS 2u /* a job has an input and an output descriptor */
+#define RMX_JOB_DESCRIPTORS 2u /* a job has an input and an output descriptor, */
+#define RMX_JOB_MORE        1u /* and all of a lane's together as many more as there can be jobs */
 #define RMX_FLOW_SPOOLS     2u /* a running one may keep its input and its output in a file */
 
 /* Descriptors besides the jobs': see rmx_config_budget(). */

@@ -90,8 +90,8 @@ bool rmx_operator_shows(const struct rmx_flow *flow, struct rmx_jobs_item *item)
         .job = flow->spec.job,
         .age_ns = now - flow->times.submitted_ns,
         .left_ns = left_ns(flow, now),
-        .bytes_in = flow->feed.file == &flow->input ? flow->feed.bytes : 0,
-        .bytes_out = flow->drain.file == &flow->output ? flow->drain.bytes : 0,
+        .bytes_in = flow->feed.files.file == flow->ports.input ? flow->feed.bytes : 0,
+        .bytes_out = flow->drain.to.files.file == flow->ports.output ? flow->drain.bytes : 0,
     };
     memcpy(item->format, flow->spec.format, sizeof(item->format));
     memcpy(item->traceparent, flow->spec.traceparent, sizeof(item->traceparent));

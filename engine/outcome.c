@@ -33,6 +33,8 @@ enum rmx_status rmx_outcome_of_write(int error)
     case -EPIPE:
     case -ECONNRESET:
         return RMX_STATUS_OUTPUT_CLOSED;
+    case -ETIME: /* the drain's word */
+        return RMX_STATUS_OUTPUT_STALLED;
     default:
         return RMX_STATUS_OUTPUT_IO;
     }
@@ -102,6 +104,17 @@ static const char *duration(char (*to)[24], uint64_t ns)
     return *to;
 }
 
+/* What became of each of several outputs. */
+static void judge_outputs(struct rmx_flow *flow)
+{
+    for (uint32_t i = 0; i < RMX_JOB_OUTPUTS_MAX; i++) {
+        int error = flow->drain.output[i].error;
+
+        flow->result.output_status[i] =
+            (uint8_t)(error < 0 ? rmx_outcome_of_write(error) : RMX_STATUS_OK);
+    }
+}
+
 /* Of a job that ended with no words of its own. */
 static void say_why(struct rmx_flow *flow)
 {
@@ -143,6 +156,7 @@ void rmx_outcome_conclude(struct rmx_flow *flow)
     if (flow->spec.output_port == RMX_JOB_DESCRIPTOR) { /* else the worker's word is all there is */
         result->bytes_out = flow->drain.bytes;
     }
+    judge_outputs(flow);
     rmx_course_sum(flow);
     share_out_time(flow, now);
     say_why(flow);

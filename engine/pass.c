@@ -12,6 +12,7 @@
 #include "engine/lane.h"
 #include "engine/outcome.h"
 #include "engine/ration.h"
+#include "ipc/edit.h"
 
 static void post(struct rmx_flow *flow, enum rmx_note_kind kind)
 {
@@ -41,10 +42,10 @@ static void show_progress(struct rmx_flow *flow)
     if (shown == NULL) {
         return;
     }
-    if (flow->feed.file == &flow->input) { /* and no spool, nor a ring of the client's */
+    if (flow->feed.files.file == flow->ports.input) { /* and no spool, nor a ring of the client's */
         show_more(&shown->bytes_in, &flow->shown_in, flow->feed.bytes);
     }
-    if (flow->drain.file == &flow->output) {
+    if (flow->drain.to.files.file == flow->ports.output) {
         show_more(&shown->bytes_out, &flow->shown_out, flow->drain.bytes);
     }
 }
@@ -98,7 +99,7 @@ static void stop_for_write(struct rmx_flow *flow)
 {
     const char *why = "";
     uint32_t status = rmx_course_status(flow, flow->drain.error, &why);
-    bool of_output = flow->drain.file == &flow->output;
+    bool of_output = flow->drain.to.files.file == flow->ports.output;
 
     rmx_flow_stop(flow, status, of_output ? flow->drain.error : 0, why);
 }
@@ -112,6 +113,11 @@ static void after_drain(struct rmx_flow *flow)
     }
     if (flow->drain.error < 0 && flow->stop == 0) {
         stop_for_write(flow);
+        return;
+    }
+    if (flow->stop == 0 && rmx_drain_is_deserted(&flow->drain)) {
+        rmx_flow_stop(flow, rmx_outcome_of_write(flow->drain.output[0].error),
+            flow->drain.output[0].error, "");
         return;
     }
     if (flow->answered && flow->stop == 0 && !flow->drain.ended && !flow->drain.op.busy &&
@@ -145,10 +151,14 @@ static void drain_moved(struct rmx_drain *drain)
 
 static uint32_t input_port(struct rmx_flow *flow)
 {
-    const struct rmx_file *file = rmx_course_input(flow);
+    struct rmx_files files = rmx_course_inputs(flow);
+    uint32_t port = 0;
 
-    if (file != NULL) {
-        return file->kind != RMX_FILE_STREAM ? RMX_PORT_SEEKABLE_IN : 0;
+    for (uint32_t i = 0; i < files.count; i++) {
+        port |= files.file[i].kind != RMX_FILE_STREAM ? RMX_PORT_SEEKABLE_INPUT(i) : 0;
+    }
+    if (files.count > 0) {
+        return port;
     }
     if (flow->spec.input_port != RMX_JOB_RING) {
         return 0;
@@ -159,11 +169,15 @@ static uint32_t input_port(struct rmx_flow *flow)
 
 static uint32_t output_port(struct rmx_flow *flow)
 {
-    const struct rmx_file *file = rmx_course_output(flow);
+    struct rmx_files files = rmx_course_outputs(flow);
+    uint32_t port = 0;
 
-    if (file != NULL) {
-        return (file->kind != RMX_FILE_STREAM ? RMX_PORT_SEEKABLE_OUT : 0u) |
-               (file->spool && flow->stage == RMX_STAGE_JOB ? RMX_PORT_SPOOLED_OUT : 0u);
+    for (uint32_t i = 0; i < files.count; i++) {
+        port |= files.file[i].kind != RMX_FILE_STREAM ? RMX_PORT_SEEKABLE_OUTPUT(i) : 0;
+    }
+    if (files.count > 0) {
+        return port |
+               (files.file->spool && flow->stage == RMX_STAGE_JOB ? RMX_PORT_SPOOLED_OUT : 0);
     }
     if (flow->spec.output_port != RMX_JOB_RING) {
         return 0;
@@ -174,9 +188,9 @@ static uint32_t output_port(struct rmx_flow *flow)
 
 static void lay_out(struct rmx_flow *flow)
 {
-    const struct rmx_file *input = rmx_course_input(flow);
-    const struct rmx_berth_run run = {
-        .input_bytes = input != NULL ? input->size : flow->spec.input_bytes,
+    struct rmx_files inputs = rmx_course_inputs(flow);
+    struct rmx_berth_run run = {
+        .input_bytes = { flow->spec.input_bytes },
         .port = input_port(flow) | output_port(flow),
         .stage = flow->stage,
         .channel = flow->share != NULL ? flow->share->place : 0,
@@ -184,24 +198,37 @@ static void lay_out(struct rmx_flow *flow)
         .cpu_max_ns = flow->lane->config->job_cpu_ns,
     };
 
+    for (uint32_t i = 0; i < inputs.count; i++) {
+        run.input_bytes[i] = inputs.file[i].size;
+    }
     rmx_berth_lay_out(flow->berth, flow->pair, &flow->spec, &run);
     flow->begun = true;
+}
+
+static void watch_drain(struct rmx_drain *drain)
+{
+    rmx_flow_watch(drain->owner);
 }
 
 static void start_drain(
     struct rmx_flow *flow, int (*may_grow)(struct rmx_drain *drain, uint64_t end))
 {
     struct rmx_lane *lane = flow->lane;
-    const struct rmx_file *file = rmx_course_output(flow);
+    const struct rmx_drain_to to = {
+        .files = rmx_course_outputs(flow),
+        .may_drop = rmx_edit_may_drop(flow->spec.edits, sizeof(flow->spec.edits)),
+        .patience_ns = lane->config->drop_after_ns,
+    };
     struct rmx_chunk_ring ring;
 
-    if (file == NULL) { /* nothing to wait for here */
+    if (to.files.count == 0) { /* nothing to wait for here */
         flow->drain = (struct rmx_drain){ .stopped = true, .ended = true };
         return;
     }
     rmx_berth_attach(flow->berth, flow->pair->output_at, flow->pair, &ring);
-    rmx_drain_init(&flow->drain, &lane->loop, &lane->stats, &lane->pace, file, &ring);
+    rmx_drain_init(&flow->drain, &lane->loop, &lane->stats, &lane->pace, &to, &ring);
     flow->drain.moved = drain_moved;
+    flow->drain.watch = watch_drain;
     flow->drain.may_grow = may_grow;
     flow->drain.owner = flow;
     rmx_drain_pump(&flow->drain); /* asks for a wake */
@@ -210,18 +237,19 @@ static void start_drain(
 static void start_feed(struct rmx_flow *flow)
 {
     struct rmx_lane *lane = flow->lane;
-    const struct rmx_file *file = rmx_course_input(flow);
+    struct rmx_files files = rmx_course_inputs(flow);
     struct rmx_chunk_ring ring;
 
-    if (file == NULL) { /* the worker finds its bytes itself, if it needs any */
+    if (files.count == 0) { /* the worker finds its bytes itself, if it needs any */
         flow->feed = (struct rmx_feed){ .stopped = true };
         tell_worker(flow);
         return;
     }
-    if (flow->feed.file != file || flow->feed.stopped) { /* else it goes on where it is */
+    if (flow->feed.files.file != files.file ||
+        flow->feed.stopped) { /* else it goes on where it is */
         rmx_berth_attach(flow->berth, flow->pair->input_at, flow->pair, &ring);
         rmx_feed_init(
-            &flow->feed, &lane->loop, &lane->stats, file, &ring, lane->config->read_depth);
+            &flow->feed, &lane->loop, &lane->stats, &files, &ring, lane->config->read_depth);
         flow->feed.moved = feed_moved;
         flow->feed.owner = flow;
         rmx_feed_pump(&flow->feed);
@@ -240,12 +268,12 @@ void rmx_pass_start(struct rmx_flow *flow, int (*may_grow)(struct rmx_drain *dra
 
 static bool has_feed(const struct rmx_flow *flow)
 {
-    return flow->feed.file != NULL;
+    return flow->feed.files.file != NULL;
 }
 
 static bool has_drain(const struct rmx_flow *flow)
 {
-    return flow->drain.file != NULL;
+    return flow->drain.to.files.file != NULL;
 }
 
 static void answer(struct rmx_flow *flow)

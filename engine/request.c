@@ -75,7 +75,7 @@ static uint32_t judge(struct rmx_client *client, const struct rmx_job_spec *spec
 }
 
 static void accept_job(
-    struct rmx_client *client, const struct rmx_job_spec *spec, int *input_fd, int *output_fd)
+    struct rmx_client *client, const struct rmx_job_spec *spec, struct rmx_ports_fds *fds)
 {
     struct rmx_lane *lane = client->lane;
     struct rmx_flow *flow = rmx_lane_take_flow(lane);
@@ -92,7 +92,7 @@ static void accept_job(
 
         atomic_store_explicit(&shown->bytes_in, 0, memory_order_relaxed);
         atomic_store_explicit(&shown->bytes_out, 0, memory_order_relaxed);
-        status = rmx_flow_admit(flow, client, spec, slot, input_fd, output_fd);
+        status = rmx_flow_admit(flow, client, spec, slot, fds);
     } else {
         rmx_flow_refuse(flow, client, spec, slot, status, why);
         flow->result.retry_after_ns = retry_ns; /* it is told with the next flush */
@@ -114,6 +114,32 @@ static void rank(struct rmx_client *client, struct rmx_job_spec *spec)
     }
 }
 
+/* Those that the spec promises, from number `next` on; what a check refuses stays with fds. */
+static void take_descriptors(const struct rmx_job_spec *spec, struct rmx_sock_fds *fds, int next,
+    struct rmx_ports_fds *taken)
+{
+    for (uint32_t i = 0; i < RMX_JOB_INPUTS_MAX; i++) {
+        bool comes = i < spec->inputs && spec->input_port == RMX_JOB_DESCRIPTOR;
+
+        taken->input[i] = comes ? rmx_sock_fds_take(fds, next++) : -1;
+    }
+    for (uint32_t i = 0; i < RMX_JOB_OUTPUTS_MAX; i++) {
+        bool comes = i < spec->outputs && spec->output_port == RMX_JOB_DESCRIPTOR;
+
+        taken->output[i] = comes ? rmx_sock_fds_take(fds, next++) : -1;
+    }
+}
+
+static void discard_descriptors(struct rmx_loop *loop, struct rmx_ports_fds *fds)
+{
+    for (uint32_t i = 0; i < RMX_JOB_INPUTS_MAX; i++) {
+        rmx_discard_fd(loop, &fds->input[i]);
+    }
+    for (uint32_t i = 0; i < RMX_JOB_OUTPUTS_MAX; i++) {
+        rmx_discard_fd(loop, &fds->output[i]);
+    }
+}
+
 static void submit(
     struct rmx_client *client, struct rmx_msg_submit *submit, struct rmx_sock_fds *fds)
 {
@@ -123,24 +149,17 @@ static void submit(
     rmx_stats_add(&client->lane->stats, RMX_STATS_JOBS_SUBMITTED, submit->head.count);
     for (uint32_t i = 0; i < submit->head.count && client->fd >= 0; i++) {
         struct rmx_job_spec *spec = &submit->jobs[i];
-        int input_fd = -1;
-        int output_fd = -1;
+        struct rmx_ports_fds taken;
 
-        if (spec->inputs > 0 && spec->input_port == RMX_JOB_DESCRIPTOR) {
-            input_fd = rmx_sock_fds_take(fds, next);
-        }
-        if (spec->outputs > 0 && spec->output_port == RMX_JOB_DESCRIPTOR) {
-            output_fd = rmx_sock_fds_take(fds, next + (int)rmx_job_descriptors(spec) - 1);
-        }
-        next += (int)rmx_job_descriptors(spec); /* what a check refuses is closed with fds */
+        take_descriptors(spec, fds, next, &taken);
+        next += (int)rmx_job_descriptors(spec);
         rank(client, spec);
         if (rmx_session_spend(&client->talk, 1) == 0) {
-            accept_job(client, spec, &input_fd, &output_fd);
+            accept_job(client, spec, &taken);
         } else if (!refuse_unpaid(client, spec->job)) {
             rmx_client_cut_off(client, "it submits without credits and does not read the answers");
         }
-        rmx_discard_fd(loop, &input_fd);
-        rmx_discard_fd(loop, &output_fd);
+        discard_descriptors(loop, &taken);
     }
 }
 

@@ -23,19 +23,30 @@
 /* Is all of the present pass's input still to be had? */
 static bool has_input(struct rmx_flow *flow)
 {
-    const struct rmx_file *file = rmx_course_input(flow);
+    struct rmx_files inputs = rmx_course_inputs(flow);
+    bool taken = flow->feed.files.file == inputs.file && flow->feed.took;
+    bool has = true;
 
-    return file == NULL || file->kind != RMX_FILE_STREAM ||
-           !(flow->feed.file == file && flow->feed.took);
+    for (uint32_t i = 0; i < inputs.count; i++) {
+        has = has && (inputs.file[i].kind != RMX_FILE_STREAM || !taken);
+    }
+    return has;
 }
 
 /* Can what was written be written over, and cut off without waiting for anybody? */
 static bool has_output(struct rmx_flow *flow)
 {
-    const struct rmx_file *file = rmx_course_output(flow);
+    struct rmx_files outputs = rmx_course_outputs(flow);
+    bool is_at = flow->drain.to.files.file == outputs.file;
+    bool has = true;
 
-    return file == NULL || (file->kind != RMX_FILE_STREAM && !file->slow) || file->spool ||
-           !(flow->drain.file == file && flow->drain.end > 0);
+    for (uint32_t i = 0; i < outputs.count; i++) {
+        const struct rmx_file *file = &outputs.file[i];
+
+        has = has && ((file->kind != RMX_FILE_STREAM && !file->slow) || file->spool ||
+                         !(is_at && flow->drain.output[i].end > 0));
+    }
+    return has;
 }
 
 /* A channel died with its worker. */
@@ -65,8 +76,12 @@ static void note(
 /* As if no worker had had it, but for what is written. */
 static void begin_anew(struct rmx_flow *flow)
 {
-    if (flow->drain.file == &flow->output && flow->drain.end > flow->reach) {
-        flow->reach = flow->drain.end;
+    for (uint32_t i = 0; i < flow->ports.outputs; i++) {
+        uint64_t end = flow->drain.output[i].end;
+
+        if (flow->drain.to.files.file == flow->ports.output && end > flow->reach[i]) {
+            flow->reach[i] = end;
+        }
     }
     rmx_pass_reset(flow);
     flow->text[0] = 0;
@@ -146,15 +161,19 @@ bool rmx_rerun_is_due(struct rmx_flow *flow)
 
 void rmx_rerun_trim(struct rmx_flow *flow)
 {
-    const struct rmx_file *file = &flow->output;
-    uint64_t keep = flow->drain.end > file->size ? flow->drain.end : file->size;
+    for (uint32_t i = 0; i < flow->ports.outputs; i++) {
+        const struct rmx_file *file = &flow->ports.output[i];
+        uint64_t end = flow->drain.output[i].end;
+        uint64_t keep = end > file->size ? end : file->size;
 
-    if (flow->reach <= keep || flow->stop != 0 || flow->result.status != RMX_STATUS_OK) {
-        return;
-    }
-    rmx_assert(flow->drain.file == file && file->kind != RMX_FILE_STREAM);
-    if (ftruncate(file->fd, (off_t)(file->base + keep)) < 0) {
-        flow->cause = -errno;
-        flow->stop = rmx_outcome_of_write(flow->cause);
+        if (flow->reach[i] <= keep || flow->stop != 0 || flow->result.status != RMX_STATUS_OK) {
+            continue;
+        }
+        rmx_assert(flow->drain.to.files.file == flow->ports.output);
+        rmx_assert(file->kind != RMX_FILE_STREAM);
+        if (ftruncate(file->fd, (off_t)(file->base + keep)) < 0) {
+            flow->cause = -errno;
+            flow->stop = rmx_outcome_of_write(flow->cause);
+        }
     }
 }

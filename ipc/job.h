@@ -17,7 +17,7 @@
 #define RMX_JOB_MAPS_MAX      16   /* stream selections in one job */
 #define RMX_JOB_MAP_BYTES     32   /* one selection with its NUL */
 #define RMX_JOB_OPTIONS_BYTES 976  /* "key=value" strings, each with its NUL */
-#define RMX_JOB_EDITS_BYTES   1952 /* likewise; with it, a flow is a page (ipc/lane_wire.h) */
+#define RMX_JOB_EDITS_BYTES   1880 /* likewise; with it, a flow is a page (ipc/lane_wire.h) */
 #define RMX_JOB_TRACE_BYTES   56   /* W3C traceparent: 55 characters and a NUL */
 #define RMX_JOB_TEXT_BYTES    192  /* what the result says in words, with its NUL */
 
@@ -78,7 +78,7 @@ enum rmx_job_isolation {
  *   | job    | deadline   | kind| flags| class| maps | ins | outs  | in  | out |
  *   | input_format 32 | format 32 | traceparent 56 | map 16 x 32 | options 976 |
  *   | channel 4 | flow 4 | input ring 16 | output ring 16 | input bytes 8 | 4 | 4 | group 4 | 4 |
- *   | edits 1952 |
+ *   | edits 1880 |
  */
 struct rmx_job_spec {
     uint64_t job;         /* the client's name for it; unique among its jobs in flight, not 0 */
@@ -115,7 +115,7 @@ _Static_assert(offsetof(struct rmx_job_spec, map) == 152, "wire format");
 _Static_assert(offsetof(struct rmx_job_spec, options) == 664, "wire format");
 _Static_assert(offsetof(struct rmx_job_spec, input_ring) == 1648, "wire format");
 _Static_assert(offsetof(struct rmx_job_spec, edits) == 1704, "wire format");
-_Static_assert(sizeof(struct rmx_job_spec) == 3656, "wire format");
+_Static_assert(sizeof(struct rmx_job_spec) == 3584, "wire format");
 
 /* How it went. Counters are exact for OK and say how far the job came for every other end. */
 struct rmx_job_result {
@@ -135,11 +135,13 @@ struct rmx_job_result {
                                 it ran */
     uint64_t output_wait_ns; /* of total_ns, it waited for its output to take what it had */
     uint64_t retry_after_ns; /* BUSY: when it is worth another try; else 0 */
+    uint8_t output_status[RMX_JOB_OUTPUTS_MAX]; /* enum rmx_status: OK, or why the job went on
+                                                   without this one of its outputs */
     char text[RMX_JOB_TEXT_BYTES]; /* printable ASCII: the library's own words, for a person */
 };
 
-_Static_assert(offsetof(struct rmx_job_result, text) == 104, "wire format");
-_Static_assert(sizeof(struct rmx_job_result) == 296, "wire format");
+_Static_assert(offsetof(struct rmx_job_result, text) == 112, "wire format");
+_Static_assert(sizeof(struct rmx_job_result) == 304, "wire format");
 
 /* Is this a job at all? The same check runs in the client (to fail early), in the daemon (because
  * the client may lie) and in the worker (because the daemon's memory is shared with it). `spec`

@@ -103,6 +103,10 @@ enum rmx_flow_port {
     RMX_PORT_CHANNEL_OUT = 1u << 4,  /* the output ring does */
 };
 
+/* Likewise, of the inputs and outputs after the first. */
+#define RMX_PORT_SEEKABLE_INPUT(i)  ((i) == 0 ? RMX_PORT_SEEKABLE_IN : 1u << (8 + (i)))
+#define RMX_PORT_SEEKABLE_OUTPUT(i) ((i) == 0 ? RMX_PORT_SEEKABLE_OUT : 1u << (16 + (i)))
+
 /* What a worker is to do with a flow. A job that needs spools takes up to three passes, one RUN
  * each, whose results the lane puts together. */
 enum rmx_flow_stage {
@@ -141,13 +145,14 @@ struct rmx_flow_shm {
     _Atomic uint32_t waits_for;      /* enum rmx_flow_wait */
     _Atomic uint64_t waits_since_ns; /* CLOCK_MONOTONIC, unless it waits for nothing */
     _Atomic uint64_t waited_ns[3];   /* by what for: before the present wait */
+    uint64_t more_bytes[RMX_JOB_INPUTS_MAX - 1]; /* sizes of the inputs after the first */
     struct rmx_job_result result;
     uint64_t memory_max_bytes; /* of the worker's heap, for this job; 0 = no limit */
     uint64_t cpu_max_ns;       /* 0 = no limit, and cpu_ns is not counted */
     _Atomic uint64_t cpu_ns;   /* used so far: the worker's word */
-    uint8_t zero[4096 - 3752 - 296 - 24];
+    uint8_t zero[4096 - 3736 - 304 - 24];
 };
-_Static_assert(offsetof(struct rmx_flow_shm, result) == 3752, "layout is wire format");
+_Static_assert(offsetof(struct rmx_flow_shm, result) == 3736, "layout is wire format");
 _Static_assert(sizeof(struct rmx_flow_shm) == 4096, "one page each");
 
 /* Written by the worker as it goes, read by the daemon after the worker died. */

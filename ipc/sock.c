@@ -25,16 +25,31 @@
 
 #define NO_GROUP ((gid_t)-1) /* chown(2) leaves it as it is */
 
+#define SEND_BYTES (1 << 20)
+
 struct name {
     struct sockaddr_un address;
     socklen_t bytes;
 };
 
+/* Room for the jobs of a window of credits, if the system allows as much: with its usual 208 KiB
+ * some 40 specs wait, then a send says EAGAIN. */
+static void widen(int fd)
+{
+    int bytes = SEND_BYTES;
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
 static int new_socket(int flags)
 {
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
 
-    return fd < 0 ? -errno : fd;
+    if (fd < 0) {
+        return -errno;
+    }
+    widen(fd);
+    return fd;
 }
 
 /* "@name" is abstract: its first byte is NUL, and it ends by length, not by a NUL. */
@@ -258,7 +273,12 @@ int rmx_sock_connect_now(const char *path)
 
 int rmx_sock_pair(int pair[2])
 {
-    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ? -errno : 0;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+        return -errno;
+    }
+    widen(pair[0]);
+    widen(pair[1]);
+    return 0;
 }
 
 void rmx_sock_fds_close(struct rmx_sock_fds *fds)

@@ -124,22 +124,24 @@ int rmx_chunk_read(const struct rmx_chunk_ring *ring, uint32_t index, struct rmx
     return 0;
 }
 
-uint32_t rmx_chunk_seek(struct rmx_chunk_ring *ring, uint64_t offset)
+uint32_t rmx_chunk_turn_to(struct rmx_chunk_ring *ring, uint16_t part, uint64_t offset)
 {
     struct rmx_ring_shm *shm = ring->ring.shm;
 
     rmx_assert(offset <= INT64_MAX);
-    /* Relaxed: the generation below carries it. */
+    /* Relaxed: the generation below carries them. */
+    atomic_store_explicit(&shm->seek_part, part, memory_order_relaxed);
     atomic_store_explicit(&shm->seek_offset, offset, memory_order_relaxed);
+    ring->part = part;
     ring->generation += 1;
-    /* R3, pairs with A3: who sees this generation sees its offset, or a later one. */
+    /* R3, pairs with A3: who sees this generation sees its place, or a later one. */
     atomic_store_explicit(&shm->seek_generation, ring->generation, memory_order_release);
     return ring->generation;
 }
 
 static uint32_t wanted_generation(const struct rmx_chunk_ring *ring)
 {
-    /* A3, pairs with R3: the offset read after this is not older than the generation. */
+    /* A3, pairs with R3: the place read after this is not older than the generation. */
     return atomic_load_explicit(&ring->ring.shm->seek_generation, memory_order_acquire);
 }
 
@@ -147,16 +149,19 @@ int rmx_chunk_seek_due(struct rmx_chunk_ring *ring, uint64_t *offset, uint32_t *
 {
     uint32_t wanted = wanted_generation(ring);
     uint64_t target;
+    uint32_t part;
 
     if (wanted == ring->generation) {
         return 0;
     }
-    /* Relaxed: ordered by the load of the generation. */
+    /* Relaxed, both: ordered by the load of the generation. */
     target = atomic_load_explicit(&ring->ring.shm->seek_offset, memory_order_relaxed);
-    if (target > INT64_MAX) {
+    part = atomic_load_explicit(&ring->ring.shm->seek_part, memory_order_relaxed);
+    if (target > INT64_MAX || part > UINT16_MAX) {
         return -EBADMSG;
     }
     ring->generation = wanted;
+    ring->part = (uint16_t)part;
     *offset = target;
     *generation = wanted;
     return 1;

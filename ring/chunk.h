@@ -10,13 +10,14 @@
  * Batches go through the embedded ring: reserve, payload + fill for each, publish; peek, read +
  * payload for each, release; then the ask word of the other side.
  *
- * Seeking. The consumer wants the stream to go on elsewhere: it writes the offset, then a new
- * generation, into its own line, and from then on drops every chunk of an older generation. The
- * producer sees a generation it does not know, stops what it does and goes on from there. If the
- * consumer seeks twice in a row, the producer may read the first generation with the second offset.
- * That is harmless: chunks of the first generation are dropped whatever they hold, and the second
- * generation is still news, read with its own offset or a later one. The mix that would hurt, a
- * generation with an offset older than it, is what R3 -> A3 excludes.
+ * Seeking. The consumer wants the stream to go on elsewhere, perhaps in another of the job's files:
+ * it writes the place (part and offset), then a new generation, into its own line, and from then on
+ * drops every chunk of an older generation. The producer sees a generation it does not know, stops
+ * what it does and goes on from there. If the consumer seeks twice in a row, the producer may read
+ * the first generation with the second place, or with one half of each. That is harmless: chunks of
+ * the first generation are dropped whatever they hold, and the second generation is still news,
+ * read with its own place or a later one. The mix that would hurt, a generation with a place older
+ * than it, is what R3 -> A3 excludes.
  */
 #ifndef RMX_RING_CHUNK_H
 #define RMX_RING_CHUNK_H
@@ -37,6 +38,7 @@ struct rmx_chunk_ring {
     unsigned char *payload;
     uint32_t chunk_bytes; /* a power of two */
     uint32_t generation;  /* consumer: of the last seek it made; producer: of the last it knows */
+    uint16_t part;        /* likewise, which file it goes to; 0 before the first */
 };
 
 /* A private copy of a descriptor; layout.h says what the fields mean. */
@@ -79,9 +81,9 @@ void rmx_chunk_fill(
     const struct rmx_chunk_ring *ring, uint32_t index, const struct rmx_chunk *chunk);
 
 /* Does the consumer want the stream to go on elsewhere? Returns 1 once per seek, with *offset (0 to
- * INT64_MAX; whether the source has such an offset is the caller's to check) and *generation (for
- * the chunks from now on, also in ring->generation); 0 if not; or -EBADMSG: no stream has such an
- * offset. Chunks reserved but not yet published may be filled anew. */
+ * INT64_MAX) and *generation (for the chunks from now on, also in ring->generation), and the file
+ * in ring->part: whether the source has them is the caller's to check; 0 if not; or -EBADMSG: there
+ * is no such place. Chunks reserved but not yet published may be filled anew. */
 int rmx_chunk_seek_due(struct rmx_chunk_ring *ring, uint64_t *offset, uint32_t *generation);
 
 /* May the producer sleep for room? As rmx_ring_producer_ask(), but false if a seek is due. */
@@ -98,8 +100,15 @@ bool rmx_chunk_seek_ask(struct rmx_chunk_ring *ring);
  * never asked for. A chunk whose generation is not ring->generation is older: drop it. */
 int rmx_chunk_read(const struct rmx_chunk_ring *ring, uint32_t index, struct rmx_chunk *chunk);
 
-/* Asks for the stream to go on at offset (at most INT64_MAX). Returns the generation of the chunks
- * to come. The producer may sleep at its end: follow with rmx_ring_producer_asked(). */
-uint32_t rmx_chunk_seek(struct rmx_chunk_ring *ring, uint64_t offset);
+/* Asks for the stream to go on at offset (at most INT64_MAX) of that file. Returns the generation
+ * of the chunks to come. The producer may sleep at its end: follow with rmx_ring_producer_asked().
+ */
+uint32_t rmx_chunk_turn_to(struct rmx_chunk_ring *ring, uint16_t part, uint64_t offset);
+
+/* The same, of the file it is at. */
+static inline uint32_t rmx_chunk_seek(struct rmx_chunk_ring *ring, uint64_t offset)
+{
+    return rmx_chunk_turn_to(ring, ring->part, offset);
+}
 
 #endif

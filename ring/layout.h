@@ -48,6 +48,7 @@ struct rmx_ring_shm {
     _Alignas(RMX_LINE) _Atomic uint64_t released; /* entries ever given back */
     _Atomic uint64_t seek_offset;                 /* where the stream shall go on */
     _Atomic uint32_t seek_generation;             /* seeks ever wanted, modulo 2^32 */
+    _Atomic uint32_t seek_part;                   /* which of the job's files goes on */
 
     /* 1 = the consumer sleeps for entries; set by it, taken by the producer */
     _Alignas(RMX_LINE) _Atomic uint32_t consumer_asks;
@@ -58,6 +59,7 @@ _Static_assert(offsetof(struct rmx_ring_shm, producer_asks) == 128, "layout is w
 _Static_assert(offsetof(struct rmx_ring_shm, released) == 256, "layout is wire format");
 _Static_assert(offsetof(struct rmx_ring_shm, seek_offset) == 264, "layout is wire format");
 _Static_assert(offsetof(struct rmx_ring_shm, seek_generation) == 272, "layout is wire format");
+_Static_assert(offsetof(struct rmx_ring_shm, seek_part) == 276, "layout is wire format");
 _Static_assert(offsetof(struct rmx_ring_shm, consumer_asks) == 384, "layout is wire format");
 _Static_assert(sizeof(struct rmx_ring_shm) == 512, "layout is wire format");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock would not cross the process boundary");

@@ -163,9 +163,11 @@ void ends_open(const void *bytes, size_t size, bool seekable, uint32_t slots, ui
     far.at = 0;
     far.next = 0;
     far.done = false;
-    rmx_assert(rmx_source_init(&ends.source, &ends.avio, &in,
-                   seekable ? size : RMX_SOURCE_SIZE_UNKNOWN, seekable) == 0);
-    rmx_assert(rmx_sink_init(&ends.sink, &ends.avio, &out, false, true) == 0);
+    rmx_source_init(&ends.source, &ends.avio, &in, false);
+    rmx_assert(
+        rmx_source_add(&ends.source, seekable ? size : RMX_SOURCE_SIZE_UNKNOWN, seekable) == 0);
+    rmx_sink_init(&ends.sink, &ends.avio, &out);
+    rmx_assert(rmx_sink_add(&ends.sink, false, true) == 0);
 }
 
 void ends_finish(void)

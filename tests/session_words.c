@@ -15,15 +15,15 @@ struct message message;
 static uint32_t fixed_bytes(uint32_t type)
 {
     static const uint32_t bytes[RMX_MSG_TYPES] = { 0, 64, 16, 24, 24, 16, 64, 16, 24, 24, 16, 24,
-        24, 24, 24, 72, 24, 24, 576, 16, 64, 16, 24, 24, 24 };
+        24, 24, 24, 72, 24, 24, 584, 16, 64, 16, 24, 24, 24 };
 
     return bytes[type];
 }
 
 uint32_t item_bytes(uint32_t type)
 {
-    return type == RMX_MSG_SUBMIT        ? 3656
-           : type == RMX_MSG_DONE        ? 304
+    return type == RMX_MSG_SUBMIT        ? 3584
+           : type == RMX_MSG_DONE        ? 312
            : type == RMX_MSG_STATS_REPLY ? 8
            : type == RMX_MSG_JOBS_REPLY  ? 176
                                          : 0;

@@ -144,17 +144,16 @@ static struct rmx_chunk_ring make_ring(
 static void open_source(struct rmx_source *source, uint32_t slots, bool seekable)
 {
     struct rmx_chunk_ring ring = make_ring(slots, feed);
-
-    cr_assert_eq(rmx_source_init(source, &test.avio, &ring,
-                     seekable ? STREAM_BYTES : RMX_SOURCE_SIZE_UNKNOWN, seekable),
-        0);
+    rmx_source_init(source, &test.avio, &ring, false);
+    cr_assert_eq(
+        rmx_source_add(source, seekable ? STREAM_BYTES : RMX_SOURCE_SIZE_UNKNOWN, seekable), 0);
 }
 
 static void open_sink(struct rmx_sink *sink, uint32_t slots, bool seekable)
 {
     struct rmx_chunk_ring ring = make_ring(slots, drain);
-
-    cr_assert_eq(rmx_sink_init(sink, &test.avio, &ring, seekable, !seekable), 0);
+    rmx_sink_init(sink, &test.avio, &ring);
+    cr_assert_eq(rmx_sink_add(sink, seekable, !seekable), 0);
 }
 
 static void close_all(struct rmx_source *source, struct rmx_sink *sink)
@@ -172,9 +171,9 @@ static void close_all(struct rmx_source *source, struct rmx_sink *sink)
 static void expect(struct rmx_source *source, uint32_t bytes)
 {
     static unsigned char buffer[STREAM_BYTES];
-    uint64_t at = (uint64_t)avio_tell(source->context);
+    uint64_t at = (uint64_t)avio_tell(source->input[0].context);
 
-    cr_assert_eq(avio_read(source->context, buffer, (int)bytes), (int)bytes);
+    cr_assert_eq(avio_read(source->input[0].context, buffer, (int)bytes), (int)bytes);
     for (uint32_t i = 0; i < bytes; i++) {
         cr_assert_eq(buffer[i], byte_at(at + i), "byte %llu", (unsigned long long)(at + i));
     }
@@ -194,12 +193,12 @@ Test(source, gives_every_byte_in_order_through_two_slots)
         left -= bytes;
         bytes = bytes > 100000 ? 0 : bytes;
     }
-    cr_assert_eq(avio_r8(source.context), 0);
-    cr_assert(avio_feof(source.context));
-    cr_assert_eq(source.context->error, 0);
+    cr_assert_eq(avio_r8(source.input[0].context), 0);
+    cr_assert(avio_feof(source.input[0].context));
+    cr_assert_eq(source.input[0].context->error, 0);
     cr_assert_eq(source.bytes, STREAM_BYTES);
     cr_assert_gt(test.starved, 0);
-    cr_assert_eq(source.context->seekable, 0);
+    cr_assert_eq(source.input[0].context->seekable, 0);
     close_all(&source, NULL);
 }
 
@@ -209,20 +208,21 @@ Test(source, seeks_anywhere_even_after_the_end)
     uint64_t at = 12345;
 
     open_source(&source, 4, true);
-    cr_assert_eq(avio_size(source.context), STREAM_BYTES);
+    cr_assert_eq(avio_size(source.input[0].context), STREAM_BYTES);
     expect(&source, 1000);
     for (int i = 0; i < 500; i++) {
         uint32_t bytes = (uint32_t)(at % 9000) + 1;
 
         at = at * 6364136223846793005u + 1442695040888963407u;
         cr_assert_geq(
-            avio_seek(source.context, (int64_t)(at % (STREAM_BYTES - 9001)), SEEK_SET), 0);
+            avio_seek(source.input[0].context, (int64_t)(at % (STREAM_BYTES - 9001)), SEEK_SET), 0);
         expect(&source, bytes);
         if (i % 50 == 0) {
-            cr_assert_eq(avio_seek(source.context, STREAM_BYTES - 10, SEEK_SET), STREAM_BYTES - 10);
+            cr_assert_eq(
+                avio_seek(source.input[0].context, STREAM_BYTES - 10, SEEK_SET), STREAM_BYTES - 10);
             expect(&source, 10);
-            cr_assert_eq(avio_r8(source.context), 0);
-            cr_assert(avio_feof(source.context));
+            cr_assert_eq(avio_r8(source.input[0].context), 0);
+            cr_assert(avio_feof(source.input[0].context));
         }
     }
     cr_assert_gt(test.seeks, 100);
@@ -236,14 +236,14 @@ Test(source, skips_a_short_way_and_asks_for_a_long_one)
 
     open_source(&source, 8, true);
     expect(&source, 100);
-    cr_assert_eq(avio_seek(source.context, 300 * 1024, SEEK_SET), 300 * 1024);
+    cr_assert_eq(avio_seek(source.input[0].context, 300 * 1024, SEEK_SET), 300 * 1024);
     expect(&source, 100);
     cr_assert_eq(test.seeks, 0, "it was on its way");
-    cr_assert_eq(avio_seek(source.context, 1500 * 1024, SEEK_SET), 1500 * 1024);
+    cr_assert_eq(avio_seek(source.input[0].context, 1500 * 1024, SEEK_SET), 1500 * 1024);
     expect(&source, 100);
     cr_assert_eq(test.seeks, 1);
-    cr_assert_eq(avio_seek(source.context, 5, SEEK_SET), 5);
-    cr_assert_eq(avio_seek(source.context, 1510 * 1024, SEEK_SET), 1510 * 1024);
+    cr_assert_eq(avio_seek(source.input[0].context, 5, SEEK_SET), 5);
+    cr_assert_eq(avio_seek(source.input[0].context, 1510 * 1024, SEEK_SET), 1510 * 1024);
     expect(&source, 100);
     cr_assert_eq(test.seeks, 1, "a seek costs nothing until the next read");
     close_all(&source, NULL);
@@ -257,7 +257,7 @@ Test(source, failed_input_is_an_error_with_its_cause)
     test.fail_at = 8 * CHUNK_BYTES;
     open_source(&source, 2, false);
     expect(&source, 8 * CHUNK_BYTES);
-    cr_assert_eq(avio_read(source.context, buffer, sizeof(buffer)), AVERROR(EIO));
+    cr_assert_eq(avio_read(source.input[0].context, buffer, sizeof(buffer)), AVERROR(EIO));
     cr_assert_eq(test.avio.status, RMX_STATUS_INPUT_IO);
     cr_assert_eq(test.avio.cause, -EIO);
     close_all(&source, NULL);
@@ -270,7 +270,7 @@ Test(source, stop_word_ends_a_wait)
 
     test.stop_when_asleep = true;
     open_source(&source, 2, false);
-    cr_assert_eq(avio_read(source.context, buffer, sizeof(buffer)), AVERROR_EXIT);
+    cr_assert_eq(avio_read(source.input[0].context, buffer, sizeof(buffer)), AVERROR_EXIT);
     cr_assert_eq(test.avio.status, RMX_STATUS_CANCELLED);
     cr_assert_eq(test.sleeps, 1);
     close_all(&source, NULL);
@@ -283,7 +283,7 @@ Test(source, unknown_stop_word_is_INTERNAL)
 
     atomic_store(&test.stop, 4711);
     open_source(&source, 2, false);
-    cr_assert_eq(avio_read(source.context, buffer, sizeof(buffer)), AVERROR_EXIT);
+    cr_assert_eq(avio_read(source.input[0].context, buffer, sizeof(buffer)), AVERROR_EXIT);
     cr_assert_eq(test.avio.status, RMX_STATUS_INTERNAL);
     close_all(&source, NULL);
 }
@@ -296,7 +296,7 @@ Test(source, chunk_out_of_order_is_PEER_CORRUPT)
     test.lie_at = 4 * CHUNK_BYTES;
     open_source(&source, 2, false);
     expect(&source, 4 * CHUNK_BYTES);
-    cr_assert_eq(avio_read(source.context, buffer, sizeof(buffer)), AVERROR_EXIT);
+    cr_assert_eq(avio_read(source.input[0].context, buffer, sizeof(buffer)), AVERROR_EXIT);
     cr_assert_eq(test.avio.status, RMX_STATUS_PEER_CORRUPT);
     close_all(&source, NULL);
 }
@@ -308,7 +308,7 @@ Test(source, impossible_count_is_PEER_CORRUPT)
 
     open_source(&source, 2, false);
     atomic_store(&test.lane.ring.shm->published, 77);
-    cr_assert_eq(avio_read(source.context, buffer, sizeof(buffer)), AVERROR_EXIT);
+    cr_assert_eq(avio_read(source.input[0].context, buffer, sizeof(buffer)), AVERROR_EXIT);
     cr_assert_eq(test.avio.status, RMX_STATUS_PEER_CORRUPT);
     close_all(&source, NULL);
 }
@@ -320,7 +320,7 @@ static void write_stream(struct rmx_sink *sink, uint64_t from, uint32_t bytes)
     for (uint32_t i = 0; i < bytes; i++) {
         buffer[i] = byte_at(from + i);
     }
-    avio_write(sink->context, buffer, (int)bytes);
+    avio_write(sink->output[0].context, buffer, (int)bytes);
 }
 
 static void expect_written(uint64_t from, uint64_t to)
@@ -338,7 +338,7 @@ Test(sink, small_writes_fill_whole_chunks_and_the_last_says_END)
     for (uint64_t at = 0; at < 100000; at += 188) {
         write_stream(&sink, at, 188);
     }
-    avio_flush(sink.context);
+    avio_flush(sink.output[0].context);
     rmx_sink_finish(&sink);
     drain(NULL, RMX_WAIT_OUTPUT, 0);
     cr_assert_eq(test.chunks, (100016 + CHUNK_BYTES - 1) / CHUNK_BYTES);
@@ -367,7 +367,7 @@ Test(sink, job_that_failed_ends_its_output_once_there_is_room)
 
     open_sink(&sink, 2, false);
     write_stream(&sink, 0, 2 * CHUNK_BYTES);
-    avio_flush(sink.context);
+    avio_flush(sink.output[0].context);
     cr_assert_eq(rmx_avio_end(&test.avio, RMX_STATUS_INPUT_IO, -EIO), AVERROR_EXIT);
     rmx_sink_finish(&sink);
     cr_assert_eq(test.sleeps, 1, "the ring was full");
@@ -382,13 +382,13 @@ Test(sink, patch_inside_the_chunk_at_hand_needs_no_chunk_of_its_own)
     struct rmx_sink sink;
 
     open_sink(&sink, 2, true);
-    avio_wb32(sink.context, 0);
+    avio_wb32(sink.output[0].context, 0);
     write_stream(&sink, 4, 1000);
-    cr_assert_eq(avio_seek(sink.context, 0, SEEK_SET), 0);
+    cr_assert_eq(avio_seek(sink.output[0].context, 0, SEEK_SET), 0);
     write_stream(&sink, 0, 4);
-    cr_assert_eq(avio_seek(sink.context, 1004, SEEK_SET), 1004);
+    cr_assert_eq(avio_seek(sink.output[0].context, 1004, SEEK_SET), 1004);
     write_stream(&sink, 1004, 100);
-    avio_flush(sink.context);
+    avio_flush(sink.output[0].context);
     rmx_sink_finish(&sink);
     drain(NULL, RMX_WAIT_OUTPUT, 0);
     cr_assert_eq(test.chunks, 1);
@@ -403,14 +403,14 @@ Test(sink, patch_far_back_goes_out_with_its_own_offset)
 
     open_sink(&sink, 4, true);
     for (int i = 0; i < 4; i++) {
-        avio_w8(sink.context, 0);
+        avio_w8(sink.output[0].context, 0);
     }
     write_stream(&sink, 4, 60000);
-    cr_assert_eq(avio_seek(sink.context, 0, SEEK_SET), 0);
+    cr_assert_eq(avio_seek(sink.output[0].context, 0, SEEK_SET), 0);
     write_stream(&sink, 0, 4);
-    cr_assert_eq(avio_seek(sink.context, 60004, SEEK_SET), 60004);
+    cr_assert_eq(avio_seek(sink.output[0].context, 60004, SEEK_SET), 60004);
     write_stream(&sink, 60004, 96);
-    avio_flush(sink.context);
+    avio_flush(sink.output[0].context);
     rmx_sink_finish(&sink);
     drain(NULL, RMX_WAIT_OUTPUT, 0);
     cr_assert_eq(sink.end, 60100);
@@ -425,10 +425,10 @@ Test(sink, stream_that_must_go_back_says_so_instead_of_writing_rubbish)
 
     open_sink(&sink, 64, false);
     write_stream(&sink, 0, 100000);
-    cr_assert_eq(avio_seek(sink.context, 99990, SEEK_SET), 99990, "still in the buffer");
+    cr_assert_eq(avio_seek(sink.output[0].context, 99990, SEEK_SET), 99990, "still in the buffer");
     write_stream(&sink, 99990, 10);
     cr_assert_eq(test.avio.status, RMX_STATUS_OK);
-    cr_assert_lt(avio_seek(sink.context, 0, SEEK_SET), 0);
+    cr_assert_lt(avio_seek(sink.output[0].context, 0, SEEK_SET), 0);
     cr_assert_eq(test.avio.status, RMX_STATUS_NEEDS_SEEKABLE_OUTPUT);
     close_all(NULL, &sink);
 }
@@ -480,8 +480,8 @@ Test(sink, stop_word_ends_a_wait_for_room)
     test.stop_when_asleep = true;
     open_sink(&sink, 2, false);
     write_stream(&sink, 0, 3 * CHUNK_BYTES);
-    avio_flush(sink.context);
-    cr_assert_eq(sink.context->error, AVERROR_EXIT);
+    avio_flush(sink.output[0].context);
+    cr_assert_eq(sink.output[0].context->error, AVERROR_EXIT);
     cr_assert_eq(test.avio.status, RMX_STATUS_OUTPUT_FULL);
     rmx_sink_finish(&sink);
     close_all(NULL, &sink);
@@ -494,7 +494,7 @@ Test(sink, impossible_count_is_PEER_CORRUPT)
     open_sink(&sink, 2, false);
     atomic_store(&test.lane.ring.shm->released, 99);
     write_stream(&sink, 0, 3 * CHUNK_BYTES);
-    avio_flush(sink.context);
+    avio_flush(sink.output[0].context);
     cr_assert_eq(test.avio.status, RMX_STATUS_PEER_CORRUPT);
     close_all(NULL, &sink);
 }

@@ -77,7 +77,7 @@ Test(copy, spool_leaves_what_can_be_read_forward)
     cr_assert_eq(result.status, RMX_STATUS_OK);
     cr_assert_eq(ends.source.bytes, 0);
     cr_assert_eq(ends.sink.end, 0);
-    cr_assert_eq(avio_read(ends.source.context, first, sizeof(first)), (int)sizeof(first));
+    cr_assert_eq(avio_read(ends.source.input[0].context, first, sizeof(first)), (int)sizeof(first));
     cr_assert_arr_eq(first, input.bytes, sizeof(first));
     ends_close();
     media_free(&input);

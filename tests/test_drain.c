@@ -62,7 +62,9 @@ static void start(int fd)
     cr_assert_eq(rmx_file_take_output(&file, &fd), 0);
     cr_assert_eq(rmx_chunk_ring_attach(&consumer, &region, 0, SLOTS, CHUNK), 0);
     pace.coalesce_bytes = 3 * CHUNK;
-    rmx_drain_init(&drain, &loop, &stats, &pace, &file, &consumer);
+    const struct rmx_drain_to to = { .files = { &file, 1 } };
+
+    rmx_drain_init(&drain, &loop, &stats, &pace, &to, &consumer);
     drain.moved = moved;
     rmx_drain_pump(&drain);
 }

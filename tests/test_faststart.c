@@ -164,7 +164,7 @@ Test(faststart, index_too_large_to_hold_is_ENOMEM)
 
     av_max_alloc(64u << 20); /* as a worker does */
     ends_open(file, sizeof(file), true, 4, 512);
-    ends.source.size = UINT64_C(0x7fffffff);
+    ends.source.input[0].size = UINT64_C(0x7fffffff);
     cr_assert_eq(rmx_faststart_plan(&plan, &ends.source), -ENOMEM);
     rmx_faststart_fini(&plan);
     ends_close();

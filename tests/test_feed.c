@@ -57,7 +57,9 @@ static void start(int fd)
 
     cr_assert_eq(rmx_file_take_input(&file, &fd), 0);
     cr_assert_eq(rmx_chunk_ring_attach(&producer, &region, 0, SLOTS, CHUNK), 0);
-    rmx_feed_init(&feed, &loop, &stats, &file, &producer, 4);
+    const struct rmx_files files = { &file, 1 };
+
+    rmx_feed_init(&feed, &loop, &stats, &files, &producer, 4);
     feed.moved = moved;
     rmx_feed_pump(&feed);
 }

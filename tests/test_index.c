@@ -44,7 +44,7 @@ static int look(void)
     ends_open(head, whole, false, SLOTS, CHUNK_BYTES);
     says = rmx_index_follows(&ends.source);
     cr_assert_eq(ends.source.bytes, 0);
-    cr_assert_eq(avio_read(ends.source.context, copy, (int)whole), (int)whole);
+    cr_assert_eq(avio_read(ends.source.input[0].context, copy, (int)whole), (int)whole);
     cr_assert_arr_eq(copy, head, whole);
     ends_close();
     return says;

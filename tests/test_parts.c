@@ -191,9 +191,9 @@ static void init_process(void)
 
 static enum rmx_status run(const char *format, const char *option)
 {
-    const struct rmx_inlet inlet = { .io = { ends.source.context } };
+    const struct rmx_inlet inlet = { .io = { ends.source.input[0].context } };
     const struct rmx_outlet outlet = {
-        .io = { ends.sink.context },
+        .io = { ends.sink.output[0].context },
         .open_part = rmx_parts_open,
         .close_part = rmx_parts_close,
         .drop_part = rmx_parts_drop,

@@ -19,7 +19,8 @@ Test(status, wire_values_are_what_they_always_were)
     cr_assert_eq(RMX_STATUS_INTERNAL, 21);
     cr_assert_eq(RMX_STATUS_POISON, 22);
     cr_assert_eq(RMX_STATUS_DENIED, 23);
-    cr_assert_eq(RMX_STATUSES, 24);
+    cr_assert_eq(RMX_STATUS_OUTPUT_STALLED, 24);
+    cr_assert_eq(RMX_STATUSES, 25);
 }
 
 Test(status, every_row_has_a_name_a_text_and_an_exit_code_of_a_shell)

@@ -86,7 +86,7 @@ COLUMNS_MAX = 100
 FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 70
 LONGER = {
-    "clients/ringmux.h": 700,  # all a caller needs in one header: most of it is prose
+    "clients/ringmux.h": 800,  # all a caller needs in one header: most of it is prose
     "engine/ringmuxd.8": 800,  # all settings in one place, made from engine/config.def
 }
 BAD_FOLDERS = {"util", "utils", "common", "core", "misc"}

@@ -17,9 +17,9 @@
  * of one of the two. */
 static int copy_up_to(struct rmx_source *source, struct rmx_sink *sink, uint64_t end)
 {
-    while (source->at < end) {
+    while (source->now->at < end) {
         const unsigned char *bytes;
-        uint64_t left = end - source->at;
+        uint64_t left = end - source->now->at;
         int n = rmx_source_hold(source, &bytes);
         int error;
 
@@ -84,7 +84,7 @@ static int write_moved(
     uint64_t written = 0;
     int error;
 
-    source->at = 0;
+    source->now->at = 0;
     error = copy_up_to(source, sink, plan->front);
     while (error >= 0 && written < plan->moov_bytes) {
         uint64_t left = plan->moov_bytes - written;
@@ -98,8 +98,8 @@ static int write_moved(
         error = copy_up_to(source, sink, plan->moov_at);
     }
     if (error >= 0) {
-        source->at = plan->moov_at + plan->moov_bytes;
-        error = copy_up_to(source, sink, source->size);
+        source->now->at = plan->moov_at + plan->moov_bytes;
+        error = copy_up_to(source, sink, source->now->size);
     }
     return error;
 }
@@ -111,7 +111,8 @@ void rmx_copy_deliver(const struct rmx_job_spec *spec, struct rmx_source *source
     int error = 1;
 
     if (rmx_job_wants_faststart(spec)) {
-        if (source->context->seek == NULL || source->size > INT64_MAX) { /* a spool is neither */
+        /* a spool is neither */
+        if (source->now->context->seek == NULL || source->now->size > INT64_MAX) {
             (void)rmx_avio_end(source->avio, RMX_STATUS_PEER_CORRUPT, 0);
             return;
         }
@@ -120,13 +121,13 @@ void rmx_copy_deliver(const struct rmx_job_spec *spec, struct rmx_source *source
     if (error == 0) {
         result->status = status_of(write_moved(&plan, source, sink));
     } else if (error == 1) {
-        source->at = 0;
-        result->status = status_of(copy_up_to(source, sink, source->size));
+        source->now->at = 0;
+        result->status = status_of(copy_up_to(source, sink, source->now->size));
     } else {
         refuse(result, error);
     }
-    if (result->status == RMX_STATUS_OK && source->at < source->size &&
-        source->size != RMX_SOURCE_SIZE_UNKNOWN) { /* a part of the file is gone */
+    if (result->status == RMX_STATUS_OK && source->now->at < source->now->size &&
+        source->now->size != RMX_SOURCE_SIZE_UNKNOWN) { /* a part of the file is gone */
         (void)rmx_avio_end(source->avio, RMX_STATUS_INPUT_IO, -EIO);
     }
     rmx_faststart_fini(&plan);

@@ -106,7 +106,7 @@ int rmx_faststart_shift(
 /* Returns 0, -EBADMSG: there are fewer, or an AVERROR of the source. */
 static int read_at(struct rmx_source *source, uint64_t at, unsigned char *to, uint64_t bytes)
 {
-    source->at = at;
+    source->now->at = at;
     while (bytes > 0) {
         const unsigned char *from;
         int n = rmx_source_hold(source, &from);
@@ -127,10 +127,10 @@ static int read_at(struct rmx_source *source, uint64_t at, unsigned char *to, ui
 static int read_box(struct rmx_box *box, struct rmx_source *source, uint64_t at)
 {
     unsigned char head[RMX_BOX_HEAD_BYTES];
-    uint64_t bytes = FFMIN(source->size - at, sizeof(head));
+    uint64_t bytes = FFMIN(source->now->size - at, sizeof(head));
     int error = read_at(source, at, head, bytes);
 
-    return error < 0 ? error : rmx_box_read(box, head, bytes, at, source->size);
+    return error < 0 ? error : rmx_box_read(box, head, bytes, at, source->now->size);
 }
 
 /* Returns 0 with the index's box, 1 if there is none, or an AVERROR of the source. */
@@ -139,7 +139,7 @@ static int find_index(struct rmx_box *moov, uint64_t *front, struct rmx_source *
     uint64_t at = 0;
 
     *front = 0;
-    for (int boxes = 0; boxes < BOXES_MAX && at < source->size; boxes++) {
+    for (int boxes = 0; boxes < BOXES_MAX && at < source->now->size; boxes++) {
         struct rmx_box box;
         int error = read_box(&box, source, at);
 

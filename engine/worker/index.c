@@ -50,7 +50,7 @@ int rmx_index_follows(struct rmx_source *source)
 {
     uint64_t at = 0;
 
-    if (source->context->seek != NULL) {
+    if (source->now->context->seek != NULL) {
         return 0;
     }
     for (int boxes = 0; boxes < BOXES_MAX; boxes++) {

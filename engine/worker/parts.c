@@ -144,7 +144,7 @@ static int write_part(void *opaque, written_byte *bytes, int size)
     if (part->eclipsed) {
         return AVERROR(EIO);
     }
-    rmx_sink_turn_to(part->parts->sink, part->number, part->at);
+    rmx_sink_turn_to(part->parts->sink, part->number, part->at, part->at);
     written = rmx_sink_write(part->parts->sink, bytes, size);
     if (written > 0) {
         part->at += (uint64_t)written;

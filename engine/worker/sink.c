@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A job's output ring as an AVIOContext. See sink.h.
+ * A job's output ring as AVIOContexts. See sink.h.
  */
 #include "engine/worker/sink.h"
 
@@ -156,7 +156,7 @@ int rmx_sink_begin_part(struct rmx_sink *sink, uint16_t part, const char *name)
     if (rmx_avio_over(sink->avio)) {
         return error;
     }
-    rmx_sink_turn_to(sink, part, 0);
+    rmx_sink_turn_to(sink, part, 0, 0);
     if (sink->gathering) { /* of what the file was until now */
         publish(sink, 0);
     }
@@ -178,7 +178,7 @@ int rmx_sink_end_part(struct rmx_sink *sink, uint16_t part, uint64_t at)
     if (error < 0) {
         return error;
     }
-    rmx_sink_turn_to(sink, part, at);
+    rmx_sink_turn_to(sink, part, at, at);
     if (!sink->gathering) {
         error = reserve(sink);
     }
@@ -198,7 +198,7 @@ int rmx_sink_drop_part(struct rmx_sink *sink, uint16_t part)
     if (sink->gathering) {
         publish(sink, 0);
     }
-    rmx_sink_turn_to(sink, part, 0);
+    rmx_sink_turn_to(sink, part, 0, 0);
     error = reserve(sink);
     if (error == 0) {
         publish(sink, RMX_CHUNK_PART_GONE);
@@ -206,80 +206,103 @@ int rmx_sink_drop_part(struct rmx_sink *sink, uint16_t part)
     return error;
 }
 
-void rmx_sink_turn_to(struct rmx_sink *sink, uint16_t part, uint64_t at)
+void rmx_sink_turn_to(struct rmx_sink *sink, uint16_t part, uint64_t at, uint64_t end)
 {
     if (part != sink->part) {
         if (sink->gathering) {
             publish(sink, 0);
         }
         sink->part = part;
-        sink->end = at;
+        sink->end = end;
     }
     sink->at = at;
 }
 
 static int write_bytes(void *opaque, written_byte *bytes, int size)
 {
-    return rmx_sink_write(opaque, bytes, size);
+    struct rmx_sink_output *output = opaque;
+    struct rmx_sink *sink = output->sink;
+    int written;
+
+    rmx_sink_turn_to(sink, output->part, output->at, output->end);
+    written = rmx_sink_write(sink, bytes, size);
+    output->at = sink->at;
+    output->end = sink->end;
+    return written;
 }
 
-static bool in_hand(const struct rmx_sink *sink, uint64_t at)
+static bool in_hand(const struct rmx_sink_output *output, uint64_t at)
 {
-    return at == sink->at ||
-           (sink->gathering && at >= sink->start && at <= sink->start + sink->filled);
+    const struct rmx_sink *sink = output->sink;
+
+    return at == output->at || (sink->gathering && sink->part == output->part &&
+                                   at >= sink->start && at <= sink->start + sink->filled);
 }
 
 static int64_t seek(void *opaque, int64_t offset, int whence)
 {
-    struct rmx_sink *sink = opaque;
+    struct rmx_sink_output *output = opaque;
     int64_t base;
 
     whence &= ~AVSEEK_FORCE;
-    if (whence == AVSEEK_SIZE && sink->seekable) {
-        return (int64_t)sink->end;
+    if (whence == AVSEEK_SIZE && output->seekable) {
+        return (int64_t)output->end;
     }
     if (whence != SEEK_SET && whence != SEEK_CUR && whence != SEEK_END) {
         return AVERROR(ENOSYS);
     }
-    base = whence == SEEK_SET ? 0 : (int64_t)(whence == SEEK_CUR ? sink->at : sink->end);
+    base = whence == SEEK_SET ? 0 : (int64_t)(whence == SEEK_CUR ? output->at : output->end);
     if (__builtin_add_overflow(base, offset, &base) || base < 0) {
         return AVERROR(EINVAL);
     }
-    if (!sink->seekable && !in_hand(sink, (uint64_t)base)) {
+    if (!output->seekable && !in_hand(output, (uint64_t)base)) {
         /* A muxer that only patches what it just wrote does not look whether this failed, and would
          * write the patch at the wrong place. The others try, and do without. */
-        return sink->forward_only ? rmx_avio_end(sink->avio, RMX_STATUS_NEEDS_SEEKABLE_OUTPUT, 0)
-                                  : AVERROR(EPIPE);
+        return output->forward_only
+                   ? rmx_avio_end(output->sink->avio, RMX_STATUS_NEEDS_SEEKABLE_OUTPUT, 0)
+                   : AVERROR(EPIPE);
     }
-    sink->at = (uint64_t)base;
+    output->at = (uint64_t)base;
     return base;
 }
 
-int rmx_sink_init(struct rmx_sink *sink, struct rmx_avio *avio, const struct rmx_chunk_ring *ring,
-    bool seekable, bool forward_only)
+void rmx_sink_init(struct rmx_sink *sink, struct rmx_avio *avio, const struct rmx_chunk_ring *ring)
+{
+    *sink = (struct rmx_sink){ .avio = avio, .ring = *ring };
+}
+
+int rmx_sink_add(struct rmx_sink *sink, bool seekable, bool forward_only)
 {
     int buffer_bytes = seekable ? BUFFER_BYTES_SEEKABLE : BUFFER_BYTES_STREAM;
     unsigned char *buffer = av_malloc((size_t)buffer_bytes);
+    struct rmx_sink_output *output = &sink->output[sink->outputs];
 
-    *sink = (struct rmx_sink){
-        .avio = avio, .ring = *ring, .seekable = seekable, .forward_only = forward_only
-    };
+    rmx_assert(sink->outputs < RMX_JOB_OUTPUTS_MAX && sink->total == 0);
     if (buffer == NULL) {
         return -ENOMEM;
     }
-    sink->context = avio_alloc_context(buffer, buffer_bytes, 1, sink, NULL, write_bytes, seek);
-    if (sink->context == NULL) {
+    *output = (struct rmx_sink_output){
+        .sink = sink,
+        .part = (uint16_t)sink->outputs,
+        .seekable = seekable,
+        .forward_only = forward_only,
+    };
+    output->context = avio_alloc_context(buffer, buffer_bytes, 1, output, NULL, write_bytes, seek);
+    if (output->context == NULL) {
         av_free(buffer);
         return -ENOMEM;
     }
-    sink->context->seekable = seekable ? AVIO_SEEKABLE_NORMAL : 0;
-    sink->context->direct = seekable; /* gathering is our job: one copy less */
+    output->context->seekable = seekable ? AVIO_SEEKABLE_NORMAL : 0;
+    output->context->direct = seekable; /* gathering is our job: one copy less */
+    sink->outputs++;
     return 0;
 }
 
 void rmx_sink_push(struct rmx_sink *sink)
 {
-    avio_flush(sink->context);
+    for (uint32_t i = 0; i < sink->outputs; i++) {
+        avio_flush(sink->output[i].context);
+    }
     if (sink->gathering) { /* in a chunk that is reserved: there is room for it */
         publish(sink, RMX_CHUNK_FLUSH);
     }
@@ -312,8 +335,9 @@ void rmx_sink_end_empty(struct rmx_chunk_ring *ring)
 
 void rmx_sink_fini(struct rmx_sink *sink)
 {
-    if (sink->context != NULL) {
-        av_freep((void *)&sink->context->buffer);
-        avio_context_free(&sink->context);
+    for (uint32_t i = 0; i < sink->outputs; i++) {
+        av_freep((void *)&sink->output[i].context->buffer);
+        avio_context_free(&sink->output[i].context);
     }
+    sink->outputs = 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A job's output ring as an AVIOContext. Worker process, the job's fiber. Bytes are gathered in the
- * reserved chunk itself, and each full chunk is offered at once. Going back inside the chunk at
- * hand rewrites it in place; any other jump begins a new chunk at its own offset.
+ * A job's output ring as AVIOContexts, one for each of its outputs. Worker process, the job's
+ * fiber. Bytes are gathered in the reserved chunk itself, and each full chunk is offered at once.
+ * Going back inside the chunk at hand rewrites it in place; any other jump, or a turn to another
+ * output, begins a new chunk at its own offset.
  */
 #ifndef RMX_ENGINE_WORKER_SINK_H
 #define RMX_ENGINE_WORKER_SINK_H
@@ -13,28 +14,43 @@
 #include <libavformat/avio.h>
 
 #include "engine/worker/avio.h"
+#include "ipc/job.h"
 #include "ring/chunk.h"
+
+struct rmx_sink;
+
+struct rmx_sink_output {
+    struct rmx_sink *sink;
+    AVIOContext *context;
+    uint16_t part;     /* its number */
+    bool seekable;     /* the drain writes by offset */
+    bool forward_only; /* the muxer promises never to need that */
+    uint64_t at;       /* where the muxer's next byte goes */
+    uint64_t end;      /* one beyond the furthest byte written */
+};
 
 struct rmx_sink {
     struct rmx_avio *avio;
     struct rmx_chunk_ring ring; /* the producer's end */
-    AVIOContext *context;
-    bool seekable;     /* the drain writes by offset */
-    bool forward_only; /* the muxer promises never to need that */
-    uint16_t part;     /* which of the job's files is being written */
-    uint64_t at;       /* where the next byte goes in the stream, or in that file */
-    uint64_t end;      /* one beyond the furthest byte written */
-    uint64_t total;    /* bytes written, of all files; what was written over counts once */
-    bool gathering;    /* a chunk is reserved and has bytes */
-    uint64_t start;    /* gathering: of the chunk's first byte, in the stream */
-    uint32_t filled;   /* gathering: bytes in it */
-    uint32_t untold;   /* chunks offered since the drain was last told */
+    struct rmx_sink_output output[RMX_JOB_OUTPUTS_MAX];
+    uint32_t outputs;
+    uint16_t part;   /* which of the job's files is being written */
+    uint64_t at;     /* where the next byte goes in the stream, or in that file */
+    uint64_t end;    /* one beyond the furthest byte written */
+    uint64_t total;  /* bytes written, of all files; what was written over counts once */
+    bool gathering;  /* a chunk is reserved and has bytes */
+    uint64_t start;  /* gathering: of the chunk's first byte, in the stream */
+    uint32_t filled; /* gathering: bytes in it */
+    uint32_t untold; /* chunks offered since the drain was last told */
 };
 
-/* ring: our end of an output ring nothing was put into. forward_only: a muxer that wants to go back
- * all the same, where that cannot be, ends the job NEEDS_SEEKABLE_OUTPUT. Returns 0 or -ENOMEM. */
-int rmx_sink_init(struct rmx_sink *sink, struct rmx_avio *avio, const struct rmx_chunk_ring *ring,
-    bool seekable, bool forward_only);
+/* ring: our end of an output ring nothing was put into. */
+void rmx_sink_init(struct rmx_sink *sink, struct rmx_avio *avio, const struct rmx_chunk_ring *ring);
+
+/* The next output, at least one, before anything is written. forward_only: a muxer that wants to go
+ * back all the same, where that cannot be, ends the job NEEDS_SEEKABLE_OUTPUT. Returns 0 or
+ * -ENOMEM. */
+int rmx_sink_add(struct rmx_sink *sink, bool seekable, bool forward_only);
 
 /* Writes where the stream is. Returns size, or an AVERROR. */
 int rmx_sink_write(struct rmx_sink *sink, const unsigned char *bytes, int size);
@@ -43,8 +59,8 @@ int rmx_sink_write(struct rmx_sink *sink, const unsigned char *bytes, int size);
  * smallest chunk. What is written next goes there. Returns 0 or an AVERROR. */
 int rmx_sink_begin_part(struct rmx_sink *sink, uint16_t part, const char *name);
 
-/* Goes on with a file that was begun, where it was left. */
-void rmx_sink_turn_to(struct rmx_sink *sink, uint16_t part, uint64_t at);
+/* Goes on with a file that was begun, which ends there at least. */
+void rmx_sink_turn_to(struct rmx_sink *sink, uint16_t part, uint64_t at, uint64_t end);
 
 /* The file is complete, `at` bytes long. Likewise; it may be begun anew. */
 int rmx_sink_end_part(struct rmx_sink *sink, uint16_t part, uint64_t at);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A job's input ring as an AVIOContext. See source.h.
+ * A job's input ring as AVIOContexts. See source.h.
  */
 #include "engine/worker/source.h"
 
@@ -16,6 +16,9 @@
 
 /* libavformat's own buffer: larger reads go around it, from the ring into the packet. */
 #define BUFFER_BYTES 16384
+
+/* Of one of several: what is read before another has its turn. */
+#define BUFFER_BYTES_SEVERAL (256 * 1024)
 
 /* A seek forward by less is read through: the feed sends that much in the time a request takes. */
 #define SKIP_BYTES ((uint64_t)512 * 1024)
@@ -57,7 +60,7 @@ static void drop_held(struct rmx_source *source)
 
 static bool held_covers(const struct rmx_source *source, uint64_t at)
 {
-    return source->holding && at >= source->held.offset &&
+    return source->holding && source->held.part == source->now->part && at >= source->held.offset &&
            at < source->held.offset + source->held.bytes;
 }
 
@@ -67,7 +70,7 @@ static int within_reach(struct rmx_source *source, bool *within)
     uint32_t ready = 0;
     uint64_t reach;
 
-    if (source->at < source->next) {
+    if (source->now->part != source->ring.part || source->now->at < source->next) {
         *within = false;
         return 0;
     }
@@ -76,8 +79,22 @@ static int within_reach(struct rmx_source *source, bool *within)
     }
     reach = (uint64_t)ready * source->ring.chunk_bytes;
     reach = reach > SKIP_BYTES ? reach : SKIP_BYTES;
-    *within = source->ended || source->at - source->next <= reach;
+    *within = source->ended || source->now->at - source->next <= reach;
     return 0;
+}
+
+static bool can_seek(const struct rmx_source_input *input)
+{
+    return input->context->seek != NULL;
+}
+
+/* May the stream go on in the input that is read now? From a stream only at its end, to one only
+ * at its start. */
+static bool may_turn(const struct rmx_source *source)
+{
+    const struct rmx_source_input *from = &source->input[source->ring.part];
+
+    return (can_seek(from) || source->ended) && (can_seek(source->now) || source->now->at == 0);
 }
 
 /* Asks for the stream to go on at `at`. All that came before is dropped at once, so that the feed
@@ -86,14 +103,17 @@ static int ask_for_seek(struct rmx_source *source)
 {
     uint32_t ready = 0;
 
-    if (source->context->seek == NULL) { /* the stream cannot go back, so nobody could ask */
-        return corrupt(source);
+    if (source->now->part != source->ring.part && !may_turn(source)) {
+        return rmx_avio_end(source->avio, RMX_STATUS_NEEDS_SEEKABLE_INPUT, 0);
+    }
+    if (source->now->part == source->ring.part && !can_seek(source->now)) {
+        return corrupt(source); /* it cannot go back, so nobody could ask */
     }
     if (rmx_ring_peek(&source->ring.ring, &ready) < 0) {
         return corrupt(source);
     }
-    (void)rmx_chunk_seek(&source->ring, source->at);
-    source->next = source->at;
+    (void)rmx_chunk_turn_to(&source->ring, source->now->part, source->now->at);
+    source->next = source->now->at;
     source->ended = false;
     source->error = 0;
     source->holding = false;
@@ -103,10 +123,11 @@ static int ask_for_seek(struct rmx_source *source)
     return 0;
 }
 
-/* Does the chunk go on with the one stream there is, at `next`? */
-static bool continues(const struct rmx_chunk *chunk, uint64_t next)
+/* Does the chunk go on with the input that was asked for, at `next`? */
+static bool continues(const struct rmx_source *source, const struct rmx_chunk *chunk, uint64_t next)
 {
-    return chunk->offset == next && chunk->part == 0 && (chunk->flags & RMX_CHUNK_OF_PARTS) == 0;
+    return chunk->offset == next && chunk->part == source->ring.part &&
+           (chunk->flags & RMX_CHUNK_OF_PARTS) == 0;
 }
 
 /* Takes the next chunk, waiting for it if there is none. Returns 0 with or without one in hand. */
@@ -133,7 +154,7 @@ static int take_chunk(struct rmx_source *source)
         release(source, 1);
         return 0;
     }
-    if (!continues(&chunk, source->next)) {
+    if (!continues(source, &chunk, source->next)) {
         return corrupt(source);
     }
     source->next += chunk.bytes;
@@ -163,10 +184,10 @@ static int locate(struct rmx_source *source)
         bool within = false;
         int error;
 
-        if (held_covers(source, source->at)) {
+        if (held_covers(source, source->now->at)) {
             return 0;
         }
-        if (source->size != RMX_SOURCE_SIZE_UNKNOWN && source->at >= source->size) {
+        if (source->now->size != RMX_SOURCE_SIZE_UNKNOWN && source->now->at >= source->now->size) {
             return AVERROR_EOF;
         }
         error = within_reach(source, &within);
@@ -198,36 +219,40 @@ int rmx_source_hold(struct rmx_source *source, const unsigned char **bytes)
     if (error < 0) {
         return error;
     }
-    from = (uint32_t)(source->at - source->held.offset);
+    from = (uint32_t)(source->now->at - source->held.offset);
     *bytes = rmx_chunk_payload(&source->ring, 0) + from;
     return (int)(source->held.bytes - from);
 }
 
 void rmx_source_expect(struct rmx_source *source, uint64_t bytes)
 {
-    rmx_assert(source->earned == 0);
-    source->earned = bytes;
+    struct rmx_source_input *input = &source->input[source->inputs - 1];
+
+    rmx_assert(input->earned == 0);
+    input->earned = bytes;
     rmx_purse_earn(bytes);
 }
 
 /* What is read again counts once. */
-static void earn(struct rmx_source *source, uint32_t n)
+static void earn(struct rmx_source_input *input, uint32_t n)
 {
-    if (source->at > source->earned) {
-        uint64_t more = source->at - source->earned;
+    if (input->at > input->earned) {
+        uint64_t more = input->at - input->earned;
 
         rmx_purse_earn(more < n ? more : n); /* who skips has not sent it */
-        source->earned = source->at;
+        input->earned = input->at;
     }
 }
 
 void rmx_source_advance(struct rmx_source *source, uint32_t n)
 {
-    rmx_assert(n <= source->held.offset + source->held.bytes - source->at);
-    source->at += n;
+    struct rmx_source_input *input = source->now;
+
+    rmx_assert(n <= source->held.offset + source->held.bytes - input->at);
+    input->at += n;
     source->bytes += n;
-    earn(source, n);
-    if (source->at == source->held.offset + source->held.bytes) {
+    earn(input, n);
+    if (input->at == source->held.offset + source->held.bytes) {
         drop_held(source);
     }
 }
@@ -240,11 +265,10 @@ static bool is_admitted(struct rmx_source *source)
     return admit == NULL || admit(source->avio->owner);
 }
 
-static int read_bytes(void *opaque, uint8_t *buffer, int wanted)
+static int read_some(struct rmx_source *source, uint8_t *buffer, int wanted)
 {
-    struct rmx_source *source = opaque;
     const unsigned char *bytes;
-    int n = is_admitted(source) ? rmx_source_hold(source, &bytes) : AVERROR_EXIT;
+    int n = rmx_source_hold(source, &bytes);
 
     if (n <= 0) {
         return n;
@@ -253,6 +277,24 @@ static int read_bytes(void *opaque, uint8_t *buffer, int wanted)
     memcpy(buffer, bytes, (size_t)n);
     rmx_source_advance(source, (uint32_t)n);
     return n;
+}
+
+static int read_bytes(void *opaque, uint8_t *buffer, int wanted)
+{
+    struct rmx_source_input *input = opaque;
+    struct rmx_source *source = input->source;
+    int got = 0;
+    int n;
+
+    source->now = input;
+    if (!is_admitted(source)) {
+        return AVERROR_EXIT;
+    }
+    do { /* of several that seek, all that was asked for: the next turn may be another's */
+        n = read_some(source, buffer + got, wanted - got);
+        got += n > 0 ? n : 0;
+    } while (n > 0 && got < wanted && source->several && can_seek(input));
+    return got > 0 ? got : n;
 }
 
 /* --- a look ahead ---------------------------------------------------------------------------- */
@@ -270,7 +312,7 @@ static int copy_head(struct rmx_source *source, uint32_t ready, uint64_t at, uns
         struct rmx_chunk chunk;
         uint64_t from = at + copied;
 
-        if (rmx_chunk_read(&source->ring, i, &chunk) < 0 || !continues(&chunk, next) ||
+        if (rmx_chunk_read(&source->ring, i, &chunk) < 0 || !continues(source, &chunk, next) ||
             chunk.generation != source->ring.generation) {
             return corrupt(source);
         }
@@ -333,17 +375,17 @@ int rmx_source_peek(struct rmx_source *source, uint64_t at, void *bytes, uint32_
 
 static int64_t seek(void *opaque, int64_t offset, int whence)
 {
-    struct rmx_source *source = opaque;
-    bool sized = source->size <= INT64_MAX;
+    struct rmx_source_input *input = opaque;
+    bool sized = input->size <= INT64_MAX;
     int64_t base;
 
     whence &= ~AVSEEK_FORCE;
     if (whence == SEEK_SET) {
         base = 0;
     } else if (whence == SEEK_CUR) {
-        base = (int64_t)source->at;
+        base = (int64_t)input->at;
     } else if ((whence == SEEK_END || whence == AVSEEK_SIZE) && sized) {
-        base = (int64_t)source->size;
+        base = (int64_t)input->size;
     } else {
         return AVERROR(ENOSYS);
     }
@@ -353,32 +395,47 @@ static int64_t seek(void *opaque, int64_t offset, int whence)
     if (__builtin_add_overflow(base, offset, &base) || base < 0) {
         return AVERROR(EINVAL);
     }
-    source->at = (uint64_t)base;
+    input->at = (uint64_t)base;
     return base;
 }
 
-int rmx_source_init(struct rmx_source *source, struct rmx_avio *avio,
-    const struct rmx_chunk_ring *ring, uint64_t size, bool seekable)
+int rmx_source_add(struct rmx_source *source, uint64_t size, bool seekable)
 {
-    unsigned char *buffer = av_malloc(BUFFER_BYTES);
+    int buffer_bytes = source->several ? BUFFER_BYTES_SEVERAL : BUFFER_BYTES;
+    unsigned char *buffer = av_malloc((size_t)buffer_bytes);
+    struct rmx_source_input *input = &source->input[source->inputs];
 
-    *source = (struct rmx_source){ .avio = avio, .ring = *ring, .size = size };
+    rmx_assert(source->inputs < RMX_JOB_INPUTS_MAX && source->bytes == 0);
     if (buffer == NULL) {
         return -ENOMEM;
     }
-    source->context = avio_alloc_context(
-        buffer, BUFFER_BYTES, 0, source, read_bytes, NULL, seekable ? seek : NULL);
-    if (source->context == NULL) {
+    *input = (struct rmx_source_input){
+        .source = source,
+        .part = (uint16_t)source->inputs,
+        .size = size,
+    };
+    input->context = avio_alloc_context(
+        buffer, buffer_bytes, 0, input, read_bytes, NULL, seekable ? seek : NULL);
+    if (input->context == NULL) {
         av_free(buffer);
         return -ENOMEM;
     }
+    source->inputs++;
     return 0;
+}
+
+void rmx_source_init(struct rmx_source *source, struct rmx_avio *avio,
+    const struct rmx_chunk_ring *ring, bool several)
+{
+    *source = (struct rmx_source){ .avio = avio, .ring = *ring, .several = several };
+    source->now = &source->input[0];
 }
 
 void rmx_source_fini(struct rmx_source *source)
 {
-    if (source->context != NULL) {
-        av_freep((void *)&source->context->buffer); /* libavformat may have replaced ours */
-        avio_context_free(&source->context);
+    for (uint32_t i = 0; i < source->inputs; i++) {
+        av_freep((void *)&source->input[i].context->buffer); /* libavformat may have its own */
+        avio_context_free(&source->input[i].context);
     }
+    source->inputs = 0;
 }

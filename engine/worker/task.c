@@ -144,11 +144,48 @@ static enum rmx_status enter_channel(struct task *task, const struct rmx_flow_sh
     return task->channel == NULL ? RMX_STATUS_PEER_CORRUPT : rmx_channel_status(task->channel);
 }
 
+/* The first input is a ring of the client's, or one of the lane's; the others are the lane's. */
+static int add_inputs(struct task *task, const struct rmx_flow_shm *flow)
+{
+    uint32_t inputs = task->spec.inputs > 0 ? task->spec.inputs : 1; /* a spool's copy has one */
+    int err = 0;
+
+    for (uint32_t i = 0; i < inputs && err == 0; i++) {
+        bool seekable = (task->port & RMX_PORT_SEEKABLE_INPUT(i)) != 0;
+        uint64_t bytes = RMX_READ_ONCE(*(i == 0 ? &flow->input_bytes : &flow->more_bytes[i - 1]));
+
+        err = rmx_source_add(&task->source, bytes, seekable);
+        if (err == 0 && (task->port & RMX_PORT_CHANNEL_IN) == 0 &&
+            bytes != RMX_SOURCE_SIZE_UNKNOWN) {
+            rmx_source_expect(&task->source, bytes); /* the lane asked the kernel, no client */
+        }
+    }
+    return err;
+}
+
+/* What format output i is to have; NULL: none that a muxer writes. */
+static const struct rmx_format *format_of(const struct task *task, uint32_t i)
+{
+    return i == 0 ? rmx_format_find(task->spec.format) : NULL;
+}
+
+static int add_outputs(struct task *task)
+{
+    uint32_t outputs = task->spec.outputs > 0 ? task->spec.outputs : 1;
+    int err = 0;
+
+    for (uint32_t i = 0; i < outputs && err == 0; i++) {
+        const struct rmx_format *format = format_of(task, i);
+
+        err = rmx_sink_add(&task->sink, (task->port & RMX_PORT_SEEKABLE_OUTPUT(i)) != 0,
+            format != NULL && format->patch != RMX_PATCH_HELPS);
+    }
+    return err;
+}
+
 static enum rmx_status connect_rings(struct task *task, const struct rmx_flow_shm *flow)
 {
-    const struct rmx_format *format = rmx_format_find(task->spec.format);
     bool stream = (task->port & RMX_PORT_SEEKABLE_IN) == 0;
-    uint64_t input_bytes = RMX_READ_ONCE(flow->input_bytes);
     struct rmx_chunk_ring input;
     struct rmx_chunk_ring output;
 
@@ -165,13 +202,10 @@ static enum rmx_status connect_rings(struct task *task, const struct rmx_flow_sh
         .owner = task,
     };
     task->prompt = stream || (task->spec.flags & RMX_JOB_LIVE) != 0;
-    if (rmx_source_init(&task->source, &task->avio, &input, input_bytes, !stream) < 0 ||
-        rmx_sink_init(&task->sink, &task->avio, &output, (task->port & RMX_PORT_SEEKABLE_OUT) != 0,
-            format != NULL && format->patch != RMX_PATCH_HELPS) < 0) {
+    rmx_source_init(&task->source, &task->avio, &input, task->spec.inputs > 1);
+    rmx_sink_init(&task->sink, &task->avio, &output);
+    if (add_inputs(task, flow) < 0 || add_outputs(task) < 0) {
         return RMX_STATUS_OVER_LIMIT;
-    }
-    if ((task->port & RMX_PORT_CHANNEL_IN) == 0 && input_bytes != RMX_SOURCE_SIZE_UNKNOWN) {
-        rmx_source_expect(&task->source, input_bytes); /* the lane asked the kernel, no client */
     }
     rmx_parts_init(&task->parts, &task->sink);
     return RMX_STATUS_OK;
@@ -210,9 +244,8 @@ static void push_packet(void *owner)
 static void run_stage(struct task *task, uint32_t stage)
 {
     bool takes_parts = (task->spec.flags & RMX_JOB_PARTS) != 0;
-    const struct rmx_inlet inlet = { .io = { task->source.context } };
-    const struct rmx_outlet outlet = {
-        .io = { task->sink.context },
+    struct rmx_inlet inlet = { .io = { NULL } };
+    struct rmx_outlet outlet = {
         .spooled = (task->port & RMX_PORT_SPOOLED_OUT) != 0,
         .open_part = takes_parts ? rmx_parts_open : NULL,
         .close_part = takes_parts ? rmx_parts_close : NULL,
@@ -222,6 +255,12 @@ static void run_stage(struct task *task, uint32_t stage)
         .idle = &task->idle,
     };
 
+    for (uint32_t i = 0; i < task->source.inputs; i++) {
+        inlet.io[i] = task->source.input[i].context;
+    }
+    for (uint32_t i = 0; i < task->sink.outputs; i++) {
+        outlet.io[i] = task->sink.output[i].context;
+    }
     switch (stage) {
     case RMX_STAGE_JOB:
         task->source.admit = is_readable;
