@@ -12,7 +12,7 @@
 #include "engine/lane.h"
 #include "engine/outcome.h"
 #include "engine/ration.h"
-#include "ipc/edit.h"
+#include "ipc/several.h"
 
 static void post(struct rmx_flow *flow, enum rmx_note_kind kind)
 {
@@ -205,6 +205,17 @@ static void lay_out(struct rmx_flow *flow)
     flow->begun = true;
 }
 
+/* A bit for each that the job goes on without. */
+static uint32_t outputs_to_drop(const struct rmx_flow *flow)
+{
+    uint32_t outputs = 0;
+
+    for (uint32_t i = 0; i < flow->ports.outputs; i++) {
+        outputs |= rmx_several_drops(&flow->spec, i) ? 1u << i : 0;
+    }
+    return outputs;
+}
+
 static void watch_drain(struct rmx_drain *drain)
 {
     rmx_flow_watch(drain->owner);
@@ -216,7 +227,7 @@ static void start_drain(
     struct rmx_lane *lane = flow->lane;
     const struct rmx_drain_to to = {
         .files = rmx_course_outputs(flow),
-        .may_drop = rmx_edit_may_drop(flow->spec.edits, sizeof(flow->spec.edits)),
+        .may_drop = outputs_to_drop(flow),
         .patience_ns = lane->config->drop_after_ns,
     };
     struct rmx_chunk_ring ring;

@@ -463,22 +463,3 @@ int rmx_edit_gather(
     }
     return err;
 }
-
-uint32_t rmx_edit_may_drop(const char *list, size_t bytes)
-{
-    static const char word[] = "when_slow:";
-    uint32_t outputs = 0;
-    size_t cursor = 0;
-    const char *text;
-
-    while (rmx_pairs_next(list, bytes, &cursor, &text) == 1) {
-        if (strncmp(text, word, sizeof(word) - 1) == 0) {
-            const char *number = text + sizeof(word) - 1;
-            uint32_t output = (uint32_t)(*number - '0');
-
-            outputs |=
-                output < RMX_JOB_OUTPUTS_MAX && strcmp(number + 1, "=drop") == 0 ? 1u << output : 0;
-        }
-    }
-    return outputs;
-}

@@ -12,8 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ipc/job.h"
-
 #define RMX_EDIT_JOB             (-1)                            /* a number that is none */
 #define RMX_EDIT_SPECIFIER_BYTES 64                              /* with its NUL */
 #define RMX_EDIT_TIME_US_MAX     (INT64_C(1000000000) * 1000000) /* 31 years */
@@ -62,10 +60,6 @@ int rmx_edit_parse(const char *text, struct rmx_edit *edit, const char **why);
  * makes no sense, or they make none together. */
 int rmx_edit_gather(
     const char *list, size_t bytes, int input, struct rmx_edit_whole *whole, const char **why);
-
-/* Outputs that a job may go on without (when_slow:N=drop): a bit for each. Only for a list that
- * rmx_edit_gather() passed. */
-uint32_t rmx_edit_may_drop(const char *list, size_t bytes);
 
 /* A time as a value has it. False, *us untouched, if it is none. */
 bool rmx_edit_read_time(const char *text, int64_t *us);

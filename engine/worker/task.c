@@ -19,6 +19,7 @@
 #include "engine/worker/sink.h"
 #include "engine/worker/source.h"
 #include "ipc/format.h"
+#include "ipc/several.h"
 #include "ring/base.h"
 
 #define MP4_NAMES "mov,mp4,m4a,3gp,3g2,mj2" /* of the demuxer */
@@ -163,10 +164,16 @@ static int add_inputs(struct task *task, const struct rmx_flow_shm *flow)
     return err;
 }
 
-/* What format output i is to have; NULL: none that a muxer writes. */
-static const struct rmx_format *format_of(const struct task *task, uint32_t i)
+/* Where the output cannot be gone back in, does its muxer promise not to? */
+static bool goes_forward(const struct task *task, uint32_t output)
 {
-    return i == 0 ? rmx_format_find(task->spec.format) : NULL;
+    struct rmx_job_spec own;
+    const struct rmx_format *format;
+    const char *why;
+
+    (void)rmx_several_take_output(&task->spec, output, &own, &why);
+    format = rmx_format_find(own.format);
+    return format != NULL && format->patch != RMX_PATCH_HELPS;
 }
 
 static int add_outputs(struct task *task)
@@ -175,10 +182,8 @@ static int add_outputs(struct task *task)
     int err = 0;
 
     for (uint32_t i = 0; i < outputs && err == 0; i++) {
-        const struct rmx_format *format = format_of(task, i);
-
-        err = rmx_sink_add(&task->sink, (task->port & RMX_PORT_SEEKABLE_OUTPUT(i)) != 0,
-            format != NULL && format->patch != RMX_PATCH_HELPS);
+        err = rmx_sink_add(
+            &task->sink, (task->port & RMX_PORT_SEEKABLE_OUTPUT(i)) != 0, goes_forward(task, i));
     }
     return err;
 }
