@@ -664,7 +664,7 @@ enum rmx_end {
     RMX_BAD_JOB = 5,
     RMX_BAD_OPTION = 6,
     RMX_NEEDS_SEEKABLE_INPUT = 7,  /* a file, a source with seek(), or RMX_SPOOL */
-    RMX_NEEDS_SEEKABLE_OUTPUT = 8, /* another container, a file, RMX_POSITIONAL, or RMX_SPOOL */
+    RMX_NEEDS_SEEKABLE_OUTPUT = 8, /* a file at either end, RMX_POSITIONAL, or RMX_SPOOL */
     RMX_INPUT_IO = 9,
     RMX_OUTPUT_IO = 10,
     RMX_OUTPUT_FULL = 11,

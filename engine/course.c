@@ -11,6 +11,7 @@
 #include "engine/outcome.h"
 #include "engine/pass.h"
 #include "ipc/format.h"
+#include "ipc/repeat.h"
 
 /* --- what it will need ------------------------------------------------------------------------ */
 
@@ -26,13 +27,21 @@ static bool output_goes_back(const struct rmx_flow *flow)
                                                   : flow->ports.output[0].kind != RMX_FILE_STREAM;
 }
 
+/* A file is read twice instead: that writes less. What a client's ring fetches may be dear. */
+static bool is_rehearsed(const struct rmx_flow *flow)
+{
+    bool has_file = flow->spec.input_port != RMX_JOB_RING && input_goes_back(flow);
+
+    return (has_file || flow->spooled) && rmx_repeat_tells(&flow->spec);
+}
+
 static bool is_delivered(const struct rmx_flow *flow)
 {
     const struct rmx_format *format = rmx_format_find(flow->spec.format);
 
     return format != NULL && format->patch == RMX_PATCH_ALWAYS &&
            (flow->spec.flags & RMX_JOB_PARTS) == 0 &&
-           (!output_goes_back(flow) || rmx_job_wants_faststart(&flow->spec));
+           (!output_goes_back(flow) || rmx_job_wants_faststart(&flow->spec)) && !is_rehearsed(flow);
 }
 
 static void spool_opened(struct rmx_spool *spool, int error);
@@ -209,6 +218,7 @@ void rmx_course_move_on(struct rmx_flow *flow)
     rmx_assert(rmx_course_goes_on(flow));
     if (flow->stage == RMX_STAGE_SPOOL) {
         flow->spooled = !rmx_course_skips(flow);
+        flow->delivered = is_delivered(flow);
         flow->sum.bytes_in = flow->result.bytes_in;
         rmx_spool_rewind(&flow->spools[0], flow->drain.output[0].end);
     } else {

@@ -247,6 +247,9 @@ size_t harness_workers(const struct harness *harness, pid_t *pids, size_t max)
         "sine=frequency=440:sample_rate=48000"
 #define CODECS                                                                                     \
     "-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "25", "-bf", "2", "-c:a", "aac", "-b:a", "64k"
+#define LARGE                                                                                      \
+    "-preset", "ultrafast", "-bf", "0", "-b:v", "8M", "-minrate", "8M", "-maxrate", "8M",          \
+        "-bufsize", "1M", "-nal-hrd", "cbr"
 
 static const struct {
     const char *name;
@@ -255,9 +258,9 @@ static const struct {
     { "small.mp4", { SOURCE, "-t", "2", CODECS, "-b:v", "500k", "-movflags", "+faststart", NULL } },
     { "small.ts", { SOURCE, "-t", "2", CODECS, "-b:v", "500k", NULL } },
     { "live.ts", { SOURCE, "-t", "15", CODECS, "-b:v", "500k", NULL } },
-    { "large.mp4",
-        { SOURCE, "-t", "30", CODECS, "-preset", "ultrafast", "-bf", "0", "-b:v", "8M", "-minrate",
-            "8M", "-maxrate", "8M", "-bufsize", "1M", "-nal-hrd", "cbr", NULL } },
+    { "large.mp4", { SOURCE, "-t", "30", CODECS, LARGE, NULL } },
+    { "large.ts", { SOURCE, "-t", "30", CODECS, LARGE, NULL } },
+    { "sound.mov", { SOURCE, "-t", "60", "-map", "1", "-c:a", "pcm_s16le", NULL } },
 };
 
 static void make_media(const char *path, const char *const *arguments)

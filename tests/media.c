@@ -12,6 +12,7 @@
 #include <libavutil/intreadwrite.h>
 #include <libavutil/mem.h>
 
+#include "engine/worker/rehearsal.h"
 #include "engine/worker/remux.h"
 #include "ring/base.h"
 
@@ -288,7 +289,7 @@ struct rmx_job_result media_run(
     const struct rmx_inlet inlet = { .io = { in } };
     const struct rmx_outlet outlet = { .io = { out } };
 
-    rmx_remux_run(spec, &inlet, &outlet, &result);
+    rmx_rehearsal_run(spec, &inlet, &outlet, &result);
     rmx_assert(rmx_job_check_result(&result) == 0);
     media_close_io(&in);
     media_close_io(&out);

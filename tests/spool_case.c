@@ -165,7 +165,7 @@ static void write_part(int fd, const char *path, size_t bytes)
 /* Starts a job that comes as far as this pass and no farther, and waits until it is there. */
 void spool_stall(enum spool_pass pass, struct spool_stalled *stalled)
 {
-    const char *path = harness_media("large.mp4");
+    const char *path = harness_media(pass == IN_DELIVER ? "large.ts" : "large.mp4");
     struct pollfd ready = { .events = POLLIN };
     int in[2] = { -1, -1 };
     int out[2];
@@ -175,7 +175,7 @@ void spool_stall(enum spool_pass pass, struct spool_stalled *stalled)
     if (pass == IN_SPOOL) {
         cr_assert_eq(pipe2(in, O_CLOEXEC), 0);
     } else {
-        in[0] = pass == IN_JOB ? spool_pipe_from(&stalled->in, path) : harness_input(path);
+        in[0] = spool_pipe_from(&stalled->in, path);
     }
     stalled->id = spool_submit(in[0], out[1], pass == IN_JOB ? "fmp4" : "mp4", RMX_SPOOL, NULL);
     close(in[0]);
@@ -192,7 +192,7 @@ void spool_stall(enum spool_pass pass, struct spool_stalled *stalled)
         cr_assert_eq(poll(&ready, 1, 20000), 1);
         (void)poll(NULL, 0, 20);
     }
-    if (pass == IN_JOB) {
+    if (pass != IN_SPOOL) {
         cr_assert_eq(pthread_join(stalled->in.thread, NULL), 0);
     }
     cr_assert_eq(harness_counter(spool_client, "spools_open"), 1);

@@ -49,7 +49,7 @@ enum spool_pass { IN_SPOOL, IN_JOB, IN_DELIVER, SPOOL_PASSES };
 
 struct spool_stalled {
     uint64_t id;
-    struct spool_pump in; /* IN_JOB: of what was spooled */
+    struct spool_pump in; /* but for IN_SPOOL: all of it was read */
     int held[2];          /* ends that we keep and do not serve; -1 = none */
 };
 

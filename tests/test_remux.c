@@ -135,7 +135,8 @@ Test(remux, a_probe_is_json_that_names_the_streams)
 Test(remux, a_header_that_must_be_patched_needs_an_output_that_seeks)
 {
     output.stream = true;
-    media_make_mp4(&input, NULL);
+    media_make_mp4(&input, "frag_keyframe+empty_moov");
+    input.stream = true;
     struct rmx_job_result result = remux_to("mp4");
 
     assert_status(&result, RMX_STATUS_NEEDS_SEEKABLE_OUTPUT);
@@ -145,11 +146,12 @@ Test(remux, a_header_that_must_be_patched_needs_an_output_that_seeks)
     cr_assert_eq(input.at, 0, "nothing was read");
 }
 
-Test(remux, an_index_in_front_needs_a_spool)
+Test(remux, an_index_in_front_of_what_comes_once_needs_a_spool)
 {
     struct rmx_job_spec spec = media_job("mp4");
 
-    media_make_mp4(&input, NULL);
+    media_make_mp4(&input, "frag_keyframe+empty_moov");
+    input.stream = true;
     cr_assert_eq(rmx_job_add_option(&spec, "movflags=+faststart"), 0);
     struct rmx_job_result result = media_run(&spec, &input, &output);
 

@@ -250,7 +250,7 @@ class Failure(Case):
             (5, "INPUT_IO", ["/", "out.ts"]),
             (3, "BAD_MEDIA", ["noise.bin", "out.ts"]),
             (3, "TRUNCATED", ["cut.mp4", "out.ts"]),
-            (4, "NEEDS_SEEKABLE_OUTPUT", ["--format", "mp4", clip("av.mp4"), "-"]),
+            (4, "NEEDS_SEEKABLE_OUTPUT", ["--format", "gxf", clip("av.mp4"), "-"]),
             (4, "UNSUPPORTED", [clip("av.mp4"), "out.flac"]),
             (4, "NO_STREAMS", ["--map", "s", clip("av.mp4"), "out.mkv"]),
             (2, "BAD_OPTION", ["--opt", "nonsense=1", clip("av.mp4"), "out.ts"]),

@@ -26,6 +26,8 @@ struct rmx_idle {
     void *stage;
 };
 
+struct rmx_preview;
+
 struct rmx_outlet {
     AVIOContext *io[RMX_JOB_OUTPUTS_MAX]; /* the first spec->outputs; each says if it can seek */
     bool spooled; /* a DELIVER pass follows, which puts an MP4's index in front */
@@ -45,6 +47,8 @@ struct rmx_outlet {
     void *owner;
 
     struct rmx_idle *idle; /* NULL: nobody calls it */
+
+    struct rmx_preview *preview; /* NULL: io is the output itself */
 };
 
 #endif

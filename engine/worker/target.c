@@ -8,8 +8,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include <libavutil/opt.h>
+
 #include "engine/worker/files.h"
 #include "engine/worker/options.h"
+#include "engine/worker/preview.h"
 #include "engine/worker/spill.h"
 #include "ipc/edit.h"
 #include "ipc/format.h"
@@ -51,8 +54,17 @@ static AVFormatContext *new_context(const struct rmx_format *format, AVIOContext
     return context;
 }
 
-/* With movflags or a fragment duration, even plain mp4 goes strictly forward. */
-static bool goes_back(const AVFormatContext *context, const struct rmx_format *format)
+static bool is_set(const AVFormatContext *context, const char *option)
+{
+    int64_t value = 0;
+
+    return context->oformat->priv_class &&
+           av_opt_get_int(context->priv_data, option, 0, &value) >= 0 && value > 0;
+}
+
+/* With movflags or a fragment duration, even plain mp4 goes strictly forward. A live job always has
+ * a limit of a fragment's size, and fragments if they are asked for. */
+static bool goes_back(const AVFormatContext *context, const struct rmx_format *format, bool live)
 {
     static const char *const forward[] = { "empty_moov", "frag_keyframe", "frag_every_frame",
         "delay_moov", "dash", "cmaf" };
@@ -62,32 +74,41 @@ static bool goes_back(const AVFormatContext *context, const struct rmx_format *f
             return false;
         }
     }
-    return format->patch == RMX_PATCH_ALWAYS;
+    if (format->patch != RMX_PATCH_ALWAYS) {
+        return false;
+    }
+    return live || (!is_set(context, "frag_duration") && !is_set(context, "frag_size"));
 }
 
 /* Can the output take what the muxer does? Says what to do if not. */
-static enum rmx_status check_output(const AVFormatContext *context, const struct rmx_format *format,
+static enum rmx_status check_output(AVFormatContext *context, const struct rmx_format *format,
     const struct rmx_outlet *outlet, const AVIOContext *io, const struct rmx_job_spec *spec,
     struct rmx_words *words)
 {
+    bool live = spec->flags & RMX_JOB_LIVE;
+    bool back = goes_back(context, format, live);
+
     if (*format->index && !outlet->open_part) {
         rmx_words_say(words,
             "%s is several files: its output must be a ring that takes parts (RMX_PARTS)",
             format->name);
         return RMX_STATUS_UNSUPPORTED;
     }
-    if (spec->flags & RMX_JOB_LIVE && goes_back(context, format)) {
+    if (live && back) {
         rmx_words_say(words,
             "%s is finished at its end, so it cannot be live: use fmp4, mpegts, flv or matroska",
             format->name);
         return RMX_STATUS_UNSUPPORTED;
     }
-    if (rmx_job_wants_faststart(spec) && !outlet->spooled) {
-        rmx_words_say(words, "faststart writes the output twice: use fmp4, which has its index in "
-                             "front, or allow a spool");
+    if (outlet->preview) {
+        return rmx_preview_attach(outlet->preview, context, back);
+    }
+    if (back && rmx_job_wants_faststart(spec) && !outlet->spooled) {
+        rmx_words_say(words, "faststart needs an input that can be read twice: give a file, use "
+                             "fmp4, which has its index in front, or allow a spool");
         return RMX_STATUS_NEEDS_SEEKABLE_OUTPUT;
     }
-    if (!(io->seekable & AVIO_SEEKABLE_NORMAL) && goes_back(context, format)) {
+    if (back && !(io->seekable & AVIO_SEEKABLE_NORMAL)) {
         rmx_words_say(words,
             "%s is patched at its end: use fmp4, mpegts or matroska, give a file or a positional "
             "sink, or allow a spool",

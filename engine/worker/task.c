@@ -15,7 +15,7 @@
 #include "engine/worker/moment.h"
 #include "engine/worker/parts.h"
 #include "engine/worker/purse.h"
-#include "engine/worker/remux.h"
+#include "engine/worker/rehearsal.h"
 #include "engine/worker/sink.h"
 #include "engine/worker/source.h"
 #include "ipc/format.h"
@@ -269,7 +269,7 @@ static void run_stage(struct task *task, uint32_t stage)
     switch (stage) {
     case RMX_STAGE_JOB:
         task->source.admit = is_readable;
-        rmx_remux_run(&task->spec, &inlet, &outlet, &task->result);
+        rmx_rehearsal_run(&task->spec, &inlet, &outlet, &task->result);
         break;
     case RMX_STAGE_SPOOL:
         rmx_copy_spool(&task->source, &task->sink, &task->result);
