@@ -16,9 +16,9 @@
 #include "clients/clock.h"
 #include "clients/rmx_args.h"
 #include "clients/rmx_connect.h"
+#include "clients/rmx_files.h"
 #include "clients/rmx_manner.h"
 #include "clients/rmx_names.h"
-#include "clients/rmx_output.h"
 #include "clients/rmx_report.h"
 #include "clients/rmx_run.h"
 #include "clients/rmx_say.h"
@@ -109,9 +109,8 @@ static int read_task(struct batch *batch, struct rmx_task *task, int got, const 
         return got;
     }
     int err = rmx_task_read(task, line, bytes, batch->script.line, why);
-    if (err == 0 && rmx_output_is_input(task->request.names.output, task->request.names.input)) {
+    if (err == 0 && rmx_files_clash(&task->request, why)) {
         rmx_task_fini(task);
-        snprintf(why, RMX_ARGS_WHY_BYTES, "its output is its input: give it another name");
         err = -EBADMSG;
     }
     return err;
@@ -127,12 +126,15 @@ static int check_task(
     if (err < 0) {
         return err;
     }
-    uint64_t other = rmx_names_add(&batch->names, task.request.names.output, batch->script.line);
-    if (other != 0) {
-        snprintf(why, RMX_ARGS_WHY_BYTES,
-            "line %" PRIu64 " has the same output, \"%.500s\": give each its own", other,
-            task.request.names.output);
-        err = -EBADMSG;
+    for (size_t i = 0; i < task.request.output_count && err == 0; i++) {
+        const char *name = task.request.outputs[i];
+        uint64_t other = rmx_names_add(&batch->names, name, batch->script.line);
+
+        if (other != 0) {
+            snprintf(why, RMX_ARGS_WHY_BYTES,
+                "line %" PRIu64 " has the same output, \"%.500s\": give each its own", other, name);
+            err = -EBADMSG;
+        }
     }
     rmx_task_fini(&task);
     return err;

@@ -45,6 +45,9 @@ static struct scope scope_of(enum rmx_edit_word word, const char *value)
     if (word == RMX_EDIT_METADATA) {
         return scope_of_tag(value);
     }
+    if (word == RMX_EDIT_OPTION) { /* "1:movflags=+dash" */
+        return (struct scope){ strcspn(value, ":="), 1 };
+    }
     if (value[bytes] == '\0' ||
         (word == RMX_EDIT_BSF && rmx_filter_is_allowed(value, strcspn(value, ",=")))) {
         return (struct scope){ 0, 0 };

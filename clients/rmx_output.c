@@ -159,6 +159,7 @@ static int open_file(struct rmx_output *output, const char *path, const struct s
     mode_t mode = 0;
     int err = old != NULL ? look_at_old(output, path, old, &mode) : 0;
 
+    output->replaces = old != NULL;
     if (err == 0) {
         err = find_end(&whole, path);
     }
@@ -325,6 +326,20 @@ static int rename_hidden(struct rmx_output *output)
     }
     output->hidden[0] = '\0';
     return 0;
+}
+
+int rmx_output_prepare(struct rmx_output *output)
+{
+    bool is_plain = output->directory == NULL && output->folder >= 0;
+
+    return is_plain && output->hidden[0] == '\0' ? link_hidden(output) : 0;
+}
+
+void rmx_output_forsake(struct rmx_output *output)
+{
+    if (output->directory == NULL && output->folder >= 0 && !output->replaces) {
+        unlinkat(output->folder, output->name, 0);
+    }
 }
 
 int rmx_output_keep(struct rmx_output *output)

@@ -26,6 +26,7 @@ struct rmx_output {
     struct rmx_directory *directory; /* of several files; NULL: it is one */
     struct rmx_sink sink;            /* of several files */
     bool may_replace;                /* a file of that name */
+    bool replaces;                   /* there is one */
     char name[NAME_MAX + 1];         /* in the folder */
     char hidden[NAME_MAX + 1];       /* the name it has until it is kept; "" = none */
 };
@@ -67,6 +68,14 @@ struct rmx_output_place {
  *   -EISDIR   it is a folder
  *   -ENOTBLK  it is a pipe, a device, or the like */
 int rmx_output_find(struct rmx_output_place *place, const char *path);
+
+/* A file that is complete, and others that belong to it may not be: does all of keeping it that may
+ * fail for want of room. Returns 0, or linkat(2)'s errors. */
+int rmx_output_prepare(struct rmx_output *output);
+
+/* It was kept, but others that belong to it cannot be: takes a file's name away again, unless it
+ * replaced another, which is gone. */
+void rmx_output_forsake(struct rmx_output *output);
 
 /* It is complete: gives it its name. Returns 0, or linkat(2)'s and rename(2)'s errors. */
 int rmx_output_keep(struct rmx_output *output);

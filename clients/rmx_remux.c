@@ -14,9 +14,8 @@
 
 #include "clients/rmx_args.h"
 #include "clients/rmx_connect.h"
-#include "clients/rmx_input.h"
+#include "clients/rmx_files.h"
 #include "clients/rmx_manner.h"
-#include "clients/rmx_output.h"
 #include "clients/rmx_report.h"
 #include "clients/rmx_request.h"
 #include "clients/rmx_run.h"
@@ -27,18 +26,22 @@
 struct request {
     struct rmx_manner manner;
     struct rmx_request remux;
+    const char *more_outputs[RMX_REQUEST_FILES_MAX];
+    size_t more_output_count;
     bool no_wait;
 };
 
 static const char help[] =
-    "usage: rmx remux [OPTION...] IN OUT\n"
+    "usage: rmx remux [OPTION...] IN... OUT\n"
     "\n"
     "Puts the streams of IN into another container, as 'ffmpeg -i IN -c copy OUT' does. '-' is\n"
-    "standard input or output. OUT shows under its name only when it is complete.\n"
+    "standard input or output. OUT shows under its name only when it is complete. Several IN are\n"
+    "merged, or joined; what is read may go to several outputs: see ringmux-join(7).\n"
     "\n"
 #define RMX_REQUEST(name, option, key, kind, example, help) help
 #include "clients/rmx_request.def"
 #undef RMX_REQUEST
+    "  --output FILE        one output more, numbered from 1; up to 7\n"
     "  --no-wait            end BUSY where the daemon has no room now; default: "
     "wait\n" RMX_MANNER_TEXT "\n"
     "examples:\n"
@@ -46,9 +49,12 @@ static const char help[] =
     "  rmx remux --format fmp4 talk.mkv - | player\n"
     "  camera | rmx remux --live --format fmp4 - - | player\n"
     "  curl -s https://example.org/talk.mp4 | rmx remux --spool - talk.ts\n"
+    "  rmx remux --join concat one.mp4 two.mp4 both.mp4\n"
+    "  rmx remux --map 0:v --map 1:a pictures.mp4 sound.m4a film.mp4\n"
+    "  rmx remux --output talk.mkv --output talk.ts talk.mp4 talk-copy.mp4\n"
     "  rmx remux --opt movflags=+use_metadata_tags --all-streams in.mov out.mp4\n";
 
-enum { OPT_NO_WAIT = RMX_ARGS_OWN };
+enum { OPT_NO_WAIT = RMX_ARGS_OWN, OPT_OUTPUT };
 
 static const struct option options[] = {
 #define RMX_REQUEST(name, option, key, kind, example, help)                                        \
@@ -56,11 +62,23 @@ static const struct option options[] = {
         RMX_ARGS_REQUEST + RMX_REQUEST_##name },
 #include "clients/rmx_request.def"
 #undef RMX_REQUEST
+    { "output", required_argument, NULL, OPT_OUTPUT },
     { "no-wait", no_argument, NULL, OPT_NO_WAIT },
     RMX_MANNER_ROWS,
     { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
 };
+
+/* OUT comes before them, and stands behind them. */
+static int add_output(struct request *request, const char *path, char why[RMX_ARGS_WHY_BYTES])
+{
+    if (request->more_output_count == RMX_REQUEST_FILES_MAX - 1) {
+        snprintf(why, RMX_ARGS_WHY_BYTES, "that is one output more than %d", RMX_REQUEST_FILES_MAX);
+        return -EINVAL;
+    }
+    request->more_outputs[request->more_output_count++] = path;
+    return 0;
+}
 
 static int take(void *to, int option, char why[RMX_ARGS_WHY_BYTES])
 {
@@ -70,13 +88,39 @@ static int take(void *to, int option, char why[RMX_ARGS_WHY_BYTES])
         request->no_wait = true;
         return 0;
     }
+    if (option == OPT_OUTPUT) {
+        return add_output(request, optarg, why);
+    }
     if (option >= RMX_ARGS_REQUEST) {
         return rmx_request_take(&request->remux, (uint32_t)option - RMX_ARGS_REQUEST, optarg, why);
     }
     return rmx_manner_take(&request->manner, option, why);
 }
 
-static const struct rmx_args args = { ":h", options, help, take, 2, "one input and one output" };
+static const struct rmx_args args = { ":h", options, help, take, -1, "" };
+
+/* The last name is OUT's. Returns 0, or -EINVAL and says why. */
+static int take_names(
+    struct request *request, char **names, int count, char why[RMX_ARGS_WHY_BYTES])
+{
+    int err = 0;
+
+    if (count < 2) {
+        snprintf(why, RMX_ARGS_WHY_BYTES,
+            "give at least one input and one output: see 'rmx help remux'");
+        return -EINVAL;
+    }
+    for (int i = 0; i < count - 1 && err == 0; i++) {
+        err = rmx_request_add_input(&request->remux, names[i], why);
+    }
+    if (err == 0) {
+        err = rmx_request_add_output(&request->remux, names[count - 1], why);
+    }
+    for (size_t i = 0; i < request->more_output_count && err == 0; i++) {
+        err = rmx_request_add_output(&request->remux, request->more_outputs[i], why);
+    }
+    return err;
+}
 
 /* Returns -1 when there is work to do, else what to exit with. */
 static int parse(struct request *request, int argc, char **argv)
@@ -87,7 +131,11 @@ static int parse(struct request *request, int argc, char **argv)
     if (status >= 0) {
         return status;
     }
-    uint32_t end = rmx_request_complete(&request->remux, argv[optind], argv[optind + 1], why);
+    if (take_names(request, argv + optind, argc - optind, why) < 0) {
+        rmx_say("remux: %s", why);
+        return RMX_ARGS_USAGE;
+    }
+    uint32_t end = rmx_request_complete(&request->remux, why);
     if (end != RMX_OK) {
         rmx_say("remux: %s", why);
         return rmx_end_exit(end);
@@ -95,60 +143,59 @@ static int parse(struct request *request, int argc, char **argv)
     return -1;
 }
 
-static int open_output(
-    const struct request *request, struct rmx_output *output, struct rmx_result *result)
+static int open_outputs(
+    const struct request *request, struct rmx_files *files, struct rmx_result *result)
 {
-    const char *name = request->remux.names.output;
-    int err = 0;
+    const struct rmx_request *remux = &request->remux;
 
-    if (strcmp(name, "-") == 0 && isatty(STDOUT_FILENO)) {
-        rmx_run_failed(result, RMX_OUTPUT_IO, 0, "it is a terminal: pipe it, or name a file");
-        return -ENOTTY;
+    for (size_t i = 0; i < remux->output_count; i++) {
+        if (strcmp(remux->outputs[i], "-") == 0 && isatty(STDOUT_FILENO)) {
+            rmx_run_failed(result, RMX_OUTPUT_IO, 0, "it is a terminal: pipe it, or name a file");
+            return -ENOTTY;
+        }
     }
-    err = rmx_request_open_output(&request->remux, output, !request->manner.no_clobber);
-    if (err < 0) {
-        rmx_run_unwritten(result, err);
-    }
-    return err;
+    return rmx_files_open_outputs(files, remux, !request->manner.no_clobber, result);
 }
 
-static int open_input(const struct request *request, int *input, struct rmx_result *result)
+static int open_inputs(
+    const struct request *request, struct rmx_files *files, struct rmx_result *result)
 {
-    const struct rmx_report *names = &request->remux.names;
+    char why[RMX_ARGS_WHY_BYTES];
 
-    if (rmx_output_is_input(names->output, names->input)) {
-        rmx_run_failed(
-            result, RMX_BAD_JOB, 0, "it is the output, too: write to another name, then rename it");
+    if (rmx_files_clash(&request->remux, why)) {
+        rmx_run_failed(result, RMX_BAD_JOB, 0, "%s", why);
         return -EINVAL;
     }
-    return rmx_input_open(input, names->input, result);
+    return rmx_files_open_inputs(files, &request->remux, result);
 }
 
-/* The job itself, once there is a daemon; the output is there afterwards or nothing is. */
-static void remux(struct request *request, struct rmx_client *client, struct rmx_result *result)
+/* The job itself, once there is a daemon; the outputs are there afterwards or nothing is. */
+static void remux(struct request *request, struct rmx_client *client, struct rmx_files *files,
+    struct rmx_result *result)
 {
     const struct rmx_run_how how = {
         .group = request->manner.group,
         .waits = !request->no_wait,
         .show_progress = rmx_manner_shows(&request->manner),
     };
-    struct rmx_output output;
-    struct rmx_stdio stdio;
+    struct rmx_job *job = &request->remux.job;
+    struct rmx_stdio stdio = RMX_STDIO_NONE;
 
-    if (open_output(request, &output, result) < 0) {
+    if (open_outputs(request, files, result) < 0) {
         return;
     }
-    rmx_output_attach(&output, &request->remux.job);
-    rmx_stdio_attach(&stdio, client, &request->remux.job);
-    rmx_run_job(client, &request->remux.job, &stdio, &how, result);
+    rmx_files_attach(files, job);
+    if (job->more_input_count == 0 && job->more_output_count == 0) { /* a ring carries one */
+        rmx_stdio_attach(&stdio, client, job);
+    }
+    rmx_run_job(client, job, &stdio, &how, result);
     if (result->status == RMX_OK) {
-        int err = rmx_output_keep(&output);
+        int err = rmx_files_keep(files);
 
         if (err < 0) {
             rmx_run_failed(result, RMX_OUTPUT_IO, err, "it is written, but cannot get its name");
         }
     }
-    rmx_output_fini(&output);
 }
 
 static int report(const struct request *request, const struct rmx_result *result)
@@ -173,7 +220,7 @@ int rmx_remux_main(int argc, char **argv)
     struct rmx_job *job = &request.remux.job;
     struct rmx_client *client = NULL;
     struct rmx_result result;
-    int input = -1;
+    struct rmx_files files = { 0 };
 
     rmx_request_init(&request.remux);
     int status = parse(&request, argc, argv);
@@ -188,16 +235,15 @@ int rmx_remux_main(int argc, char **argv)
         rmx_say("remux: %s", rmx_say_error(err));
         return rmx_end_exit(RMX_INTERNAL);
     }
-    if (open_input(&request, &input, &result) == 0) {
-        job->input = input;
+    if (open_inputs(&request, &files, &result) == 0) {
         connect->waits = !request.no_wait;
         connect->until_ns = job->deadline_ns;
         err = rmx_connect_open(connect, &client, &result);
         if (err == 0) {
-            remux(&request, client, &result);
+            remux(&request, client, &files, &result);
         }
     }
     rmx_close(&client);
-    rmx_input_close(&input);
+    rmx_files_close(&files);
     return report(&request, &result);
 }

@@ -5,7 +5,6 @@
 #include "clients/rmx_request.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -84,19 +83,41 @@ static int set_isolation(struct rmx_job *job, const char *name, char why[RMX_ARG
     return err;
 }
 
+/* What belongs to one of several inputs or outputs. */
+static int take_end(struct rmx_edits *edits, enum rmx_request_word word, const char *value,
+    char why[RMX_ARGS_WHY_BYTES])
+{
+    switch (word) {
+    case RMX_REQUEST_JOIN:
+        return rmx_edits_add(edits, RMX_EDIT_JOIN, value, why);
+    case RMX_REQUEST_INPUT_OFFSET:
+        return rmx_edits_add_for(edits, RMX_EDIT_INPUT_OFFSET, value, why);
+    case RMX_REQUEST_OUTPUT_FORMAT:
+        return rmx_edits_add_for(edits, RMX_EDIT_FORMAT, value, why);
+    case RMX_REQUEST_OUTPUT_OPT:
+        return rmx_edits_add_for(edits, RMX_EDIT_OPTION, value, why);
+    case RMX_REQUEST_OUTPUT_MAP:
+        return rmx_edits_add_for(edits, RMX_EDIT_MAP, value, why);
+    case RMX_REQUEST_WHEN_SLOW:
+        return rmx_edits_add_for(edits, RMX_EDIT_WHEN_SLOW, value, why);
+    default:
+        return -EINVAL;
+    }
+}
+
 /* What the job changes besides the container. */
 static int take_edit(struct rmx_edits *edits, enum rmx_request_word word, const char *value,
     char why[RMX_ARGS_WHY_BYTES])
 {
     switch (word) {
     case RMX_REQUEST_START:
-        return rmx_edits_add(edits, RMX_EDIT_START, value, why);
+        return rmx_edits_add_for(edits, RMX_EDIT_START, value, why);
     case RMX_REQUEST_START_FROM_END:
-        return rmx_edits_add(edits, RMX_EDIT_START_FROM_END, value, why);
+        return rmx_edits_add_for(edits, RMX_EDIT_START_FROM_END, value, why);
     case RMX_REQUEST_END:
-        return rmx_edits_add(edits, RMX_EDIT_END, value, why);
+        return rmx_edits_add_for(edits, RMX_EDIT_END, value, why);
     case RMX_REQUEST_DURATION:
-        return rmx_edits_add(edits, RMX_EDIT_DURATION, value, why);
+        return rmx_edits_add_for(edits, RMX_EDIT_DURATION, value, why);
     case RMX_REQUEST_COPYTS:
         return rmx_edits_add(edits, RMX_EDIT_COPYTS, "1", why);
     case RMX_REQUEST_OUTPUT_OFFSET:
@@ -120,7 +141,7 @@ static int take_edit(struct rmx_edits *edits, enum rmx_request_word word, const 
     case RMX_REQUEST_SUBTITLES:
         return rmx_edits_add_for(edits, RMX_EDIT_SUBTITLES, value, why);
     default:
-        return -EINVAL;
+        return take_end(edits, word, value, why);
     }
 }
 
@@ -134,6 +155,9 @@ int rmx_request_take(struct rmx_request *request, enum rmx_request_word word, co
         job->format = value;
         return 0;
     case RMX_REQUEST_INPUT_FORMAT:
+        if (strchr(value, '=') != NULL) {
+            return rmx_edits_add_for(&request->edits, RMX_EDIT_INPUT_FORMAT, value, why);
+        }
         job->input_format = value;
         return 0;
     case RMX_REQUEST_OPTIONS:
@@ -207,16 +231,62 @@ static uint32_t name_list(struct rmx_request *request, char why[RMX_ARGS_WHY_BYT
                                                                                : RMX_OK;
 }
 
-uint32_t rmx_request_complete(struct rmx_request *request, const char *input, const char *output,
-    char why[RMX_ARGS_WHY_BYTES])
+/* Was something said of this output, as "format:1"? */
+static bool is_said(const struct rmx_edits *edits, const char *name, size_t output)
+{
+    char head[32];
+    int bytes = snprintf(head, sizeof(head), "%s:%zu=", name, output);
+
+    for (size_t i = 0; i < edits->count; i++) {
+        if (strncmp(edits->list[i], head, (size_t)bytes) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int add_numbered(struct rmx_edits *edits, enum rmx_edit_word word, size_t output,
+    const char *value, char why[RMX_ARGS_WHY_BYTES])
+{
+    char text[64];
+
+    snprintf(text, sizeof(text), "%zu=%s", output, value);
+    return rmx_edits_add_for(edits, word, text, why);
+}
+
+/* What a further output's name says of it. */
+static uint32_t complete_output(
+    struct rmx_request *request, size_t output, char why[RMX_ARGS_WHY_BYTES])
+{
+    const char *path = request->outputs[output];
+    const char *map = rmx_choice_map(path);
+    struct rmx_job guess = RMX_JOB_INIT;
+
+    if (is_said(&request->edits, "format", output)) {
+        return RMX_OK;
+    }
+    uint32_t status = rmx_choice_format(&guess, path, why);
+    if (status != RMX_OK) {
+        return status;
+    }
+    int err = add_numbered(&request->edits, RMX_EDIT_FORMAT, output, guess.format, why);
+    if (err == 0 && map != NULL && !is_said(&request->edits, "map", output)) {
+        err = add_numbered(&request->edits, RMX_EDIT_MAP, output, map, why);
+    }
+    return err == 0 ? RMX_OK : RMX_BAD_JOB;
+}
+
+uint32_t rmx_request_complete(struct rmx_request *request, char why[RMX_ARGS_WHY_BYTES])
 {
     struct rmx_job *job = &request->job;
+    const char *output = request->outputs[0];
     const char *map = rmx_choice_map(output);
+    bool several = request->input_count > 1 || request->output_count > 1;
 
-    request->names.input = input;
+    request->names.input = request->inputs[0];
     request->names.output = output;
     request->names.allows_truncated = (job->flags & RMX_ALLOW_TRUNCATED) != 0;
-    request->names.may_spool = (job->flags & (RMX_SPOOL | RMX_LIVE)) == 0;
+    request->names.may_spool = (job->flags & (RMX_SPOOL | RMX_LIVE)) == 0 && !several;
     if (map != NULL && job->format == NULL && request->map_count == 0 &&
         (job->flags & RMX_ALL_STREAMS) == 0) {
         request->maps[request->map_count++] = map;
@@ -225,24 +295,32 @@ uint32_t rmx_request_complete(struct rmx_request *request, const char *input, co
     if (status == RMX_OK) {
         status = rmx_choice_format(job, output, why);
     }
+    for (size_t i = 1; i < request->output_count && status == RMX_OK; i++) {
+        status = complete_output(request, i, why);
+    }
     return status == RMX_OK ? name_list(request, why) : status;
 }
 
-int rmx_request_open_output(
-    const struct rmx_request *request, struct rmx_output *output, bool may_replace)
-{
-    const char *index = rmx_choice_index(&request->job);
-    const char *path = request->names.output;
-    size_t bytes = strlen(path);
-    char list[PATH_MAX];
+/* --- its files ----------------------------------------------------------------------------- */
 
-    if (*index == '\0') {
-        return rmx_output_open(output, path, may_replace);
+int rmx_request_add_input(
+    struct rmx_request *request, const char *path, char why[RMX_ARGS_WHY_BYTES])
+{
+    if (request->input_count == RMX_REQUEST_FILES_MAX) {
+        snprintf(why, RMX_ARGS_WHY_BYTES, "that is one input more than %d", RMX_REQUEST_FILES_MAX);
+        return -EINVAL;
     }
-    bool is_folder = bytes > 0 && path[bytes - 1] == '/';
-    if (snprintf(list, sizeof(list), "%s%s", path, is_folder ? index : "") >= (int)sizeof(list)) {
-        return -ENAMETOOLONG;
+    request->inputs[request->input_count++] = path;
+    return 0;
+}
+
+int rmx_request_add_output(
+    struct rmx_request *request, const char *path, char why[RMX_ARGS_WHY_BYTES])
+{
+    if (request->output_count == RMX_REQUEST_FILES_MAX) {
+        snprintf(why, RMX_ARGS_WHY_BYTES, "that is one output more than %d", RMX_REQUEST_FILES_MAX);
+        return -EINVAL;
     }
-    return rmx_output_open_several(
-        output, list, may_replace, rmx_choice_shows_at_once(&request->job));
+    request->outputs[request->output_count++] = path;
+    return 0;
 }

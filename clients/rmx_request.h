@@ -13,10 +13,10 @@
 #include "clients/ringmux.h"
 #include "clients/rmx_args.h"
 #include "clients/rmx_edits.h"
-#include "clients/rmx_output.h"
 #include "clients/rmx_report.h"
 
-#define RMX_REQUEST_LIST_MAX 64 /* options, maps; a job carries fewer maps, and says so itself */
+#define RMX_REQUEST_FILES_MAX 8  /* read by one job, and written */
+#define RMX_REQUEST_LIST_MAX  64 /* options, maps; a job carries fewer maps, and says so itself */
 
 enum rmx_request_word {
 #define RMX_REQUEST(name, option, key, kind, example, help) RMX_REQUEST_##name,
@@ -30,6 +30,7 @@ enum rmx_request_kind {
     RMX_REQUEST_TEXT,
     RMX_REQUEST_LIST,
     RMX_REQUEST_PAIRS,
+    RMX_REQUEST_EACH,
 };
 
 struct rmx_request {
@@ -42,6 +43,10 @@ struct rmx_request {
     const char *maps[RMX_REQUEST_LIST_MAX + 1];
     size_t map_count;
     struct rmx_edits edits;
+    const char *inputs[RMX_REQUEST_FILES_MAX]; /* the names of its files */
+    size_t input_count;
+    const char *outputs[RMX_REQUEST_FILES_MAX];
+    size_t output_count;
 };
 
 /* Nothing is asked for yet. It must stay where it is from now on, and so must all values. */
@@ -51,14 +56,14 @@ void rmx_request_init(struct rmx_request *request);
 int rmx_request_take(struct rmx_request *request, enum rmx_request_word word, const char *value,
     char why[RMX_ARGS_WHY_BYTES]);
 
-/* That is all, and it is for these files: chooses what was left open. Returns RMX_OK, or the status
- * of a job that makes no sense and says why. */
-uint32_t rmx_request_complete(struct rmx_request *request, const char *input, const char *output,
-    char why[RMX_ARGS_WHY_BYTES]);
+/* One file more that it reads, or writes. Likewise. */
+int rmx_request_add_input(
+    struct rmx_request *request, const char *path, char why[RMX_ARGS_WHY_BYTES]);
+int rmx_request_add_output(
+    struct rmx_request *request, const char *path, char why[RMX_ARGS_WHY_BYTES]);
 
-/* Opens its output, once it is complete: a file, or a folder for several. Returns as
- * rmx_output_open(). */
-int rmx_request_open_output(
-    const struct rmx_request *request, struct rmx_output *output, bool may_replace);
+/* That is all, and it has a file of each kind: chooses what was left open. Returns RMX_OK, or the
+ * status of a job that makes no sense and says why. */
+uint32_t rmx_request_complete(struct rmx_request *request, char why[RMX_ARGS_WHY_BYTES]);
 
 #endif

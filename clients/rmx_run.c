@@ -240,7 +240,12 @@ static bool is_file(int fd)
 /* Is the job as it was before it was sent? A file is read where it stands; a pipe is not. */
 static bool is_untouched(struct run *run, const struct rmx_result *result)
 {
-    bool was_read = result->bytes_in > 0 && run->job.input >= 0 && !is_file(run->job.input);
+    bool is_again = run->job.input < 0 || is_file(run->job.input);
+
+    for (uint32_t i = 0; i < run->job.more_input_count; i++) {
+        is_again = is_again && is_file(run->job.more_inputs[i]);
+    }
+    bool was_read = result->bytes_in > 0 && !is_again;
 
     return !was_read && result->bytes_out == 0 && rmx_stdio_rewind(run->stdio);
 }

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes. The longest line that makes sense has two paths, and every byte of it as \uXXXX: 58 KiB. A
- * batch has one script. */
+/* Bytes. The longest line with one input and one output, and every byte of it as \uXXXX, has 58
+ * KiB. A batch has one script. */
 #define RMX_SCRIPT_LINE_MAX (64 << 10)
 
 struct rmx_script {

@@ -11,7 +11,6 @@
 
 #include "clients/clock.h"
 #include "clients/rmx_connect.h"
-#include "clients/rmx_input.h"
 #include "clients/rmx_run.h"
 #include "clients/rmx_signal.h"
 #include "ring/base.h"
@@ -27,21 +26,11 @@ void rmx_shift_start(struct rmx_shift *shift, struct rmx_client *client,
 {
     rmx_assert(how->jobs > 0 && how->jobs <= RMX_SHIFT_SEATS);
     *shift = (struct rmx_shift){ .client = client, .how = how };
-    for (uint32_t i = 0; i < RMX_SHIFT_SEATS; i++) {
-        shift->seats[i].input = -1;
-        shift->seats[i].output = (struct rmx_output)RMX_OUTPUT_INIT;
-    }
     rmx_tally_start(&shift->tally, lines);
     rmx_progress_start(&shift->line, show_progress);
 }
 
 /* --- the end of a job ---------------------------------------------------------------------- */
-
-static void close_files(struct rmx_seat *seat)
-{
-    rmx_input_close(&seat->input);
-    rmx_output_fini(&seat->output);
-}
 
 static void report(
     struct rmx_shift *shift, const struct rmx_report *names, const struct rmx_result *result)
@@ -63,13 +52,13 @@ static void report(
 static void finish(struct rmx_shift *shift, struct rmx_seat *seat, struct rmx_result *result)
 {
     if (result->status == RMX_OK) {
-        int err = rmx_output_keep(&seat->output);
+        int err = rmx_files_keep(&seat->files);
 
         if (err < 0) {
             rmx_run_failed(result, RMX_OUTPUT_IO, err, "it is written, but cannot get its name");
         }
     }
-    close_files(seat);
+    rmx_files_close(&seat->files);
     report(shift, &seat->task.request.names, result);
     rmx_task_fini(&seat->task);
     seat->state = RMX_SEAT_FREE;
@@ -88,7 +77,7 @@ static void finish_unsent(
 /* Was something written to where it shows at once? */
 static bool is_spoilt(const struct rmx_seat *seat, const struct rmx_result *result)
 {
-    return seat->output.folder < 0 && result->bytes_out > 0;
+    return result->bytes_out > 0 && rmx_files_show_at_once(&seat->files);
 }
 
 /* Is the job to be sent again, and when? */
@@ -123,7 +112,7 @@ static void take_result(struct rmx_shift *shift, struct rmx_result *result)
         finish(shift, seat, result);
         return;
     }
-    close_files(seat);
+    rmx_files_close(&seat->files);
     seat->state = RMX_SEAT_DUE;
     seat->again_ns = again_ns;
     if (result->status == RMX_BUSY) { /* others need not ask before that either */
@@ -150,11 +139,16 @@ static void collect(struct rmx_shift *shift)
 /* --- its start ----------------------------------------------------------------------------- */
 
 /* Nobody may have to wait for a fifo's other end while the others' jobs go on. */
-static bool is_fifo(const char *path)
+static bool has_fifo(const char *const *paths, size_t count)
 {
     struct stat st;
 
-    return stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+    for (size_t i = 0; i < count; i++) {
+        if (stat(paths[i], &st) == 0 && S_ISFIFO(st.st_mode)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool is_for_later(const struct rmx_shift *shift, int err)
@@ -165,23 +159,19 @@ static bool is_for_later(const struct rmx_shift *shift, int err)
 /* Returns 0; -EAGAIN: there are no descriptors left, but there will be; or -errno with *result. */
 static int open_files(struct rmx_shift *shift, struct rmx_seat *seat, struct rmx_result *result)
 {
-    const struct rmx_report *names = &seat->task.request.names;
+    const struct rmx_request *request = &seat->task.request;
 
-    if (is_fifo(names->input) || is_fifo(names->output)) {
-        rmx_run_failed(result, is_fifo(names->input) ? RMX_INPUT_IO : RMX_OUTPUT_IO, 0,
+    if (has_fifo(request->inputs, request->input_count) ||
+        has_fifo(request->outputs, request->output_count)) {
+        rmx_run_failed(result,
+            has_fifo(request->inputs, request->input_count) ? RMX_INPUT_IO : RMX_OUTPUT_IO, 0,
             "it is a fifo: the jobs of a batch go from file to file");
         return -EINVAL;
     }
-    int err = rmx_input_open(&seat->input, names->input, result);
+    int err = rmx_files_open_inputs(&seat->files, request, result);
     if (err == 0) {
-        err = rmx_request_open_output(
-            &seat->task.request, &seat->output, !shift->how->manner->no_clobber);
-        if (err < 0) {
-            rmx_run_unwritten(result, err);
-        }
-    }
-    if (err < 0) {
-        close_files(seat);
+        err =
+            rmx_files_open_outputs(&seat->files, request, !shift->how->manner->no_clobber, result);
     }
     return is_for_later(shift, err) ? -EAGAIN : err;
 }
@@ -206,8 +196,7 @@ static int submit(struct rmx_shift *shift, struct rmx_seat *seat)
     if (err < 0) {
         return err;
     }
-    job->input = seat->input;
-    rmx_output_attach(&seat->output, job);
+    rmx_files_attach(&seat->files, job);
     job->group = shift->group;
     job->user = seat;
     return rmx_submit(shift->client, job, 1, NULL);
@@ -265,7 +254,7 @@ static void send_one(struct rmx_shift *shift, struct rmx_seat *seat)
         heed_refusal(shift, seat, taken);
         return;
     }
-    rmx_input_close(&seat->input); /* the daemon has its own */
+    rmx_files_close_inputs(&seat->files); /* the daemon has its own */
     seat->state = RMX_SEAT_SENT;
     shift->sent++;
 }

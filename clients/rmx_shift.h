@@ -21,8 +21,8 @@
 #include <stdint.h>
 
 #include "clients/ringmux.h"
+#include "clients/rmx_files.h"
 #include "clients/rmx_manner.h"
-#include "clients/rmx_output.h"
 #include "clients/rmx_progress.h"
 #include "clients/rmx_tally.h"
 #include "clients/rmx_task.h"
@@ -40,10 +40,9 @@ enum rmx_seat_state { RMX_SEAT_FREE, RMX_SEAT_DUE, RMX_SEAT_OPEN, RMX_SEAT_SENT 
 
 struct rmx_seat {
     enum rmx_seat_state state;
-    uint64_t again_ns; /* DUE: not before */
-    uint32_t losses;   /* daemons and workers that died under it */
-    int input;         /* OPEN; -1 = none */
-    struct rmx_output output;
+    uint64_t again_ns;      /* DUE: not before */
+    uint32_t losses;        /* daemons and workers that died under it */
+    struct rmx_files files; /* OPEN */
     struct rmx_task task;
 };
 

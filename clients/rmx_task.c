@@ -168,61 +168,92 @@ static int take_member(const struct reading *reading, const char *name, json_t *
         return take_list(reading, word, value);
     case RMX_REQUEST_PAIRS:
         break;
+    case RMX_REQUEST_EACH:
+        if (!json_is_object(value)) {
+            return take_text(reading, word, value);
+        }
+        break;
     }
     return take_pairs(reading, word, value);
 }
 
-static int take_name(
-    const struct reading *reading, const char *key, const json_t *value, const char **name)
+/* One name, or a list of them. */
+static int take_names(const struct reading *reading, const char *key, const json_t *value,
+    int (*add)(struct rmx_request *, const char *, char[RMX_ARGS_WHY_BYTES]))
 {
-    *name = text_of(value);
-    return *name != NULL ? 0 : refuse(reading, "\"%s\": give a string, a file's name", key);
+    char why[RMX_ARGS_WHY_BYTES];
+    size_t count = json_is_array(value) ? json_array_size(value) : 1;
+    int err = 0;
+
+    for (size_t i = 0; i < count && err == 0; i++) {
+        const char *name = text_of(json_is_array(value) ? json_array_get(value, i) : value);
+
+        if (name == NULL) {
+            return refuse(reading, "\"%s\": give a string, a file's name, or a list of them", key);
+        }
+        err = add(&reading->task->request, name, why);
+    }
+    return err < 0 ? refuse(reading, "\"%s\": %.600s", key, why) : 0;
+}
+
+static bool has_standard(const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(names[i], "-") == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* What no single member says: that all are there, and fit. */
-static int complete(const struct reading *reading, const char *input, const char *output)
+static int complete(const struct reading *reading)
 {
+    static const int any[RMX_REQUEST_FILES_MAX]; /* will do: it is the form that is checked */
     struct rmx_request *request = &reading->task->request;
     char why_not[RMX_ARGS_WHY_BYTES];
     const char *why;
 
-    if (input == NULL || output == NULL) {
+    if (request->input_count == 0 || request->output_count == 0) {
         return refuse(reading, "no \"%s\": each job has an \"input\" and an \"output\"",
-            input == NULL ? "input" : "output");
+            request->input_count == 0 ? "input" : "output");
     }
-    if (strcmp(input, "-") == 0 || strcmp(output, "-") == 0) {
+    if (has_standard(request->inputs, request->input_count) ||
+        has_standard(request->outputs, request->output_count)) {
         return refuse(reading, "\"-\": the jobs of a batch go from file to file");
     }
-    if (rmx_request_complete(request, input, output, why_not) != RMX_OK) {
+    if (rmx_request_complete(request, why_not) != RMX_OK) {
         return refuse(reading, "%s", why_not);
     }
     struct rmx_job form = request->job;
-    form.input = 0; /* any will do: it is the form that is checked */
+    form.input = 0;
     form.output = 0;
+    form.more_inputs = any;
+    form.more_input_count = (uint32_t)request->input_count - 1;
+    form.more_outputs = any;
+    form.more_output_count = (uint32_t)request->output_count - 1;
     return rmx_check(&form, &why) == 0 ? 0 : refuse(reading, "%s", why);
 }
 
 static int read_members(const struct reading *reading)
 {
-    const char *input = NULL;
-    const char *output = NULL;
     const char *name;
     json_t *value;
-    int err = 0;
 
     if (!json_is_object(reading->task->words)) {
         return refuse(reading, "it is no JSON object, as {\"input\": ..., \"output\": ...}");
     }
     json_object_foreach(reading->task->words, name, value)
     {
-        err = strcmp(name, "input") == 0    ? take_name(reading, name, value, &input)
-              : strcmp(name, "output") == 0 ? take_name(reading, name, value, &output)
-                                            : take_member(reading, name, value);
+        int err =
+            strcmp(name, "input") == 0    ? take_names(reading, name, value, rmx_request_add_input)
+            : strcmp(name, "output") == 0 ? take_names(reading, name, value, rmx_request_add_output)
+                                          : take_member(reading, name, value);
         if (err < 0) {
             return err;
         }
     }
-    return complete(reading, input, output);
+    return complete(reading);
 }
 
 int rmx_task_read(struct rmx_task *task, const char *line, size_t bytes, uint64_t number,

@@ -43,7 +43,7 @@ FILES = [
     "lib*/libringmux.so.0", "lib*/libringmux.a", "lib*/pkgconfig/ringmux.pc",
     "lib*/cmake/ringmux/ringmux-config.cmake", "share/man/man1/rmx.1",
     "share/man/man1/rmx-batch.1", "share/man/man3/ringmux.3",
-    "share/man/man7/ringmux-edits.7",
+    "share/man/man7/ringmux-edits.7", "share/man/man7/ringmux-join.7",
     "share/man/man7/ringmux-ends.7",
     "share/man/man7/ringmux-segments.7",
     "share/man/man8/ringmuxd.8", "lib/systemd/system/ringmuxd.service",

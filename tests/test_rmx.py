@@ -136,7 +136,7 @@ class Output(Case):
             with self.subTest(output=name):
                 result = self.rmx("remux", "in.mp4", name)
                 self.assertEqual(result.returncode, 2)
-                self.assert_one_line(result, "in.mp4: BAD_JOB: it is the output, too", "rename")
+                self.assert_one_line(result, "in.mp4: BAD_JOB: its output is its input", "rename")
         with open(self.at("in.mp4"), "rb") as file, open(self.at("in.mp4"), "ab") as out:
             result = subprocess.run([program("rmx"), "remux", "--format", "mpegts", "-", "-"],
                                     stdin=file, stdout=out, stderr=subprocess.PIPE, env=self.env,

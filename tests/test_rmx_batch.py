@@ -128,6 +128,10 @@ class Batch(BatchCase):
                                   options)
                 job = self.job("a.mp4", "av.ts")
                 job.update(format="fmp4", live=key in ("live", "interleave", "fragment"))
+                if key == "input_offset":
+                    job["input"] = [job["input"]] * 2
+                elif key in ("output_format", "output_opt", "output_map", "when_slow"):
+                    job["output"] = [job["output"], "more.ts"]
                 job[key] = json.loads(value)
                 result = self.rmx("batch", self.script(job))
                 self.assertNotEqual(result.returncode, 2, result.stderr)

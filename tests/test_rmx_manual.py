@@ -61,14 +61,14 @@ class Options(unittest.TestCase):
 
     def test_the_manual_has_no_others(self):
         known = set().union({"help", "no-progress"}, *map(options_of, self.told))
-        for page in "rmx.1", "rmx-batch.1", "ringmux-edits.7":
+        for page in "rmx.1", "rmx-batch.1", "ringmux-edits.7", "ringmux-join.7":
             with self.subTest(page=page):
                 said = manual(page).split("\n.SH EXAMPLES")[0]  # which have other programs' too
                 self.assertEqual(options_in(said) - known, set())
 
     def test_the_keys_of_a_batch(self):
         helped = re.findall(r'^  "([a-z_]+)":', help_of("batch"), re.M)
-        tags = re.findall(r"^\.TP\n\.BR? (.*)$", sections(manual("rmx-batch.1"))["LINES"], re.M)
+        tags = re.findall(r"^\.T[PQ]\n\.BR? (.*)$", sections(manual("rmx-batch.1"))["LINES"], re.M)
         self.assertEqual(set(re.findall(r"[a-z_]+", " ".join(tags))), set(helped))
 
 
@@ -78,7 +78,8 @@ class Edits(unittest.TestCase):
 
     def test_every_edit_has_its_row(self):
         names = re.findall(r'^RMX_EDIT\(\w+, "(\w+)"', text_of("ipc", "edit.def"), re.M)
-        rows = re.findall(r"^(\w+)[:=]\S*\t", self.page, re.M)
+        pages = self.page + manual("ringmux-join.7")
+        rows = re.findall(r"^(\w+)[:=]\S*\t", pages, re.M)
         self.assertGreater(len(names), 10)
         self.assertEqual(list(dict.fromkeys(rows)), sorted(names, key=rows.index))
 
