@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ipc/edit.h"
+#include "ipc/file_name.h"
 #include "ipc/pairs.h"
 #include "ipc/spelling.h"
 
@@ -26,6 +27,10 @@
 #define WRONG_FLAGS(name, least, most) "options: " name ": one of its flags is not known here"
 #define WRONG_TEXT(name, least, most)  "options: " name ": not a word it takes"
 #define WRONG_KEY(name, least, most)   "options: " name ": give 32 hexadecimal digits"
+#define WRONG_NAME(name, least, most)                                                              \
+    "options: " name ": give a file's name, without a folder or ':'; a '%' only before its number"
+#define WRONG_PARTS(name, least, most)                                                             \
+    "options: " name ": give a file's name, without a folder or ':'"
 
 static const struct row {
     struct rmx_option option;
@@ -346,6 +351,13 @@ static int check_value(
     case RMX_OPTION_IS_KEY:
         good = is_key(value);
         break;
+    case RMX_OPTION_IS_NAME:
+        good = rmx_file_name_is_fixed(value, strlen(value)) ||
+               (option->most > 0 && rmx_file_name_is_numbered(value, strlen(value)));
+        break;
+    case RMX_OPTION_IS_PARTS:
+        good = rmx_file_name_is_plain(value, strlen(value));
+        break;
     }
     return good ? 0 : refuse(row->wrong, why);
 }
@@ -400,6 +412,22 @@ static int check_encryption(const char *list, size_t bytes, const char **why)
     return 0;
 }
 
+/* Without a number, each segment would take the place of the last. */
+static int check_segments(const char *list, size_t bytes, const char **why)
+{
+    const char *name = value_of(list, bytes, "hls_segment_filename");
+    const char *flags = value_of(list, bytes, "hls_flags");
+    bool single = flags != NULL && strstr(flags, "single_file") != NULL &&
+                  strstr(flags, "-single_file") == NULL;
+
+    if (name == NULL || single == (strchr(name, '%') == NULL)) {
+        return 0;
+    }
+    return refuse(single ? "options: hls_segment_filename: a single file has no number"
+                         : "options: hls_segment_filename: say where the number goes: part%03d.ts",
+        why);
+}
+
 int rmx_option_check_list(
     const char *list, size_t bytes, const struct rmx_format *format, const char **why)
 {
@@ -413,5 +441,7 @@ int rmx_option_check_list(
             return err;
         }
     }
-    return check_encryption(list, bytes, why);
+    int err = check_encryption(list, bytes, why);
+
+    return err == 0 ? check_segments(list, bytes, why) : err;
 }

@@ -20,6 +20,8 @@ enum rmx_option_kind {
     RMX_OPTION_IS_FLAGS,
     RMX_OPTION_IS_TEXT,
     RMX_OPTION_IS_KEY, /* must be shown to nobody */
+    RMX_OPTION_IS_NAME,
+    RMX_OPTION_IS_PARTS,
 };
 
 struct rmx_option {

@@ -11,6 +11,7 @@
 
 #include <libavutil/opt.h>
 
+#include "engine/worker/files.h"
 #include "ipc/format.h"
 #include "ipc/option.h"
 
@@ -44,8 +45,13 @@ static const char *split(const char *pair, char (*name)[NAME_BYTES])
 static enum rmx_status apply(AVFormatContext *muxer, const char *pair, struct rmx_words *words)
 {
     char name[NAME_BYTES];
+    char url[RMX_FILES_URL_BYTES];
     const char *value = split(pair, &name);
 
+    if (strcmp(name, "hls_segment_filename") == 0) { /* the one name that is a whole path */
+        rmx_files_name(&url, value);
+        value = url;
+    }
     return set(muxer, name, value, words);
 }
 
@@ -115,6 +121,9 @@ enum rmx_status rmx_options_apply(AVFormatContext *muxer, const char *of_contain
     if (status == RMX_STATUS_OK && strcmp(muxer->oformat->name, "ismv") == 0) {
         status =
             apply_container(muxer, of_container, words); /* this one does so whatever it is told */
+    }
+    if (status == RMX_STATUS_OK && rmx_options_has_flag(muxer, "hls_flags", "delete_segments")) {
+        status = set(muxer, "method", "PUT", words); /* so that it deletes as files.c knows it */
     }
     return status;
 }
