@@ -1,0 +1,356 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""HLS and DASH by the command rmx: the same files as ffmpeg's, byte for byte; lists that others'
+parsers read, and that say of each segment what is in it; and what shows in a folder, and when.
+
+    tests/test_rmx_segments.py BUILD_DIR [unittest arguments]
+"""
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import rmx_case
+from rmx_case import Case, PATIENCE_S, program, wait_until
+
+SECONDS = 12
+EXACT_S = 0.001
+clips = ""  # the folder of our own media: several key frames, and pictures out of order
+
+
+def make_clips():
+    global clips
+    clips = tempfile.mkdtemp(prefix="rmx-segments-")
+    unittest.addModuleCleanup(shutil.rmtree, clips)
+    video = ["-f", "lavfi", "-i", f"testsrc2=s=160x120:r=25:d={SECONDS}"]
+    sound = ["-f", "lavfi", "-i", f"sine=d={SECONDS}"]
+    coded = ["-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "37", "-sc_threshold",
+             "0", "-c:a", "aac", "-shortest"]
+    ffmpeg(*video, *sound, *coded, "av.mp4")
+    ffmpeg("-i", "av.mp4", "-c", "copy", "av.ts")
+    ffmpeg("-i", "av.mp4", "-c", "copy", "av.mkv")
+    ffmpeg("-i", "av.mp4", "-c", "copy", "-an", "v.mp4")
+    ffmpeg("-i", "av.mp4", "-c", "copy", "-vn", "a.aac")
+
+
+def setUpModule():
+    make_clips()
+
+
+def ffmpeg(*args, folder=None):
+    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", *args], cwd=folder or clips,
+                   check=True, timeout=PATIENCE_S)
+
+
+def path_of(name):
+    return os.path.join(clips, name)
+
+
+def content(folder):
+    found = {}
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name), "rb") as file:
+            found[name] = file.read()
+    return found
+
+
+def packets_of(path):
+    told = subprocess.run(
+        ["ffprobe", "-v", "error", "-of", "json", "-show_entries",
+         "packet=codec_type,pts_time,duration_time,size", path],
+        capture_output=True, check=True, timeout=PATIENCE_S)
+    return json.loads(told.stdout)["packets"]
+
+
+def hls(*options):
+    return ["-f", "hls", "-hls_playlist_type", "vod", *options]
+
+
+class Folder(Case):
+    def setUp(self):
+        super().setUp()
+        os.mkdir(self.at("www"))
+
+    def remux(self, *args):
+        result = self.rmx("remux", *args)
+        self.assertEqual((result.returncode, result.stderr), (0, b""))
+
+    def shown(self, folder="www"):
+        return sorted(os.listdir(self.at(folder)))
+
+
+class SameAsFfmpeg(Folder):
+    """The options of rmx, and ffmpeg's."""
+
+    LISTS = (
+        ("hls", "av.mp4", "talk.m3u8", {}, hls()),
+        ("hls", "av.ts", "talk.m3u8", {"hls_time": "3"}, hls("-hls_time", "3")),
+        ("hls", "av.mkv", "My Talk.m3u8", {"start_number": "7"}, hls("-start_number", "7")),
+        ("hls", "a.aac", "a.m3u8", {}, hls()),
+        ("hls", "av.mp4", "talk.m3u8", {"hls_flags": "+single_file"},
+         hls("-hls_flags", "+single_file")),
+        ("hls", "av.mp4", "talk.m3u8", {"hls_segment_filename": "part%03d.ts"},
+         hls("-hls_segment_filename", "part%03d.ts")),
+        ("hls", "av.mp4", "talk.m3u8", {"hls_segment_size": "60000"},
+         hls("-hls_segment_size", "60000")),
+        ("hls", "av.mp4", "talk.m3u8", {"master_pl_name": "all.m3u8"},
+         hls("-master_pl_name", "all.m3u8")),
+        ("hls", "av.mp4", "talk.m3u8",
+         {"hls_playlist_type": "event", "hls_flags": "+temp_file+independent_segments",
+          "hls_init_time": "1"},
+         ["-f", "hls", "-hls_playlist_type", "event", "-hls_flags",
+          "+temp_file+independent_segments", "-hls_init_time", "1"]),
+        ("hls", "av.mp4", "talk.m3u8", {"hls_playlist_type": "0", "hls_list_size": "2"},
+         ["-f", "hls", "-hls_list_size", "2"]),
+        ("hls", "av.mp4", "talk.m3u8",
+         {"hls_playlist_type": "0", "hls_list_size": "2", "hls_flags": "+delete_segments"},
+         ["-f", "hls", "-hls_list_size", "2", "-hls_flags", "+delete_segments"]),
+        ("hls-fmp4", "av.mp4", "talk.m3u8", {}, hls("-hls_segment_type", "fmp4")),
+        ("hls-fmp4", "av.mkv", "talk.m3u8", {"hls_fmp4_init_filename": "my.mp4"},
+         hls("-hls_segment_type", "fmp4", "-hls_fmp4_init_filename", "my.mp4")),
+        ("hls-fmp4", "av.mp4", "talk.m3u8", {"hls_flags": "+single_file"},
+         hls("-hls_segment_type", "fmp4", "-hls_flags", "+single_file")),
+        ("dash", "av.mp4", "talk.mpd", {}, ["-f", "dash"]),
+        ("dash", "v.mp4", "talk.mpd", {"use_template": "0", "use_timeline": "0"},
+         ["-f", "dash", "-use_template", "0", "-use_timeline", "0"]),
+        ("dash", "av.mkv", "talk.mpd", {"seg_duration": "3", "frag_type": "every_frame"},
+         ["-f", "dash", "-seg_duration", "3", "-frag_type", "every_frame"]),
+        ("dash", "av.mp4", "talk.mpd",
+         {"init_seg_name": "i$RepresentationID$.$ext$",
+          "media_seg_name": "m$RepresentationID$-$Number%03d$.$ext$",
+          "adaptation_sets": "id=0,streams=v id=1,streams=a"},
+         ["-f", "dash", "-init_seg_name", "i$RepresentationID$.$ext$", "-media_seg_name",
+          "m$RepresentationID$-$Number%03d$.$ext$", "-adaptation_sets",
+          "id=0,streams=v id=1,streams=a"]),
+    )
+
+    def test_every_file_is_the_same(self):
+        for row, (form, source, name, options, theirs) in enumerate(self.LISTS):
+            with self.subTest(form=form, source=source, options=options):
+                ours, other = self.at(f"ours{row}"), self.at(f"other{row}")
+                os.mkdir(ours)
+                os.mkdir(other)
+                chosen = [word for key, value in options.items()
+                          for word in ("--opt", f"{key}={value}")]
+                self.remux("--bitexact", "--format", form, *chosen, path_of(source),
+                           os.path.join(ours, name))
+                ffmpeg("-fflags", "+bitexact", "-i", path_of(source), "-c", "copy", "-bitexact",
+                       *theirs, name, folder=other)
+                self.assertEqual(sorted(content(ours)), sorted(content(other)))
+                self.assertEqual(content(ours), content(other))
+
+    def test_a_batch_does_so_too(self):
+        os.mkdir(self.at("other"))
+        job = {"input": path_of("av.mp4"), "output": "www/talk.m3u8", "bitexact": True}
+        more = {"input": path_of("av.mp4"), "output": "www/talk.mpd", "bitexact": True}
+        result = self.rmx("batch", "-", input=f"{json.dumps(job)}\n{json.dumps(more)}\n".encode())
+        self.assertEqual(result.returncode, 0, result.stderr)
+        for name, theirs in ("talk.m3u8", hls()), ("talk.mpd", ["-f", "dash"]):
+            ffmpeg("-fflags", "+bitexact", "-i", path_of("av.mp4"), "-c", "copy", "-bitexact",
+                   *theirs, name, folder=self.at("other"))
+        self.assertEqual(content(self.at("www")), content(self.at("other")))
+
+
+class Lists(Folder):
+    """Read by parsers that are not ours."""
+
+    def setUp(self):
+        super().setUp()
+        self.players = program("players")
+        if not os.path.isdir(os.path.join(self.players, "node_modules")):
+            self.skipTest("no parsers: tests/players/install.sh puts them into the build folder")
+
+    def read(self, name):
+        told = subprocess.run(["node", os.path.join(self.players, "read.cjs"), self.at(name)],
+                              capture_output=True, check=True, timeout=PATIENCE_S)
+        return json.loads(told.stdout)
+
+    def whole(self, segment):
+        """The segment's file, behind its init file."""
+        joined = self.at("joined")
+        with open(joined, "wb") as out:
+            for name in segment["init"], segment["uri"]:
+                if name is not None:
+                    with open(self.at(os.path.join("www", os.path.basename(name))), "rb") as file:
+                        out.write(file.read())
+        return joined
+
+    def assert_plays(self, path):
+        said = subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-i", path, "-f", "null", "-"],
+                              capture_output=True, timeout=PATIENCE_S)
+        self.assertEqual((said.returncode, said.stderr), (0, b""))
+
+    def assert_true_to_packets(self, stream):
+        """Each segment plays by itself, and lasts from its first packet to the next one's."""
+        firsts, lengths, times = [], [], []
+        for segment in stream:
+            path = self.whole(segment)
+            packets = packets_of(path)
+            kind = "video" if any(p["codec_type"] == "video" for p in packets) else "audio"
+            timed = [p for p in packets if p["codec_type"] == kind]
+            self.assert_plays(path)
+            firsts.append(max(0, min(float(p["pts_time"]) for p in timed)))  # not what primes AAC
+            lengths.append(segment["duration"])
+            times += [float(p["pts_time"]) for p in timed]
+        times.sort()
+        gap = times[-1] - times[-2]  # the very last one's duration may not be told
+        ends = max(float(p["pts_time"]) + float(p.get("duration_time", gap)) for p in timed)
+        for first, after, length in zip(firsts, [*firsts[1:], ends], lengths):
+            self.assertLess(abs(after - first - length), EXACT_S)
+
+    def test_playlists(self):
+        for form in "hls", "hls-fmp4":
+            for source in "av.mp4", "av.ts", "av.mkv", "v.mp4", "a.aac":
+                with self.subTest(form=form, source=source):
+                    shutil.rmtree(self.at("www"))
+                    os.mkdir(self.at("www"))
+                    self.remux("--format", form, "--opt", "hls_time=3", path_of(source),
+                               "www/talk.m3u8")
+                    told = self.read("www/talk.m3u8")
+                    self.assertEqual((told["ended"], told["type"], told["first"]),
+                                     (True, "VOD", 0))
+                    stream = told["streams"][0]
+                    self.assertIn(len(stream), (4, 5))
+                    self.assertGreaterEqual(told["target"], max(round(s["duration"])
+                                                                for s in stream))
+                    self.assertLess(abs(sum(s["duration"] for s in stream) - SECONDS), 0.1)
+                    self.assert_true_to_packets(stream)
+                    files = {os.path.basename(s[k]) for s in stream for k in ("uri", "init")
+                             if s[k]}
+                    self.assertEqual(set(self.shown()), {"talk.m3u8", *files})
+
+    def test_segments_hold_the_packets_of_the_unsegmented_remux(self):
+        for form, whole in ("hls", "mpegts"), ("hls-fmp4", "fmp4"):
+            with self.subTest(form=form):
+                self.remux("--format", form, path_of("av.mp4"), "www/talk.m3u8")
+                self.remux("--format", whole, path_of("av.mp4"), "whole")
+                stream = self.read("www/talk.m3u8")["streams"][0]
+                with open(self.at("joined"), "wb") as out:
+                    for name in [stream[0]["init"], *(s["uri"] for s in stream)]:
+                        out.write(content(self.at("www")).get(name, b""))
+                told = [[(packet["codec_type"], packet["size"])
+                         for packet in packets_of(self.at(name))]
+                        for name in ("joined", "whole")]
+                self.assertEqual(*map(sorted, told))
+
+    def test_byte_ranges_lie_side_by_side(self):
+        for form in "hls", "hls-fmp4":
+            with self.subTest(form=form):
+                self.remux("--format", form, "--opt", "hls_flags=+single_file", path_of("av.mp4"),
+                           f"www/{form}.m3u8")
+                stream = self.read(f"www/{form}.m3u8")["streams"][0]
+                size = os.path.getsize(self.at(os.path.join("www", stream[0]["uri"])))
+                ends = [s["range"]["offset"] + s["range"]["length"] for s in stream]
+                self.assertEqual([s["range"]["offset"] for s in stream][1:], ends[:-1])
+                self.assertEqual(ends[-1], size)
+
+    def test_manifests(self):
+        for options in [], ["--opt", "use_timeline=0", "--opt", "use_template=0"]:
+            with self.subTest(options=options):
+                shutil.rmtree(self.at("www"))
+                os.mkdir(self.at("www"))
+                self.remux(*options, "--opt", "seg_duration=3", path_of("av.mp4"), "www/talk.mpd")
+                told = self.read("www/talk.mpd")
+                self.assertTrue(told["ended"])
+                self.assertLess(abs(told["duration"] - SECONDS), 0.1)
+                self.assertEqual(len(told["streams"]), 2)
+                for stream in told["streams"]:
+                    if not options:
+                        self.assert_true_to_packets(stream)
+                    for segment in stream:
+                        self.assert_plays(self.whole(segment))
+
+
+class Showing(Folder):
+    def test_the_list_is_named_by_the_container_where_only_a_folder_is_given(self):
+        self.remux("--format", "hls", path_of("v.mp4"), "www/")
+        self.assertIn("index.m3u8", self.shown())
+        self.assertIn("index0.ts", self.shown())
+
+    def test_nothing_shows_of_a_job_that_failed(self):
+        with open(path_of("av.mp4"), "rb") as file:
+            cut = file.read()[:-20000]
+        with open(self.at("cut.ts"), "wb") as file:
+            file.write(b"no media" * 1000)
+        self.assertNotEqual(self.rmx("remux", "cut.ts", "www/a.m3u8").returncode, 0)
+        self.assertNotEqual(self.rmx("remux", "-", "www/a.m3u8", input=cut).returncode, 0)
+        self.assertEqual(self.shown(), [])
+
+    def test_a_growing_list_and_its_segments_show_as_they_are_complete(self):
+        with open(path_of("av.ts"), "rb") as file:
+            media = file.read()
+        process = self.start_rmx("remux", "--format", "hls", "--opt", "hls_playlist_type=event",
+                                 "-", "www/a.m3u8")
+        process.stdin.write(media[:len(media) * 3 // 4])
+        process.stdin.flush()
+        self.assertTrue(wait_until(lambda: "a.m3u8" in self.shown() and "a1.ts" in self.shown()))
+        with open(self.at("www/a.m3u8")) as file:
+            self.assertNotIn("ENDLIST", file.read())
+        process.stdin.write(media[len(media) * 3 // 4:])
+        process.stdin.close()
+        process.stdin = None
+        self.assertEqual(process.wait(PATIENCE_S), 0)
+        with open(self.at("www/a.m3u8")) as file:
+            self.assertIn("ENDLIST", file.read())
+        self.assertFalse([name for name in self.shown() if name.startswith(".")])
+
+    def test_an_interrupted_job_leaves_nothing_hidden(self):
+        with open(path_of("av.ts"), "rb") as file:
+            media = file.read()
+        process = self.start_rmx("remux", "--format", "hls", "-", "www/a.m3u8")
+        process.stdin.write(media[:len(media) // 2])
+        process.stdin.flush()
+        self.assertTrue(wait_until(lambda: self.shown()))
+        self.assertTrue(all(name.startswith(".ringmux.") for name in self.shown()))
+        process.terminate()
+        self.assertNotEqual(process.wait(PATIENCE_S), 0)
+        self.assertEqual(self.shown(), [])
+
+    def test_what_was_there_before_is_replaced_unless_that_is_forbidden(self):
+        for name in "a.m3u8", "a0.ts":
+            with open(self.at(f"www/{name}"), "w") as file:
+                file.write("before")
+        result = self.rmx("remux", "--no-clobber", path_of("v.mp4"), "www/a.m3u8")
+        self.assert_one_line(result, "a.m3u8")
+        os.remove(self.at("www/a.m3u8"))
+        self.assertNotEqual(
+            self.rmx("remux", "--no-clobber", path_of("v.mp4"), "www/a.m3u8").returncode, 0)
+        self.assertEqual(content(self.at("www"))["a0.ts"], b"before")
+        self.remux(path_of("v.mp4"), "www/a.m3u8")
+        self.assertNotEqual(content(self.at("www"))["a0.ts"], b"before")
+
+
+class Refused(Folder):
+    TABLE = (
+        (["--format", "hls", "-"], "several files"),
+        (["www/a%d.m3u8"], "without '%'"),
+        (["nowhere/a.m3u8"], "No such file"),
+        (["--opt", "hls_segment_filename=../a%d.ts", "www/a.m3u8"], "without a folder"),
+        (["--opt", "hls_segment_filename=a.ts", "www/a.m3u8"], "where the number goes"),
+        (["--opt", "hls_segment_filename=a%d.ts", "--opt", "hls_flags=single_file", "www/a.m3u8"],
+         "has no number"),
+        (["--opt", "hls_fmp4_init_filename=/etc/passwd", "www/a.m3u8"], "without a folder"),
+        (["--opt", "media_seg_name=../$Number$", "www/a.mpd"], "without a folder"),
+        (["--opt", "hls_flags=append_list", "www/a.m3u8"], "flags is not known"),
+        (["--opt", "hls_key_info_file=/etc/passwd", "www/a.m3u8"], "option"),
+        (["--opt", "single_file=1", "www/a.mpd"], "option"),
+        (["--isolation", "job", "www/a.m3u8"], "isolation"),
+    )
+
+    def test_with_the_reason(self):
+        for words, reason in self.TABLE:
+            with self.subTest(words=words):
+                result = self.rmx("remux", *words[:-1], path_of("v.mp4"), words[-1])
+                self.assertNotEqual(result.returncode, 0)
+                self.assertIn(reason, result.stderr.decode())
+                self.assertEqual(self.shown(), [])
+
+    def test_where_the_list_would_be_there_is_a_folder(self):
+        os.mkdir(self.at("www/a.m3u8"))
+        self.assert_one_line(self.rmx("remux", path_of("v.mp4"), "www/a.m3u8"), "directory")
+
+
+if __name__ == "__main__":
+    rmx_case.main()
