@@ -144,7 +144,7 @@ def check_size(path, text):
         bad.append(f"{path}: {len(lines) - 1} lines, at most {most}: split it")
     start = None
     for n, line in enumerate(lines, 1):
-        if line == "{":
+        if line == "{" and not path.endswith(".json"):
             start = n
         elif line == "}" and start is not None:
             if n - start - 1 > FUNCTION_LINES_MAX:

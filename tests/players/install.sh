@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# tests/players/install.sh FOLDER: puts the parsers and players of package-lock.json into FOLDER, from
-# whatever registry npm is set up for here. Does nothing where they are already.
+# tests/players/install.sh FOLDER: puts the parsers and players of package-lock.json into FOLDER,
+# from whatever registry npm is set up for here. Does nothing where they are already.
 set -eu
 here=$(dirname "$(readlink -f "$0")")
 folder=$1
@@ -12,7 +12,8 @@ if ! command -v npm >/dev/null; then
 fi
 mkdir -p "$folder"
 cp "$here"/*.cjs "$folder"
-if cmp -s "$here/package-lock.json" "$folder/package-lock.json" && [[ -d $folder/node_modules ]]; then
+if cmp -s "$here/package-lock.json" "$folder/package-lock.json" &&
+    [[ -d $folder/node_modules ]]; then
     exit 0
 fi
 cp "$here/package.json" "$here/package-lock.json" "$folder"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// node read.cjs FILE...: what independent parsers make of playlists (.m3u8) and manifests (.mpd), a
-// line of JSON each: the segments of each stream with their durations, in order. Runs where install.sh
-// put it, beside the parsers.
+// node read.cjs FILE...: what independent parsers make of playlists (.m3u8) and manifests (.mpd),
+// a line of JSON each: the segments of each stream with their durations, in order. Runs where
+// install.sh put it, beside the parsers.
 'use strict';
 const fs = require('fs');
 const { Parser } = require('m3u8-parser');
@@ -19,24 +19,24 @@ const readPlaylist = (text) => {
   const parser = new Parser();
   parser.push(text);
   parser.end();
-  const { endList, mediaSequence, playlistType, playlists, segments, targetDuration } = parser.manifest;
+  const list = parser.manifest;
   return {
-    ended: Boolean(endList),
-    first: mediaSequence,
-    playlists: (playlists || []).map((playlist) => playlist.uri),
-    streams: segments && segments.length ? [segmentsOf(parser.manifest)] : [],
-    target: targetDuration,
-    type: playlistType || null,
+    ended: Boolean(list.endList),
+    first: list.mediaSequence,
+    playlists: (list.playlists || []).map((playlist) => playlist.uri),
+    streams: list.segments && list.segments.length ? [segmentsOf(list)] : [],
+    target: list.targetDuration,
+    type: list.playlistType || null,
   };
 };
 
 const readManifest = (text) => {
   const manifest = parse(text, { manifestUri: 'http://127.0.0.1/' });
-  const sounds = Object.values(manifest.mediaGroups.AUDIO.audio || {}).flatMap((set) => set.playlists);
+  const sounds = Object.values(manifest.mediaGroups.AUDIO.audio || {});
   return {
     duration: manifest.duration,
     ended: manifest.endList,
-    streams: [...manifest.playlists, ...sounds].map(segmentsOf),
+    streams: [...manifest.playlists, ...sounds.flatMap((set) => set.playlists)].map(segmentsOf),
   };
 };
 
