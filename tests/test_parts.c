@@ -189,7 +189,7 @@ static void init_process(void)
     }
 }
 
-static enum rmx_status run(const char *format, const char *option)
+static enum rmx_status run_spec(struct rmx_job_spec *spec, const char *option)
 {
     const struct rmx_inlet inlet = { .io = { ends.source.input[0].context } };
     const struct rmx_outlet outlet = {
@@ -199,12 +199,18 @@ static enum rmx_status run(const char *format, const char *option)
         .drop_part = rmx_parts_drop,
         .owner = &parts,
     };
+
+    cr_assert(option == NULL || rmx_job_add_option(spec, option) == 0);
+    init_process();
+    rmx_remux_run(spec, &inlet, &outlet, &result);
+    return result.status;
+}
+
+static enum rmx_status run(const char *format, const char *option)
+{
     struct rmx_job_spec spec = media_job(format);
 
-    cr_assert(option == NULL || rmx_job_add_option(&spec, option) == 0);
-    init_process();
-    rmx_remux_run(&spec, &inlet, &outlet, &result);
-    return result.status;
+    return run_spec(&spec, option);
 }
 
 static const struct ends_part *find(const char *name)
@@ -380,6 +386,9 @@ Test(parts, muxers_of_several_files_live_in_the_sandbox)
         { "hls", "hls_playlist_type=0" },
         { "hls", "hls_flags=+single_file" },
         { "hls", "hls_flags=+split_by_time+program_date_time+independent_segments" },
+        { "hls", "hls_flags=+temp_file+delete_segments" },
+        { "hls", "master_pl_name=x.m3u8" },
+        { "hls", "hls_segment_filename=x%d.ts" },
         { "hls-fmp4", "hls_time=0.1" },
         { "hls-fmp4", "hls_playlist_type=event" },
         { "hls-fmp4", "hls_flags=+single_file" },
@@ -397,13 +406,34 @@ Test(parts, muxers_of_several_files_live_in_the_sandbox)
     }
 }
 
+Test(parts, segments_that_left_the_playlist_are_deleted)
+{
+    struct rmx_job_spec spec = media_job("hls");
+    unsigned gone = 0;
+
+    media_make_mp4(&input, NULL);
+    open_ends();
+    cr_assert_eq(rmx_job_add_option(&spec, "hls_playlist_type=0"), 0);
+    cr_assert_eq(rmx_job_add_option(&spec, "hls_flags=delete_segments"), 0);
+    cr_assert_eq(rmx_job_add_option(&spec, "hls_list_size=1"), 0);
+    cr_assert_eq(run_spec(&spec, "hls_time=0.1"), RMX_STATUS_OK, "%s", result.text);
+    ends_finish();
+    for (unsigned number = 0; number < ENDS_PARTS; number++) {
+        gone += ends.parts[number].gone;
+    }
+    cr_assert_geq(gone, 1);
+    cr_assert_eq(find("index0.ts")->gone, 1);
+    cr_assert_eq(find("index.m3u8")->gone, 0);
+    close_ends();
+    media_free(&input);
+}
+
 Test(parts, options_that_reach_for_other_files_or_keys_are_refused)
 {
     static const char *const options[] = { "hls_key_info_file=/etc/passwd", "hls_enc=1",
         "hls_segment_filename=/tmp/x%d.ts", "hls_fmp4_init_filename=/tmp/x", "strftime=1",
-        "hls_flags=+delete_segments", "hls_flags=+append_list", "hls_flags=+temp_file",
-        "hls_segment_options=x=y", "method=PUT", "master_pl_name=x.m3u8", "var_stream_map=v:0",
-        "hls_subtitle_path=x" };
+        "hls_flags=+append_list", "hls_segment_options=x=y", "method=PUT",
+        "master_pl_name=../x.m3u8", "var_stream_map=v:0", "hls_subtitle_path=x" };
 
     media_make_mp4(&input, NULL);
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
