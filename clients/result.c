@@ -32,6 +32,7 @@ void rmx_result_fill(struct rmx_result *result, const struct rmx_job_result *fro
         .output_wait_ns = from->output_wait_ns,
         .retry_after_ns = from->retry_after_ns,
     };
+    memcpy(result->output_status, from->output_status, sizeof(result->output_status));
     memcpy(result->text, from->text, sizeof(result->text));
     result->text[sizeof(result->text) - 1] = '\0';
 }

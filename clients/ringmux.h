@@ -278,9 +278,10 @@ struct rmx_result {
     uint64_t total_ns;       /* received -> last byte written */
     char text[RMX_RESULT_TEXT_BYTES]; /* what the media library said, printable, for a person */
     uint64_t input_wait_ns;           /* of total_ns, it waited for its input */
-    uint64_t output_wait_ns; /* of total_ns, it waited for its output to take what it had */
-    uint64_t retry_after_ns; /* BUSY: when it is worth another try; else 0 */
-    uint64_t reserved[5];
+    uint64_t output_wait_ns;  /* of total_ns, it waited for its output to take what it had */
+    uint64_t retry_after_ns;  /* BUSY: when it is worth another try; else 0 */
+    uint8_t output_status[8]; /* of several outputs: enum rmx_end, why the job went on without */
+    uint64_t reserved[4];
 };
 
 /* Waits until a job ends and fills results[0..max) with those that did, in the order they ended.
