@@ -138,6 +138,12 @@ static int take_edit(struct rmx_edits *edits, enum rmx_request_word word, const 
         return rmx_edits_add_for(edits, RMX_EDIT_ROTATE, value, why);
     case RMX_REQUEST_BSF:
         return rmx_edits_add_for(edits, RMX_EDIT_BSF, value, why);
+    case RMX_REQUEST_COPY_UNKNOWN:
+        return rmx_edits_add(edits, RMX_EDIT_COPY_UNKNOWN, "1", why);
+    case RMX_REQUEST_IGNORE_UNKNOWN:
+        return rmx_edits_add(edits, RMX_EDIT_IGNORE_UNKNOWN, "1", why);
+    case RMX_REQUEST_DECRYPTION_KEY:
+        return rmx_edits_add_for(edits, RMX_EDIT_DECRYPTION_KEY, value, why);
     case RMX_REQUEST_SUBTITLES:
         return rmx_edits_add_for(edits, RMX_EDIT_SUBTITLES, value, why);
     default:

@@ -21,6 +21,7 @@
 #include "engine/pass.h"
 #include "engine/phase.h"
 #include "engine/rerun.h"
+#include "ipc/oblivion.h"
 
 /* So many times stop_grace, by the clock, may a worker take that does not compute; and one that
  * would, but has no core. */
@@ -32,6 +33,7 @@
 static void give_pair(struct rmx_flow *flow)
 {
     if (flow->pair != NULL) {
+        rmx_oblivion_take(&rmx_berth_flow(flow->berth, flow->pair)->spec);
         rmx_berth_give(flow->berth, flow->pair);
         flow->pair = NULL;
         flow->berth = NULL;
@@ -54,6 +56,7 @@ static void end(struct rmx_flow *flow)
         rmx_share_quit(flow->share, &flow->spec, &lane->crew);
         flow->share = NULL;
     }
+    rmx_oblivion_take(&flow->spec);
     rmx_phase_enter(flow, RMX_FLOW_ENDED);
     rmx_stats_add(&lane->stats, rmx_stats_ended(flow->result.status), 1);
     rmx_stats_add(&lane->stats, RMX_STATS_PACKETS_OUT, flow->result.packets_out);

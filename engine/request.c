@@ -15,6 +15,7 @@
 #include "engine/lane.h"
 #include "engine/member.h"
 #include "engine/operator.h"
+#include "ipc/oblivion.h"
 
 #define NS_OF_MS 1000000u
 
@@ -159,6 +160,7 @@ static void submit(
         } else if (!refuse_unpaid(client, spec->job)) {
             rmx_client_cut_off(client, "it submits without credits and does not read the answers");
         }
+        rmx_oblivion_take(spec); /* the flow has its own */
         discard_descriptors(loop, &taken);
     }
 }

@@ -33,6 +33,7 @@ enum kind {
     IS_MAP,
     IS_POLICY,
     IS_FILE,
+    IS_KEY,
 };
 
 /* What a kind is about says what its specifier is. */
@@ -60,6 +61,7 @@ static const enum scope {
     [IS_MAP] = OF_OUTPUT,
     [IS_POLICY] = OF_OUTPUT,
     [IS_FILE] = OF_JOB,
+    [IS_KEY] = OF_INPUT,
 };
 
 static const struct row {
@@ -172,7 +174,7 @@ static int read_specifier(struct rmx_edit *edit, const char **why)
     case OF_INPUT:
         return none || is_number(edit->specifier, RMX_JOB_INPUTS_MAX, &edit->number)
                    ? 0
-                   : refuse("edits: a time's specifier is the number of an input, 0 to 7", why);
+                   : refuse("edits: one's specifier is not the number of an input, 0 to 7", why);
     case OF_OUTPUT:
         if (!is_number(edit->specifier, RMX_JOB_OUTPUTS_MAX, &edit->number)) {
             return refuse("edits: format, option, map, when_slow: the specifier is the number of "
@@ -256,6 +258,10 @@ static int read_value_of_end(struct rmx_edit *edit, const char **why)
         return rmx_file_name_is_plain(value, strlen(value))
                    ? 0
                    : refuse("edits: output_name: give a name without a folder, '%' or ':'", why);
+    case IS_KEY:
+        return rmx_edit_is_key(value)
+                   ? 0
+                   : refuse("edits: decryption_key: give 32 hexadecimal digits", why);
     case IS_OPTION:
         return equals != NULL && equals != value ? 0 : refuse("edits: option: not KEY=VALUE", why);
     default: /* a name or a selection */
@@ -369,6 +375,15 @@ static void note(struct rmx_edit_whole *whole, const struct rmx_edit *edit, int6
         break;
     case RMX_EDIT_SHORTEST:
         whole->shortest = edit->on;
+        break;
+    case RMX_EDIT_COPY_UNKNOWN:
+        whole->copy_unknown = edit->on;
+        break;
+    case RMX_EDIT_IGNORE_UNKNOWN:
+        whole->ignore_unknown = edit->on;
+        break;
+    case RMX_EDIT_DECRYPTION_KEY:
+        whole->decryption_key = edit->value;
         break;
     default: /* about streams, or all in `seen` */
         break;

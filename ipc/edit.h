@@ -48,7 +48,10 @@ struct rmx_edit_whole {
     bool copyts;
     bool shortest;
     const char *output_name; /* lies in the list; NULL = the container's own */
-    bool concat;             /* several inputs: one after another */
+    bool copy_unknown;
+    bool ignore_unknown;
+    const char *decryption_key; /* in the list; NULL = none */
+    bool concat;                /* several inputs: one after another */
 };
 
 /* Takes one apart. Returns 0, or -EINVAL with *why set to a static sentence: what is wrong with it,

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define KEY_DIGITS 32
+
 #include "ipc/edit.h"
 
 /* libavformat's names. */
@@ -169,4 +171,11 @@ bool rmx_edit_are_dispositions(const char *text)
         text += length;
     } while (*text != '\0');
     return true;
+}
+
+bool rmx_edit_is_key(const char *text)
+{
+    static const char digits[] = "0123456789abcdefABCDEF";
+
+    return strspn(text, digits) == KEY_DIGITS && text[KEY_DIGITS] == '\0';
 }

@@ -21,6 +21,9 @@ bool rmx_edit_read_offset(const char *text, int64_t *us);
 /* -360 to 360. */
 bool rmx_edit_read_degrees(const char *text, double *degrees);
 
+/* 32 hexadecimal digits. */
+bool rmx_edit_is_key(const char *text);
+
 /* "0", or names of libavformat's with '+' and '-' before them. */
 bool rmx_edit_are_dispositions(const char *text);
 

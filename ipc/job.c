@@ -299,15 +299,15 @@ static int check_options(const struct rmx_job_spec *spec, const char **why)
     }
     const struct rmx_format *format = rmx_format_find(spec->format);
 
-    if (format != NULL &&
-        rmx_option_check_list(spec->options, sizeof(spec->options), format, why) < 0) {
-        return RMX_STATUS_BAD_OPTION;
-    }
-    return 0;
+    bool wrong = format != NULL &&
+                 rmx_option_check_list(spec->options, sizeof(spec->options), format, why) < 0;
+
+    return wrong ? RMX_STATUS_BAD_OPTION : 0;
 }
 
 static int check_edits(const struct rmx_job_spec *spec, const char **why)
 {
+    bool live = spec->flags & RMX_JOB_LIVE;
     struct rmx_edit_whole whole;
 
     if (spec->kind != RMX_JOB_REMUX && spec->edits[0]) {
@@ -321,14 +321,14 @@ static int check_edits(const struct rmx_job_spec *spec, const char **why)
     default:
         return refuse(RMX_STATUS_BAD_OPTION, "edits: one is not name=value", why);
     }
-    if (rmx_edit_gather(spec->edits, sizeof(spec->edits), RMX_EDIT_JOB, &whole, why) < 0) {
+    if (rmx_edit_gather(spec->edits, sizeof(spec->edits), 0, &whole, why) < 0) {
         return RMX_STATUS_BAD_OPTION;
     }
     bool starts = whole.seen[RMX_EDIT_START] || whole.seen[RMX_EDIT_START_FROM_END];
 
-    if (spec->flags & RMX_JOB_LIVE && (starts || whole.seen[RMX_EDIT_END])) {
-        return refuse(
-            RMX_STATUS_BAD_OPTION, "edits: start, end: a LIVE job has a duration only", why);
+    if (live && (starts || whole.seen[RMX_EDIT_END] || whole.seen[RMX_EDIT_DECRYPTION_KEY])) {
+        return refuse(RMX_STATUS_BAD_OPTION,
+            "edits: start, end, decryption_key: a LIVE job has a duration only", why);
     }
     return rmx_file_name_check(whole.output_name, spec->format, why);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ipc/edit.h"
+#include "ipc/edit_value.h"
 #include "ipc/file_name.h"
 #include "ipc/pairs.h"
 #include "ipc/spelling.h"
@@ -16,8 +17,6 @@
 #define MOV "mp4 mov ismv ipod 3gp 3g2 f4v psp"
 #define MKV "matroska webm"
 #define OGG "ogg oga ogv opus spx"
-
-#define KEY_DIGITS 32
 
 /* What is said of a wrong value: in words of the row, so that nothing need be put together. */
 #define WRONG_NUMBER(name, least, most) "options: " name ": give a number, " least " to " most
@@ -268,16 +267,6 @@ static bool is_time(const struct rmx_option *option, const char *text)
     return us >= option->least * 1000000 && us <= option->most * 1000000;
 }
 
-static bool is_key(const char *text)
-{
-    for (size_t at = 0; at < KEY_DIGITS; at++) {
-        if (digit(text[at]) == 16) {
-            return false;
-        }
-    }
-    return text[KEY_DIGITS] == '\0';
-}
-
 /* An index is only put in front where it would be at the end. */
 static int check_flag(const struct row *row, const char *flag, size_t length,
     const struct rmx_format *format, const char **why)
@@ -349,7 +338,7 @@ static int check_value(
         good = is_time(option, value);
         break;
     case RMX_OPTION_IS_KEY:
-        good = is_key(value);
+        good = rmx_edit_is_key(value);
         break;
     case RMX_OPTION_IS_NAME:
         good = rmx_file_name_is_fixed(value, strlen(value)) ||

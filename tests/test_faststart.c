@@ -99,6 +99,20 @@ Test(faststart, long_positions_go_beyond_32_bits)
     cr_assert_eq(AV_RB64(moov + table), UINT64_C(0x100000001));
 }
 
+Test(faststart, positions_in_the_index_of_an_encrypted_track_go_with_it)
+{
+    begin_table("saio", 3);
+    add_word(49); /* in front */
+    add_word(1000);
+    add_word(1099);
+    size_t table = end_table();
+
+    cr_assert_eq(rmx_faststart_shift(moov, size, 50, 1000, 100), 0);
+    cr_assert_eq(AV_RB32(moov + table), 49);
+    cr_assert_eq(AV_RB32(moov + table + 4), 50);
+    cr_assert_eq(AV_RB32(moov + table + 8), 149);
+}
+
 Test(faststart, position_without_room_is_EOVERFLOW)
 {
     begin_table("stco", 1);

@@ -44,6 +44,7 @@ if(NOT RMX_SANITIZE) # which bring their own heap
     target_sources(test_heap PRIVATE engine/worker/heap.c)
 endif()
 rmx_criterion(test_streams tests/test_streams.c rmx_media)
+rmx_criterion(test_guard tests/test_guard.c rmx_remux)
 rmx_criterion(test_timing tests/test_timing.c rmx_remux)
 rmx_criterion(test_several tests/test_several.c rmx_media)
 rmx_criterion(test_edits tests/test_edits.c rmx_media)

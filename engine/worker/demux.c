@@ -22,6 +22,8 @@
 #include "ipc/format.h"
 #include "ring/base.h"
 
+#define KEY_OPTION "decryption_key" /* of the demuxer of MP4 */
+
 static AVFormatContext *new_context(AVIOContext *input, bool bitexact, struct rmx_words *words)
 {
     AVFormatContext *context = avformat_alloc_context();
@@ -116,21 +118,48 @@ static bool is_refused(const struct rmx_tap *tap)
     return tap && rmx_tap_is_refused(tap);
 }
 
+/* What libavformat is told, with the key if there is one. */
+static void set_options(AVDictionary **options, const struct rmx_demux_way *way)
+{
+    rmx_fence_add_options(options);
+    av_dict_set(options, "scan_all_pmts", "1", 0); /* programs may come late in the stream */
+    if (way->key) {
+        av_dict_set(options, KEY_OPTION, way->key, 0);
+    }
+}
+
+/* Leaves no copy of the key behind. Is it one that the demuxer did not take? */
+static bool wipe_options(AVDictionary **options)
+{
+    AVDictionaryEntry *key = av_dict_get(*options, KEY_OPTION, NULL, 0);
+
+    if (key) {
+        explicit_bzero(key->value, strlen(key->value));
+    }
+    av_dict_free(options);
+    return key != NULL;
+}
+
 /* Takes the context over; it is freed on failure. */
 static enum rmx_status open_context(AVFormatContext **context, const AVInputFormat *format,
     const struct rmx_demux_way *way, struct rmx_words *words)
 {
     AVDictionary *options = NULL;
     int err = AVERROR_INVALIDDATA;
+    bool for_nothing = false;
 
     if (is_refused(way->tap)) {
         avformat_free_context(*context);
         *context = NULL;
     } else {
-        rmx_fence_add_options(&options);
-        av_dict_set(&options, "scan_all_pmts", "1", 0); /* programs may come late in the stream */
+        set_options(&options, way);
         err = avformat_open_input(context, "", format, &options);
-        av_dict_free(&options);
+        for_nothing = wipe_options(&options);
+    }
+    if (err >= 0 && for_nothing) {
+        avformat_close_input(context);
+        rmx_words_say(words, "decryption_key: only MP4 and MOV can be decrypted");
+        return RMX_STATUS_BAD_OPTION;
     }
     if (err < 0 && is_refused(way->tap)) {
         rmx_words_say(words, "an MP4 in fragments has a track without an id, or with one that is "

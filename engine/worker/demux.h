@@ -23,6 +23,7 @@ struct rmx_demux_way {
     struct rmx_tap *tap;     /* what input reads; NULL where input seeks */
     struct rmx_split *split; /* a live job reads its packets through it */
     struct rmx_ahead *ahead; /* packets that had to be read to know the streams: they come first */
+    const char *key;         /* to decrypt it with, in hexadecimal digits; NULL = none */
     bool measured;           /* no short cut may leave out how long it is */
 };
 

@@ -20,6 +20,9 @@
 #define TYPE_MOOV MKBETAG('m', 'o', 'o', 'v')
 #define TYPE_STCO MKBETAG('s', 't', 'c', 'o')
 #define TYPE_CO64 MKBETAG('c', 'o', '6', '4')
+#define TYPE_SAIO MKBETAG('s', 'a', 'i', 'o')
+
+#define SAIO_HAS_TYPE 1u /* flag: two words come before the count */
 
 /* --- sample positions ------------------------------------------------------------------------ */
 
@@ -37,6 +40,14 @@ struct range {
     uint64_t shift;
 };
 
+/* Of what lies in the index itself, which goes to the front. */
+static void shift_inside(uint64_t *position, const struct range *range)
+{
+    if (*position >= range->to && *position - range->to < range->shift) {
+        *position -= range->to - range->from;
+    }
+}
+
 /* Returns 0, or -EOVERFLOW: the position would be beyond `most`. */
 static int shift_position(uint64_t *position, uint64_t most, const struct range *range)
 {
@@ -50,32 +61,55 @@ static int shift_position(uint64_t *position, uint64_t most, const struct range 
     return 0;
 }
 
+/* at: so many bytes wide. inside: one of an encrypted track's tables. */
+static int shift_at(unsigned char *at, uint64_t wide, bool inside, const struct range *range)
+{
+    uint64_t position = wide == 8 ? AV_RB64(at) : AV_RB32(at);
+    int error = 0;
+
+    if (inside) {
+        shift_inside(&position, range);
+    } else {
+        error = shift_position(&position, wide == 8 ? UINT64_MAX : UINT32_MAX, range);
+    }
+    if (wide == 8) {
+        AV_WB64(at, position);
+    } else {
+        AV_WB32(at, (uint32_t)position);
+    }
+    return error;
+}
+
+static bool has_positions(uint32_t type)
+{
+    return type == TYPE_STCO || type == TYPE_CO64 || type == TYPE_SAIO;
+}
+
 /* A table of positions: version and flags, a count, the positions. */
 static int shift_table(unsigned char *moov, const struct rmx_box *box, const struct range *range)
 {
-    uint64_t position_bytes = box->type == TYPE_CO64 ? 8 : 4;
     unsigned char *table = moov + box->at + box->head_bytes;
     uint64_t bytes = box->end - box->at - box->head_bytes;
+    uint64_t wide = box->type == TYPE_CO64 ? 8 : 4;
     uint64_t count;
     int error = 0;
 
+    if (box->type == TYPE_SAIO && bytes >= 4) {
+        uint64_t skipped = AV_RB32(table) & SAIO_HAS_TYPE ? 8 : 0;
+
+        wide = table[0] == 1 ? 8 : 4;
+        bytes -= FFMIN(skipped, bytes);
+        table += skipped;
+    }
     if (bytes < 8) {
         return -EBADMSG;
     }
     count = AV_RB32(table + 4);
-    if (count > (bytes - 8) / position_bytes) {
+    if (count > (bytes - 8) / wide) {
         return -EBADMSG;
     }
     for (uint64_t i = 0; i < count && error == 0; i++) {
-        unsigned char *at = table + 8 + i * position_bytes;
-        uint64_t position = position_bytes == 8 ? AV_RB64(at) : AV_RB32(at);
-
-        error = shift_position(&position, position_bytes == 8 ? UINT64_MAX : UINT32_MAX, range);
-        if (position_bytes == 8) {
-            AV_WB64(at, position);
-        } else {
-            AV_WB32(at, (uint32_t)position);
-        }
+        error = shift_at(table + 8 + i * wide, wide, box->type == TYPE_SAIO, range);
     }
     return error;
 }
@@ -93,7 +127,7 @@ int rmx_faststart_shift(
         if (rmx_box_read(&box, moov + at, bytes - at, at, bytes) < 0) {
             return -EBADMSG;
         }
-        if (box.type == TYPE_STCO || box.type == TYPE_CO64) {
+        if (has_positions(box.type)) {
             error = shift_table(moov, &box, &range);
         }
         at = leads_to_positions(box.type) ? box.at + box.head_bytes : box.end;

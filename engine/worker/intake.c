@@ -45,6 +45,7 @@ static enum rmx_status open_demuxer(
         .tap = tapped ? &intake->tap : NULL,
         .split = &intake->split,
         .ahead = &intake->ahead,
+        .key = intake->whole.decryption_key,
         .measured = intake->whole.seen[RMX_EDIT_START_FROM_END] || spec->outputs > 1,
     };
 

@@ -13,6 +13,7 @@
 
 #include "engine/worker/filters.h"
 #include "engine/worker/foreword.h"
+#include "engine/worker/guard.h"
 #include "engine/worker/metadata.h"
 #include "engine/worker/options.h"
 #include "engine/worker/range.h"
@@ -120,10 +121,14 @@ enum rmx_status rmx_mux_add_streams(struct rmx_mux *mux, const struct rmx_stream
     }
     enum rmx_status status = edit_tracks(mux, pool, spec, words);
 
+    if (status == RMX_STATUS_OK) {
+        status = rmx_guard_streams(mux->context, words);
+    }
     if (status != RMX_STATUS_OK) {
         return status;
     }
     note_range(mux);
+    mux->needs_bytes = rmx_guard_wants_bytes(mux->context);
     rmx_foreword_delay(mux->context);
     mux->needs_pts = (mux->context->oformat->flags & AVFMT_NOFILE) ||
                      rmx_options_has_flag(mux->context, "movflags", "cmaf") ||
@@ -182,6 +187,9 @@ static int queue(struct rmx_mux *mux, AVPacket *packet)
 
 static int give(struct rmx_mux *mux, struct rmx_mux_track *track, AVPacket *packet)
 {
+    if (mux->needs_bytes && packet->size == 0) {
+        return 0;
+    }
     rmx_timing_settle(packet, mux->context->oformat->flags, track->stream->codecpar->codec_type,
         &track->last_dts);
     if (mux->needs_pts &&

@@ -48,6 +48,7 @@ struct rmx_mux {
     int64_t end_us;              /* where another track ended and all are to; in corrected dts */
     bool header_written;
     bool finished;
+    bool needs_bytes; /* and never end over one that is empty */
     bool needs_pts;   /* this muxer would abort the process over a packet without one */
     uint64_t packets; /* given to the muxer */
     bool live;

@@ -12,6 +12,7 @@
 #include <libavutil/mem.h>
 
 #include "engine/worker/subtitle.h"
+#include "ipc/edit.h"
 #include "ipc/several.h"
 
 #define IS_DEFAULT_SCORE 5000000   /* outweighs every resolution there is */
@@ -310,14 +311,15 @@ static enum rmx_status choose_asked(struct rmx_streams *streams,
 
 /* --- both ------------------------------------------------------------------------------------ */
 
-static void leave_out_subtitles(struct rmx_streams *streams, const struct rmx_streams_pool *pool)
+static void leave_out(
+    struct rmx_streams *streams, const struct rmx_streams_pool *pool, enum AVMediaType type)
 {
     unsigned kept = 0;
 
     for (unsigned slot = 0; slot < streams->count; slot++) {
         const AVStream *stream = stream_of(pool, &streams->source[slot]);
 
-        if (stream->codecpar->codec_type != AVMEDIA_TYPE_SUBTITLE) {
+        if (stream->codecpar->codec_type != type) {
             streams->source[kept++] = streams->source[slot];
         }
     }
@@ -332,7 +334,8 @@ static enum rmx_status refuse_unknown(
         return RMX_STATUS_OK;
     }
     rmx_words_say(words,
-        "stream %u is of a kind libavformat does not know: leave it out with a map",
+        "stream %u is of a kind libavformat does not know: leave it out with a map or "
+        "ignore_unknown, or take it with copy_unknown",
         source->stream);
     return RMX_STATUS_UNSUPPORTED;
 }
@@ -351,8 +354,8 @@ static enum rmx_status refuse_unindexed(const struct rmx_source *source, AVStrea
     return RMX_STATUS_OVER_LIMIT;
 }
 
-static enum rmx_status refuse_useless(
-    const struct rmx_streams *streams, const struct rmx_streams_pool *pool, struct rmx_words *words)
+static enum rmx_status refuse_useless(const struct rmx_streams *streams,
+    const struct rmx_streams_pool *pool, bool unknown, struct rmx_words *words)
 {
     enum rmx_status status = RMX_STATUS_OK;
 
@@ -361,7 +364,7 @@ static enum rmx_status refuse_useless(
         const AVFormatContext *demuxer = pool->demuxers[source->input];
         AVStream *stream = demuxer->streams[source->stream];
 
-        status = refuse_unknown(source, stream, words);
+        status = unknown ? RMX_STATUS_OK : refuse_unknown(source, stream, words);
         if (status == RMX_STATUS_OK) {
             status = refuse_unindexed(source, stream, demuxer, words);
         }
@@ -419,7 +422,13 @@ enum rmx_status rmx_streams_choose(struct rmx_streams *streams, const struct rmx
 {
     enum rmx_subtitle_wish wish = rmx_subtitle_wish(spec);
     enum rmx_status status = RMX_STATUS_OK;
+    struct rmx_edit_whole whole;
+    const char *why;
 
+    if (rmx_edit_gather(spec->edits, sizeof(spec->edits), RMX_EDIT_JOB, &whole, &why) < 0) {
+        rmx_words_say(words, "%s", why);
+        return RMX_STATUS_BAD_OPTION;
+    }
     streams->source = av_calloc(RMX_STREAMS_MAX, sizeof(*streams->source));
     if (!streams->source) {
         return RMX_STATUS_OVER_LIMIT;
@@ -430,13 +439,17 @@ enum rmx_status rmx_streams_choose(struct rmx_streams *streams, const struct rmx
         choose_usual(streams, pool, muxer, wish);
     }
     if (wish == RMX_SUBTITLE_NONE) {
-        leave_out_subtitles(streams, pool);
+        leave_out(streams, pool, AVMEDIA_TYPE_SUBTITLE);
+    }
+    if (whole.ignore_unknown && !whole.copy_unknown) {
+        leave_out(streams, pool, AVMEDIA_TYPE_UNKNOWN);
     }
     if (status == RMX_STATUS_OK && streams->count == 0) {
         rmx_words_say(words, "none of the input's %u streams is selected", count_all(pool));
         status = RMX_STATUS_NO_STREAMS;
     }
-    return status == RMX_STATUS_OK ? refuse_useless(streams, pool, words) : status;
+    return status == RMX_STATUS_OK ? refuse_useless(streams, pool, whole.copy_unknown, words)
+                                   : status;
 }
 
 void rmx_streams_fini(struct rmx_streams *streams)

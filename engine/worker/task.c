@@ -19,6 +19,7 @@
 #include "engine/worker/sink.h"
 #include "engine/worker/source.h"
 #include "ipc/format.h"
+#include "ipc/oblivion.h"
 #include "ipc/several.h"
 #include "ring/base.h"
 
@@ -381,6 +382,7 @@ void rmx_task_run(
     }
     task.result.job = task.spec.job;
     task.result.run_ns = rmx_moment_ns() - started_ns;
+    rmx_oblivion_take(&task.spec);
     memcpy(&flow->result, &task.result, sizeof(task.result));
 }
 

@@ -33,6 +33,9 @@ PROGRAMS = (VIDEO + SMALL + AUDIO + AUDIO + maps("0", "2", "1", "3") + H264 + AA
             ["-program", "program_num=1:title=One:st=0:st=1",
              "-program", "program_num=2:title=Two:st=2:st=3"])
 
+KEY = "00112233445566778899aabbccddeeff"
+ENCRYPTED = ["-encryption_scheme", "cenc-aes-ctr", "-encryption_key", KEY, "-encryption_kid", KEY]
+
 # As media.RECIPES; no target: these are for the table alone.
 RECIPES = {name: (recipe, []) for name, recipe in {
     "many.mkv": MANY,
@@ -81,7 +84,6 @@ RECIPES = {name: (recipe, []) for name, recipe in {
         "-c:s:0", "srt", "-c:s:1", "ass", "-metadata:s:s:0", "language=eng"],
     "webvtt.webm": SMALL + ["-i", "SRT", "-c:v", "libvpx", "-deadline", "realtime", "-cpu-used",
                             "8", "-c:s", "webvtt"],
-    "wmv.asf": SMALL + AUDIO + ["-c:v", "wmv2", "-c:a", "wmav2"],
     "dv.avi": ["-f", "lavfi", "-i", "testsrc2=size=720x576:rate=25:duration=1", "-f", "lavfi",
                "-i", "sine=sample_rate=48000:duration=1", "-ac", "2", "-pix_fmt", "yuv420p",
                "-c:v", "dvvideo", "-c:a", "pcm_s16le"],
@@ -104,6 +106,9 @@ RECIPES = {name: (recipe, []) for name, recipe in {
     "huffyuv.avi": SMALL + ["-c:v", "huffyuv", "-pix_fmt", "yuv422p"],
     "webvtt.vtt": ["-i", "SRT"],
     "ttml.mp4": ["-i", "SRT", "-c:s", "ttml"],
+    "encrypted.mp4": AV + H264 + AAC + ENCRYPTED,
+    "encrypted-fragments.mp4": AV + H264 + AAC + ENCRYPTED + [
+        "-movflags", "+frag_keyframe+empty_moov+default_base_moof"],
     "tagged.mp3": AUDIO + ["-c:a", "libmp3lame", "-metadata", "title=A title",
                            "-metadata", "artist=Somebody"],
 }.items()}
