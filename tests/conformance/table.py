@@ -6,7 +6,8 @@ Both commands of a row run with bitexact, file to file or over pipes, and their 
 
 name        of the row; --row takes a part of it
 input       FAMILY/FILE of the media corpus, or a file of fixtures.py: IN in the commands
-ffmpeg, rmx the arguments after `ffmpeg` and `rmx remux`; OUT.EXT is a file, - a pipe
+ffmpeg, rmx the arguments after `ffmpeg` and `rmx remux`; OUT.EXT is a file, - a pipe, AND:FILE a
+            further input
 compare     bytes; packets; payload: only the sizes and checksums of packets, since the containers
             are not the same; or refused:STATUS, where both must refuse
 differs     what a known difference is called, as far as it is the same every time; may be empty
@@ -35,6 +36,7 @@ import truth
 
 TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "table.tsv")
 REFUSED = "refused:"
+ANOTHER = "AND:"  # an input of that name
 COMPARISONS = ("bytes", "packets", "payload")
 
 Row = collections.namedtuple("Row", "name input ffmpeg rmx compare differs reason")
@@ -84,12 +86,14 @@ def find_inputs(args, rows):
     return made
 
 
-def bring(words, source, folder):
+def bring(words, inputs, name, folder):
     """The words of a command with its files in place: (words, path of what it will write)."""
     out = os.path.join(folder, "result")
     for n, word in enumerate(words):
         if word == "IN":
-            words[n] = source
+            words[n] = inputs[name]
+        elif word.startswith(ANOTHER):
+            words[n] = inputs[word.removeprefix(ANOTHER)]
         elif word.startswith("OUT."):
             words[n] = out = os.path.join(folder, word)
     return words, out
@@ -115,7 +119,7 @@ class Table:
 
     def ffmpeg(self, row, folder):
         """(path of the output, '' or what ffmpeg said when it failed)."""
-        words, out = bring(shlex.split(row.ffmpeg), self.inputs[row.input], folder)
+        words, out = bring(shlex.split(row.ffmpeg), self.inputs, row.input, folder)
         try:
             done = subprocess.run(
                 ["ffmpeg", "-v", "error", "-nostdin", "-y", "-bitexact", *words[:-1], "-bitexact",
@@ -129,7 +133,7 @@ class Table:
 
     def rmx(self, row, folder):
         """(path of the output, what rmx answered)."""
-        words, out = bring(shlex.split(row.rmx), self.inputs[row.input], folder)
+        words, out = bring(shlex.split(row.rmx), self.inputs, row.input, folder)
         result, data = self.run.ask(["--bitexact", *words],
                                     **fed(words, self.inputs[row.input]))
         keep_stdout(words, out, data)
