@@ -32,6 +32,7 @@ enum race_kind {
     RACE_CLOSED,     /* into a pipe nobody reads */
     RACE_FULL,       /* into /dev/full */
     RACE_NONSENSE,   /* to a container that there is not */
+    RACE_TEE,        /* file to file, and to a pipe that nobody reads: it is dropped */
     RACE_KINDS
 };
 

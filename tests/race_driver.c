@@ -33,7 +33,7 @@
 #define END_SECONDS 15
 #define SETTINGS                                                                                   \
     "--workers=2", "--pin=off", "--flows-small=6", "--flows-bulk=2", "--credits=16",               \
-        "--drain-timeout=3s", "--log-level=warn"
+        "--drain-timeout=3s", "--drop-after=50ms", "--log-level=warn"
 
 /* --- one round -------------------------------------------------------------------------------- */
 

@@ -104,6 +104,16 @@ static void open_output(struct race_job *job, const struct race *race)
     }
 }
 
+static void open_tee(struct race_job *job, const struct race *race)
+{
+    static const char *const edits[] = { "format:1=matroska", "when_slow:1=drop", NULL };
+
+    open_pipe(race, &job->tee_theirs, &job->tee, false);
+    job->job.edits = edits;
+    job->job.more_outputs = &job->tee_theirs;
+    job->job.more_output_count = 1;
+}
+
 static void make(
     struct race_job *job, const struct race *race, size_t clip, size_t format, enum race_kind kind)
 {
@@ -111,6 +121,8 @@ static void make(
         .clip = &race->clip[clip],
         .feed = -1,
         .output = -1,
+        .tee = -1,
+        .tee_theirs = -1,
         .hash = FNV_BASIS,
         .fed_most = race->clip[clip].size };
     rmx_job_init(&job->job);
@@ -126,6 +138,10 @@ static void make(
     }
     if (kind < RACE_WAYS) {
         job->reference = &race->reference[clip][format][kind];
+    }
+    if (kind == RACE_TEE) {
+        open_tee(job, race);
+        job->reference = &race->reference[clip][format][RACE_FILE];
     }
 }
 
@@ -148,7 +164,7 @@ void race_job_make(struct race_job *job, const struct race *race, struct dice *d
     static const enum race_kind kinds[] = { RACE_FILE, RACE_FILE, RACE_FILE, RACE_FILE, RACE_FILE,
         RACE_PIPE, RACE_PIPE, RACE_RING, RACE_RING, RACE_RING, RACE_TO_PIPE, RACE_TO_PIPE,
         RACE_PROBE, RACE_NOOP, RACE_NOOP, RACE_STALL, RACE_STALL, RACE_RING_STALL, RACE_CLOSED,
-        RACE_FULL, RACE_NONSENSE };
+        RACE_FULL, RACE_NONSENSE, RACE_TEE, RACE_TEE };
     enum race_kind kind = kinds[dice_below(dice, sizeof(kinds) / sizeof(kinds[0]))];
 
     make(job, race, dice_below(dice, race->clips), dice_below(dice, RACE_FORMATS), kind);
@@ -163,6 +179,8 @@ void race_job_make(struct race_job *job, const struct race *race, struct dice *d
         job->left = true;
     } else if (kind == RACE_NONSENSE) {
         job->job.format = "nonsense";
+    } else if (kind == RACE_TEE && dice_one_in(dice, 2)) {
+        rmx_base_close(&job->tee);
     }
 }
 
@@ -173,6 +191,7 @@ void race_job_sent(struct race_job *job, uint64_t id)
     job->starved_ns = race_starved_ns();
     rmx_base_close(&job->job.input);
     rmx_base_close(&job->job.output);
+    rmx_base_close(&job->tee_theirs);
 }
 
 /* --- moving ----------------------------------------------------------------------------------- */
@@ -395,6 +414,8 @@ void race_job_free(struct race_job *job)
     rmx_base_close(&job->job.output);
     rmx_base_close(&job->feed);
     rmx_base_close(&job->output);
+    rmx_base_close(&job->tee);
+    rmx_base_close(&job->tee_theirs);
     rmx_buffer_free(&job->buffer);
     job->id = 0;
 }

@@ -18,6 +18,8 @@ struct race_job {
     struct rmx_job job;
     struct race_group *group; /* NULL: it is of none */
     int feed;                 /* our end of the input's pipe; -1 = none */
+    int tee;                  /* our end of the second output; -1 = none */
+    int tee_theirs;           /* its other end, until it is sent */
     int output;      /* what we look at: a file of our own, or our end of a pipe; -1 = none */
     size_t fed;      /* bytes of the clip */
     size_t fed_most; /* it gets no more */
