@@ -247,7 +247,7 @@ void rmx_output_attach(struct rmx_output *output, struct rmx_job *job)
     }
     job->output = RMX_RING;
     job->sink = &output->sink;
-    job->flags |= RMX_PARTS;
+    job->flags |= RMX_PARTS | RMX_POSITIONAL;
 }
 
 static int look(const char *path, int standard, struct stat *st)

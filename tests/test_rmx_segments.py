@@ -33,6 +33,12 @@ def make_clips():
     ffmpeg("-i", "av.mp4", "-c", "copy", "av.mkv")
     ffmpeg("-i", "av.mp4", "-c", "copy", "-an", "v.mp4")
     ffmpeg("-i", "av.mp4", "-c", "copy", "-vn", "a.aac")
+    with open(path_of("chapters"), "w") as file:
+        file.write(";FFMETADATA1\n" + "".join(
+            f"[CHAPTER]\nTIMEBASE=1/1000\nSTART={start}\nEND={end}\n"
+            for start, end in ((0, 5000), (5000, 9000), (9000, 12000))))
+    ffmpeg("-i", "av.mp4", "-i", "chapters", "-map", "0", "-map_metadata", "1", "-c", "copy",
+           "chapters.mp4")
 
 
 def setUpModule():
@@ -124,6 +130,18 @@ class SameAsFfmpeg(Folder):
          ["-f", "dash", "-init_seg_name", "i$RepresentationID$.$ext$", "-media_seg_name",
           "m$RepresentationID$-$Number%03d$.$ext$", "-adaptation_sets",
           "id=0,streams=v id=1,streams=a"]),
+        ("split", "av.mp4", "part%03d.mp4", {"segment_time": "3"},
+         ["-f", "segment", "-segment_time", "3"]),
+        ("split", "av.ts", "part%d.mkv", {"segment_times": "3,7.5", "reset_timestamps": "1"},
+         ["-f", "segment", "-segment_times", "3,7.5", "-reset_timestamps", "1"]),
+        ("split", "av.mp4", "p%02d.bin", {"segment_format": "mov", "segment_start_number": "5"},
+         ["-map", "0", "-f", "segment", "-segment_format", "mov", "-segment_start_number", "5"]),
+        ("split", "a.aac", "part%d.aac", {"segment_time": "4", "segment_list": "list.csv"},
+         ["-f", "segment", "-segment_time", "4", "-segment_list", "list.csv"]),
+        ("split", "chapters.mp4", "part%d.ts", {"segment_times": "chapters"},
+         ["-f", "segment", "-segment_times", "5,9"]),
+        ("split", "av.mp4", "part%d.mkv", {"segment_times": "chapters"},
+         ["-f", "segment", "-segment_times", "10000"]),
     )
 
     def test_every_file_is_the_same(self):
@@ -181,6 +199,14 @@ class Lists(Folder):
         said = subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-i", path, "-f", "null", "-"],
                               capture_output=True, timeout=PATIENCE_S)
         self.assertEqual((said.returncode, said.stderr), (0, b""))
+
+    def test_parts_play_by_themselves(self):
+        for name in "part%d.mp4", "part%d.mkv", "part%d.ts":
+            with self.subTest(name=name):
+                self.remux("--format", "split", path_of("av.mp4"), f"www/{name}")
+        self.assertGreater(len(self.shown()), 9)
+        for name in self.shown():
+            self.assert_plays(self.at(f"www/{name}"))
 
     def assert_true_to_packets(self, stream):
         """Each segment plays by itself, and lasts from its first packet to the next one's."""
@@ -340,6 +366,11 @@ class Refused(Folder):
         (["--opt", "hls_flags=append_list", "www/a.m3u8"], "flags is not known"),
         (["--opt", "hls_key_info_file=/etc/passwd", "www/a.m3u8"], "option"),
         (["--opt", "single_file=1", "www/a.mpd"], "option"),
+        (["--format", "split", "www/a.mkv"], "where the number goes"),
+        (["--format", "split", "www/a%d.xyz"], "segment_format"),
+        (["--format", "split", "www/a%d.m3u8"], "segment_format"),
+        (["--format", "split", "--opt", "segment_format=hls", "www/a%d.ts"], "no such word"),
+        (["--format", "split", "--opt", "segment_times=soon", "www/a%d.ts"], "soon"),
         (["--isolation", "job", "www/a.m3u8"], "isolation"),
     )
 

@@ -11,6 +11,7 @@
 #include <libavutil/mem.h>
 #include <libavutil/opt.h>
 
+#include "engine/worker/cuts.h"
 #include "engine/worker/filters.h"
 #include "engine/worker/foreword.h"
 #include "engine/worker/guard.h"
@@ -154,6 +155,9 @@ enum rmx_status rmx_mux_add_tags(struct rmx_mux *mux, const struct rmx_intake *t
     }
     if (err >= 0 && tagged && !whole->strip_file) {
         err = rmx_metadata_copy(mux->context, tagged->demuxer, part);
+    }
+    if (err >= 0) {
+        err = rmx_cuts_set(mux->context, spec);
     }
     return err < 0 ? RMX_STATUS_OVER_LIMIT : rmx_retouch_tags(mux->context, spec, words);
 }

@@ -11,6 +11,7 @@
 
 #include <libavutil/opt.h>
 
+#include "engine/worker/cuts.h"
 #include "engine/worker/files.h"
 #include "ipc/format.h"
 #include "ipc/option.h"
@@ -48,7 +49,11 @@ static enum rmx_status apply(AVFormatContext *muxer, const char *pair, struct rm
     char url[RMX_FILES_URL_BYTES];
     const char *value = split(pair, &name);
 
-    if (strcmp(name, "hls_segment_filename") == 0) { /* the one name that is a whole path */
+    if (strcmp(name, "segment_times") == 0 && strcmp(value, RMX_CUTS_AT_CHAPTERS) == 0) {
+        return RMX_STATUS_OK; /* when they are known */
+    }
+    if (strcmp(name, "hls_segment_filename") == 0 || strcmp(name, "segment_list") == 0) {
+        /* names that are whole paths to the muxer */
         rmx_files_name(&url, value);
         value = url;
     }

@@ -12,6 +12,7 @@
 
 #include "engine/worker/adts.h"
 #include "engine/worker/live.h"
+#include "engine/worker/target.h"
 #include "engine/worker/verdict.h"
 #include "ipc/several.h"
 
@@ -80,8 +81,9 @@ static enum rmx_status leave_out_silent(struct rmx_output *output, const struct 
 static enum rmx_status choose(struct rmx_outputs *outputs, struct rmx_output *output,
     const struct rmx_inputs *inputs, const struct rmx_streams_pool *pool)
 {
-    enum rmx_status status = rmx_streams_choose(
-        &output->streams, pool, output->mux.context->oformat, &output->spec, outputs->words);
+    const AVOutputFormat *container = rmx_target_container(output->mux.context);
+    enum rmx_status status =
+        rmx_streams_choose(&output->streams, pool, container, &output->spec, outputs->words);
 
     if (status == RMX_STATUS_OK && output->mux.live) {
         status = leave_out_silent(output, &inputs->all[0]);

@@ -28,6 +28,7 @@ struct rmx_part { /* one that is open */
     struct rmx_part *next;
     AVIOContext *io;
     uint64_t at;
+    uint64_t end; /* one beyond the furthest byte written */
     uint16_t number;
     bool eclipsed; /* it was begun anew since: what is written here is lost, and is an error */
 };
@@ -144,21 +145,45 @@ static int write_part(void *opaque, written_byte *bytes, int size)
     if (part->eclipsed) {
         return AVERROR(EIO);
     }
-    rmx_sink_turn_to(part->parts->sink, part->number, part->at, part->at);
+    rmx_sink_turn_to(part->parts->sink, part->number, part->at, part->end);
     written = rmx_sink_write(part->parts->sink, bytes, size);
     if (written > 0) {
         part->at += (uint64_t)written;
+        part->end = part->at > part->end ? part->at : part->end;
     }
     return written;
+}
+
+/* Where whoever takes the output writes by offset. */
+static int64_t seek_part(void *opaque, int64_t offset, int whence)
+{
+    struct rmx_part *part = opaque;
+    int64_t base;
+
+    whence &= ~AVSEEK_FORCE;
+    if (whence == AVSEEK_SIZE) {
+        return (int64_t)part->end;
+    }
+    if (whence != SEEK_SET && whence != SEEK_CUR && whence != SEEK_END) {
+        return AVERROR(ENOSYS);
+    }
+    base = whence == SEEK_SET ? 0 : (int64_t)(whence == SEEK_CUR ? part->at : part->end);
+    if (__builtin_add_overflow(base, offset, &base) || base < 0 || (uint64_t)base > part->end) {
+        return AVERROR(EINVAL); /* nor is there ever a hole */
+    }
+    part->at = (uint64_t)base;
+    return base;
 }
 
 static int new_part(struct rmx_parts *parts, uint16_t number, AVIOContext **io)
 {
     struct rmx_part *part = av_mallocz(sizeof(*part));
+    bool seekable = parts->sink->output[0].seekable;
     unsigned char *buffer = av_malloc(BUFFER_BYTES);
 
     if (part != NULL && buffer != NULL) {
-        part->io = avio_alloc_context(buffer, BUFFER_BYTES, 1, part, NULL, write_part, NULL);
+        part->io = avio_alloc_context(
+            buffer, BUFFER_BYTES, 1, part, NULL, write_part, seekable ? seek_part : NULL);
     }
     if (part == NULL || part->io == NULL) {
         av_free(buffer);
@@ -168,6 +193,7 @@ static int new_part(struct rmx_parts *parts, uint16_t number, AVIOContext **io)
     for (struct rmx_part *other = parts->open; other != NULL; other = other->next) {
         other->eclipsed |= other->number == number;
     }
+    part->io->seekable = seekable ? AVIO_SEEKABLE_NORMAL : 0;
     part->io->direct = 1; /* gathering is the sink's job: one copy less */
     part->parts = parts;
     part->number = number;
@@ -210,7 +236,7 @@ int rmx_parts_close(void *owner, AVIOContext *io)
     avio_flush(io);
     error = io->error;
     if (error == 0 && !(*link)->eclipsed) {
-        error = rmx_sink_end_part(parts->sink, (*link)->number, (*link)->at);
+        error = rmx_sink_end_part(parts->sink, (*link)->number, (*link)->end);
     }
     free_part(link);
     return error;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include <libavutil/mem.h>
 #include <libavutil/opt.h>
 
 #include "engine/worker/files.h"
@@ -62,6 +63,34 @@ static bool is_set(const AVFormatContext *context, const char *option)
            av_opt_get_int(context->priv_data, option, 0, &value) >= 0 && value > 0;
 }
 
+static bool is_one_file(const AVOutputFormat *muxer)
+{
+    const struct rmx_format *format;
+
+    for (size_t slot = 0; (format = rmx_format_at(slot)); slot++) {
+        if (strcmp(format->muxer, muxer->name) == 0 && !*format->index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const AVOutputFormat *rmx_target_container(const AVFormatContext *context)
+{
+    const AVOutputFormat *container;
+    uint8_t *name = NULL;
+
+    if (strcmp(context->oformat->name, "segment") != 0) {
+        return context->oformat;
+    }
+    if (av_opt_get(context->priv_data, "segment_format", 0, &name) < 0) {
+        return NULL;
+    }
+    container = av_guess_format(name && *name ? (const char *)name : NULL, context->url, NULL);
+    av_free(name);
+    return container && is_one_file(container) ? container : NULL;
+}
+
 /* With movflags or a fragment duration, even plain mp4 goes strictly forward. A live job always has
  * a limit of a fragment's size, and fragments if they are asked for. */
 static bool goes_back(const AVFormatContext *context, const struct rmx_format *format, bool live)
@@ -93,6 +122,11 @@ static enum rmx_status check_output(AVFormatContext *context, const struct rmx_f
             "%s is several files: its output must be a ring that takes parts (RMX_PARTS)",
             format->name);
         return RMX_STATUS_UNSUPPORTED;
+    }
+    if (!rmx_target_container(context)) {
+        rmx_words_say(words, "%s does not tell what the parts are: give a segment_format",
+            name_of(spec, format));
+        return RMX_STATUS_BAD_OPTION;
     }
     if (live && back) {
         rmx_words_say(words,

@@ -19,4 +19,8 @@
 enum rmx_status rmx_target_open(AVFormatContext **context, const struct rmx_outlet *outlet,
     unsigned output, const struct rmx_job_spec *spec, struct rmx_words *words);
 
+/* The container that media end up in: the muxer's own, or of one that splits what its parts are.
+ * NULL where neither their name nor an option tells it, or no job may have it. */
+const AVOutputFormat *rmx_target_container(const AVFormatContext *context);
+
 #endif
