@@ -19,6 +19,7 @@ import rmx_case
 from rmx_case import Case, clip
 
 FORMATS = ("mpegts", "fmp4", "matroska")
+TWICE = ("--format", "mp4", "--opt", "movflags=+faststart")  # into a stream: read twice
 MAY_END = {"OK", "BAD_MEDIA", "TRUNCATED", "UNSUPPORTED", "NO_STREAMS", "OVER_LIMIT",
            "NEEDS_SEEKABLE_INPUT"}
 BASE_BYTES = 16 << 20   # RMX_PURSE_BASE_BYTES
@@ -94,6 +95,12 @@ class Bombs(Case):
             self.assertIn(report["status"], MAY_END, f"{name}: {report}")
         self.assert_nobody_was_hurt(LOOK_BYTES)
 
+    def test_it_is_the_same_for_a_job_that_runs_twice(self):
+        for name, data in bombs.BOMBS.items():
+            report = self.run_job(name, self.write(name, data), *TWICE)
+            self.assertIn(report["status"], MAY_END, f"{name}: {report}")
+        self.assert_nobody_was_hurt(LOOK_BYTES)
+
     def test_it_is_the_same_for_a_probe(self):
         for name, data in bombs.BOMBS.items():
             result = self.rmx("probe", self.write(name, data))
@@ -116,8 +123,9 @@ class Bombs(Case):
         if not files:
             self.skipTest("no corpus: RMX_MEDIA names none, and beside the project is none")
         for name, path in files:
-            report = self.run_job(name, path, "--format", "matroska")
-            self.assertIn(report["status"], MAY_END, f"{name}: {report}")
+            for options in ("--format", "matroska"), TWICE:
+                report = self.run_job(name, path, *options)
+                self.assertIn(report["status"], MAY_END, f"{name}: {report}")
         self.assert_nobody_was_hurt(LOOK_BYTES)
 
 

@@ -170,6 +170,18 @@ Test(rehearsal, input_that_is_refused_leaves_the_output_empty)
     cr_assert_eq(output.size, 0);
 }
 
+Test(rehearsal, index_that_asks_for_gigabytes_leaves_the_output_empty)
+{
+    static const uint8_t much[] = { 0, 0, 0, 1, 3, 0x93, 0x87, 0 }; /* 60 million of one byte */
+    uint8_t *table = memmem(input.bytes, input.size, "stsz", 4);
+
+    memcpy(table + 8, much, sizeof(much));
+    struct rmx_job_result result = media_run(&spec, &input, &output);
+
+    expect_end(&result, RMX_STATUS_OVER_LIMIT);
+    cr_assert_eq(output.size, 0);
+}
+
 Test(rehearsal, input_that_fails_leaves_the_output_empty)
 {
     input.fail_at = input.size / 4;
