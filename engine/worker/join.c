@@ -266,13 +266,30 @@ static struct rmx_join_stream *stream_of(
     return stream >= 0 && (unsigned)stream < join->count ? &join->streams[stream] : NULL;
 }
 
+/* A packet of sound is heard for as long as its samples last, even where its container would have
+ * had the last ones cut off. */
+static int64_t lasts(
+    const AVStream *from, const AVPacket *packet, const struct rmx_timing_stream *now)
+{
+    AVCodecParameters *parameters = from->codecpar;
+    int64_t lasts_us = packet->duration > 0 ? microseconds(packet->duration, from)
+                                            : av_sat_sub64(now->next_dts, now->dts);
+
+    if (parameters->codec_type == AVMEDIA_TYPE_AUDIO && parameters->sample_rate > 0) {
+        int samples = av_get_audio_frame_duration2(parameters, packet->size);
+
+        samples = samples > 0 ? samples : FFMAX(parameters->frame_size, 0);
+        lasts_us = FFMAX(lasts_us, av_rescale(samples, AV_TIME_BASE, parameters->sample_rate));
+    }
+    return lasts_us;
+}
+
 void rmx_join_note(struct rmx_join *join, const struct rmx_intake *intake, const AVPacket *packet)
 {
     struct rmx_join_stream *stream = stream_of(join, intake, packet);
     const struct rmx_timing_stream *state = &intake->timing.streams[packet->stream_index];
     const AVStream *from = intake->demuxer->streams[packet->stream_index];
-    int64_t lasts_us = packet->duration > 0 ? microseconds(packet->duration, from)
-                                            : av_sat_sub64(state->next_dts, state->dts);
+    int64_t lasts_us = lasts(from, packet, state);
 
     if (!stream || state->dts >= intake->end_us) {
         return;
