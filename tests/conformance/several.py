@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Are jobs of several inputs or outputs as ffmpeg has them? Each row of several.tsv is such a job of
-rmx and the ffmpeg commands that do the same, with -c copy and -bitexact. Marks:
+"""Are jobs of several inputs or outputs as ffmpeg has them? Each row of several.tsv is such a job
+of rmx and the ffmpeg commands that do the same, with -c copy and -bitexact. Marks:
 
   bytes    the outputs are the same byte by byte
-  seam     joined inputs: each stream has the packets that ffmpeg's concat demuxer gives it; those of
-           one input keep the distances they have in an output of its own; no stream's packets
+  seam     joined inputs: each stream has the packets that ffmpeg's concat demuxer gives it; those
+           of one input keep the distances they have in an output of its own; no stream's packets
            overlap where two inputs meet, and none need come earlier. ffmpeg's own timestamps there
            are not asked for: where they differ, by how much is printed (--seams)
   refused  the job ends so (REFUSALS), saying what stands under "ffmpeg", and leaves nothing
@@ -47,7 +47,8 @@ def sound(seconds, codec, rate="48000"):
 
 
 def pictures(size, codec, more=()):
-    return ["-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25:duration=2"] + list(codec) + list(more)
+    source = ["-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25:duration=2"]
+    return source + list(codec) + list(more)
 
 
 RECIPES = {
@@ -79,7 +80,7 @@ RECIPES = {
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--rmx", required=True, help="the rmx to test; starts the ringmuxd beside it")
+    parser.add_argument("--rmx", required=True, help="the one to test; starts the ringmuxd beside it")
     parser.add_argument("--only", default="", help="rows that contain this")
     parser.add_argument("--seams", action="store_true", help="print where ffmpeg's seams differ")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
@@ -128,7 +129,7 @@ def with_paths(options, sources):
     return words
 
 
-# --- bytes -----------------------------------------------------------------------------------------
+# --- bytes ---------------------------------------------------------------------------------------
 
 def check_bytes(row, sources, outs, theirs):
     commands = row["ffmpeg"].split(";")
@@ -144,7 +145,7 @@ def check_bytes(row, sources, outs, theirs):
     return ""
 
 
-# --- seams -----------------------------------------------------------------------------------------
+# --- seams ---------------------------------------------------------------------------------------
 
 def concat(sources, path):
     """Words for ffmpeg; its conversion to Annex B, which not every container needs, is left to the
@@ -219,12 +220,13 @@ def check_seams(row, sources, outs, theirs):
     """'' or what is wrong; sets row["seams"] to how ffmpeg's differ."""
     target = row["targets"]
     tick = TICKS.get(target, TICK)
-    said = ask_ffmpeg(concat(sources, theirs + ".list") + shlex.split(row["ffmpeg"]), target, theirs)
+    options = shlex.split(row["ffmpeg"])
+    said = ask_ffmpeg(concat(sources, theirs + ".list") + options, target, theirs)
     if said:
         return f"ffmpeg refuses it: {said}"
     joined, reference, alone = streams(outs[0]), streams(theirs), []
     for source in sources:
-        said = ask_ffmpeg(["-i", source] + shlex.split(row["ffmpeg"]), target, theirs)
+        said = ask_ffmpeg(["-i", source] + options, target, theirs)
         if said:
             return f"ffmpeg refuses {source}: {said}"
         alone.append(streams(theirs))
@@ -249,7 +251,7 @@ def check_seams(row, sources, outs, theirs):
     return ""
 
 
-# --- rows ------------------------------------------------------------------------------------------
+# --- rows ----------------------------------------------------------------------------------------
 
 def check(row, sources, command, work):
     """'' or what is wrong."""
