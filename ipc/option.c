@@ -401,6 +401,21 @@ static int check_encryption(const char *list, size_t bytes, const char **why)
     return 0;
 }
 
+/* hlsenc would write the key into the folder, or encrypt nothing. */
+static int check_key(const char *list, size_t bytes, const char **why)
+{
+    const char *flags = value_of(list, bytes, "hls_flags");
+    bool key = value_of(list, bytes, "hls_enc_key") != NULL;
+    bool url = value_of(list, bytes, "hls_enc_key_url") != NULL;
+
+    if (key != url || (!key && value_of(list, bytes, "hls_enc_iv") != NULL)) {
+        return refuse("options: hls_enc_key: give it and hls_enc_key_url", why);
+    }
+    return key && flags != NULL && strstr(flags, "single_file") != NULL
+               ? refuse("options: hls_enc_key: not for a single file", why)
+               : 0;
+}
+
 /* Without a number, each segment would take the place of the last. */
 static int check_segments(const char *list, size_t bytes, const char **why)
 {
@@ -432,5 +447,8 @@ int rmx_option_check_list(
     }
     int err = check_encryption(list, bytes, why);
 
+    if (err == 0) {
+        err = check_key(list, bytes, why);
+    }
     return err == 0 ? check_segments(list, bytes, why) : err;
 }

@@ -197,6 +197,7 @@ static enum rmx_status run_spec(struct rmx_job_spec *spec, const char *option)
         .open_part = rmx_parts_open,
         .close_part = rmx_parts_close,
         .drop_part = rmx_parts_drop,
+        .encrypt_part = rmx_parts_encrypt,
         .owner = &parts,
     };
 

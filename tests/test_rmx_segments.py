@@ -159,6 +159,27 @@ class SameAsFfmpeg(Folder):
                 self.assertEqual(sorted(content(ours)), sorted(content(other)))
                 self.assertEqual(content(ours), content(other))
 
+    def test_encrypted_segments_are_the_same(self):
+        key, vector = "00112233445566778899aabbccddeeff", "0102030405060708090a0b0c0d0e0f10"
+        os.mkdir(self.at("other"))
+        with open(self.at("key"), "wb") as file:
+            file.write(bytes.fromhex(key))
+        for lines, options in ("", []), (vector + "\n", ["--opt", "hls_enc_iv=" + vector]):
+            with self.subTest(options=options):
+                with open(self.at("info"), "w") as file:
+                    file.write(f"https://example.org/key\n{self.at('key')}\n{lines}")
+                result = self.rmx("remux", "--bitexact", "--json", "--opt", "hls_enc_key=" + key,
+                                  "--opt", "hls_enc_key_url=https://example.org/key", *options,
+                                  path_of("av.mp4"), "www/a.m3u8")
+                self.assertEqual(result.returncode, 0, result.stderr)
+                ffmpeg("-fflags", "+bitexact", "-i", path_of("av.mp4"), "-c", "copy", "-bitexact",
+                       *hls("-hls_key_info_file", self.at("info")), "a.m3u8",
+                       folder=self.at("other"))
+                self.assertEqual(content(self.at("www")), content(self.at("other")))
+                self.assertNotIn(key.encode(), result.stdout + result.stderr)
+                self.assertFalse([name for name, data in content(self.at("www")).items()
+                                  if bytes.fromhex(key) in data or key.encode() in data])
+
     def test_a_batch_does_so_too(self):
         os.mkdir(self.at("other"))
         job = {"input": path_of("av.mp4"), "output": "www/talk.m3u8", "bitexact": True}
@@ -366,6 +387,13 @@ class Refused(Folder):
         (["--opt", "hls_flags=append_list", "www/a.m3u8"], "flags is not known"),
         (["--opt", "hls_key_info_file=/etc/passwd", "www/a.m3u8"], "option"),
         (["--opt", "single_file=1", "www/a.mpd"], "option"),
+        (["--opt", "hls_enc_key=" + "0" * 32, "www/a.m3u8"], "hls_enc_key_url"),
+        (["--opt", "hls_enc_iv=" + "0" * 32, "www/a.m3u8"], "hls_enc_key"),
+        (["--opt", "hls_enc_key=12", "www/a.m3u8"], "32 hexadecimal digits"),
+        (["--opt", "hls_enc_key=" + "0" * 32, "--opt", "hls_enc_key_url=k", "--opt",
+          "hls_flags=single_file", "www/a.m3u8"], "not for a single file"),
+        (["--opt", "hls_enc_key=" + "0" * 32, "--opt", "hls_enc_key_url=k", "--format",
+          "hls-fmp4", "www/a.m3u8"], "Encrypted fmp4"),
         (["--format", "split", "www/a.mkv"], "where the number goes"),
         (["--format", "split", "www/a%d.xyz"], "segment_format"),
         (["--format", "split", "www/a%d.m3u8"], "segment_format"),

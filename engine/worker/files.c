@@ -8,8 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <libavutil/mem.h>
+
 #include "engine/worker/words.h"
 #include "ring/base.h"
+
+#define KEY_BYTES 16
+#define KEY_URL   RMX_FILES_URL_HEAD "key"
+#define ENCRYPTED "crypto:"
 
 /* That is how a muxer with a "method" deletes a file, in place of a system call. */
 static bool is_delete(AVDictionary **options)
@@ -20,13 +26,119 @@ static bool is_delete(AVDictionary **options)
     return method && strcmp(method->value, "DELETE") == 0;
 }
 
+/* The value of one of the job's options, given last; NULL = none. */
+static const char *option_of(const struct rmx_job_spec *spec, const char *name)
+{
+    const char *value = NULL;
+    const char *pair;
+    size_t length = strlen(name);
+    size_t cursor = 0;
+
+    while (rmx_job_next_option(spec, &cursor, &pair)) {
+        if (strncmp(pair, name, length) == 0 && pair[length] == '=') {
+            value = pair + length + 1;
+        }
+    }
+    return value;
+}
+
+bool rmx_files_have_key(const struct rmx_job_spec *spec)
+{
+    return option_of(spec, "hls_enc_key");
+}
+
+/* 32 digits, which were checked. */
+static int read_key(const char *text, uint8_t (*key)[KEY_BYTES])
+{
+    for (size_t at = 0; at < KEY_BYTES; at++) {
+        unsigned byte;
+
+        if (sscanf(text + 2 * at, "%2x", &byte) != 1) {
+            return AVERROR(EINVAL);
+        }
+        (*key)[at] = (uint8_t)byte;
+    }
+    return 0;
+}
+
+/* A file of these bytes, to read. */
+static int open_bytes(AVIOContext **io, const void *bytes, size_t size)
+{
+    unsigned char *buffer = av_memdup(bytes, size);
+    AVIOContext *made = NULL;
+
+    if (buffer) {
+        made = avio_alloc_context(buffer, (int)size, 0, NULL, NULL, NULL, NULL);
+    }
+    if (!made) {
+        av_free(buffer);
+        return AVERROR(ENOMEM);
+    }
+    made->buf_end = made->buffer + size;
+    *io = made;
+    return 0;
+}
+
+/* The key, or what is known of it, a line each: where players get it, where we do, the vector. */
+static int open_key(const struct rmx_job_spec *spec, AVIOContext **io, const char *url)
+{
+    const char *iv = option_of(spec, "hls_enc_iv");
+    char info[RMX_JOB_OPTIONS_BYTES];
+    uint8_t key[KEY_BYTES];
+    int err = AVERROR(EACCES);
+
+    if (!rmx_files_have_key(spec)) {
+        return err;
+    }
+    if (strcmp(url, RMX_FILES_KEY_INFO) == 0) {
+        int bytes = snprintf(info, sizeof(info), "%s\n%s\n%s\n", option_of(spec, "hls_enc_key_url"),
+            KEY_URL, iv ? iv : "");
+
+        return bytes < (int)sizeof(info) ? open_bytes(io, info, (size_t)bytes) : AVERROR(EINVAL);
+    }
+    if (strcmp(url, KEY_URL) == 0) {
+        err = read_key(option_of(spec, "hls_enc_key"), &key);
+        err = err < 0 ? err : open_bytes(io, key, sizeof(key));
+        explicit_bzero(key, sizeof(key));
+    }
+    return err;
+}
+
+static int open_encrypted(
+    const struct rmx_outlet *outlet, AVIOContext **io, const char *name, AVDictionary **options)
+{
+    const AVDictionaryEntry *key = av_dict_get(*options, "encryption_key", NULL, 0);
+    const AVDictionaryEntry *iv = av_dict_get(*options, "encryption_iv", NULL, 0);
+    uint8_t bytes[2][KEY_BYTES];
+    int err = key && iv ? 0 : AVERROR(EINVAL);
+
+    if (err == 0 &&
+        (strlen(key->value) != 2 * KEY_BYTES || strlen(iv->value) != 2 * KEY_BYTES ||
+            read_key(key->value, &bytes[0]) < 0 || read_key(iv->value, &bytes[1]) < 0)) {
+        err = AVERROR(EINVAL);
+    }
+    if (err == 0) {
+        err = outlet->open_part(outlet->owner, name, io);
+    }
+    if (err == 0) {
+        err = outlet->encrypt_part(outlet->owner, *io, bytes[0], bytes[1]);
+    }
+    explicit_bzero(bytes, sizeof(bytes));
+    return err;
+}
+
 static int open_file(
     AVFormatContext *context, AVIOContext **io, const char *url, int flags, AVDictionary **options)
 {
     const struct rmx_words *words = context->opaque;
     const struct rmx_outlet *outlet = words->outlet;
     size_t head = strlen(RMX_FILES_URL_HEAD);
+    bool encrypted = strncmp(url, ENCRYPTED, strlen(ENCRYPTED)) == 0;
 
+    if (outlet->open_part && flags == AVIO_FLAG_READ) {
+        return open_key(words->spec, io, url);
+    }
+    url += encrypted ? strlen(ENCRYPTED) : 0;
     if (!outlet->open_part || !(flags & AVIO_FLAG_WRITE) || (flags & AVIO_FLAG_READ) ||
         strncmp(url, RMX_FILES_URL_HEAD, head) != 0) {
         return AVERROR(EACCES);
@@ -34,7 +146,8 @@ static int open_file(
     if (is_delete(options)) {
         return outlet->drop_part(outlet->owner, url + head);
     }
-    return outlet->open_part(outlet->owner, url + head, io);
+    return encrypted ? open_encrypted(outlet, io, url + head, options)
+                     : outlet->open_part(outlet->owner, url + head, io);
 }
 
 static int close_file(AVFormatContext *context, AVIOContext *io)
@@ -42,6 +155,12 @@ static int close_file(AVFormatContext *context, AVIOContext *io)
     const struct rmx_words *words = context->opaque;
     const struct rmx_outlet *outlet = words->outlet;
 
+    if (!io->write_flag) { /* a key */
+        explicit_bzero(io->buffer, (size_t)io->buffer_size);
+        av_freep(&io->buffer);
+        avio_context_free(&io);
+        return 0;
+    }
     rmx_assert(outlet->close_part); /* who opened it */
     return outlet->close_part(outlet->owner, io);
 }

@@ -6,16 +6,24 @@
 #ifndef RMX_ENGINE_WORKER_FILES_H
 #define RMX_ENGINE_WORKER_FILES_H
 
+#include <stdbool.h>
+
 #include <libavformat/avformat.h>
 
 #include "engine/worker/outlet.h"
 #include "ipc/file_name.h"
+#include "ipc/job.h"
 
 /* Muxers of several files rename and delete by name where a name is a file's: of this protocol,
  * which nobody has, they leave that be. The slash is for those that look for a folder. */
 #define RMX_FILES_URL_HEAD "part:/"
 
 #define RMX_FILES_URL_BYTES (sizeof(RMX_FILES_URL_HEAD) + RMX_FILE_NAME_BYTES)
+
+/* What HLS has its key from, in place of a file: the job's options hls_enc_key and its like. */
+#define RMX_FILES_KEY_INFO RMX_FILES_URL_HEAD "key-info"
+
+bool rmx_files_have_key(const struct rmx_job_spec *spec);
 
 /* From now on the context, whose words are attached, has no other way to a file. */
 void rmx_files_attach(AVFormatContext *context);

@@ -52,6 +52,9 @@ static enum rmx_status apply(AVFormatContext *muxer, const char *pair, struct rm
     if (strcmp(name, "segment_times") == 0 && strcmp(value, RMX_CUTS_AT_CHAPTERS) == 0) {
         return RMX_STATUS_OK; /* when they are known */
     }
+    if (strncmp(name, "hls_enc_", strlen("hls_enc_")) == 0) {
+        return RMX_STATUS_OK; /* the muxer reads them from a file: files.h */
+    }
     if (strcmp(name, "hls_segment_filename") == 0 || strcmp(name, "segment_list") == 0) {
         /* names that are whole paths to the muxer */
         rmx_files_name(&url, value);
@@ -126,6 +129,9 @@ enum rmx_status rmx_options_apply(AVFormatContext *muxer, const char *of_contain
     if (status == RMX_STATUS_OK && strcmp(muxer->oformat->name, "ismv") == 0) {
         status =
             apply_container(muxer, of_container, words); /* this one does so whatever it is told */
+    }
+    if (status == RMX_STATUS_OK && rmx_files_have_key(spec)) {
+        status = set(muxer, "hls_key_info_file", RMX_FILES_KEY_INFO, words);
     }
     if (status == RMX_STATUS_OK && rmx_options_has_flag(muxer, "hls_flags", "delete_segments")) {
         status = set(muxer, "method", "PUT", words); /* so that it deletes as files.c knows it */

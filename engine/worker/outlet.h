@@ -41,6 +41,10 @@ struct rmx_outlet {
      * AVERROR. */
     int (*drop_part)(void *owner, const char *name);
 
+    /* What is written to a file that was opened just now is encrypted with AES-128 in CBC mode: key
+     * and iv are 16 bytes. Likewise. */
+    int (*encrypt_part)(void *owner, AVIOContext *io, const uint8_t *key, const uint8_t *iv);
+
     /* NULL: nobody waits for less than a full chunk. Sends out at once what was written until now:
      * a live job calls it after each packet. */
     void (*push)(void *owner);

@@ -12,6 +12,7 @@
 #include <libavutil/error.h>
 #include <libavutil/mem.h>
 
+#include "engine/worker/cipher.h"
 #include "ipc/file_name.h"
 
 #if LIBAVFORMAT_VERSION_MAJOR >= 61
@@ -30,6 +31,7 @@ struct rmx_part { /* one that is open */
     uint64_t at;
     uint64_t end; /* one beyond the furthest byte written */
     uint16_t number;
+    struct rmx_cipher *cipher; /* NULL: bytes are written as they are */
     bool eclipsed; /* it was begun anew since: what is written here is lost, and is an error */
 };
 
@@ -137,9 +139,8 @@ static int number_of(struct rmx_parts *parts, const char *name)
 
 /* --- bytes ----------------------------------------------------------------------------------- */
 
-static int write_part(void *opaque, written_byte *bytes, int size)
+static int write_plain(struct rmx_part *part, const uint8_t *bytes, int size)
 {
-    struct rmx_part *part = opaque;
     int written;
 
     if (part->eclipsed) {
@@ -152,6 +153,28 @@ static int write_part(void *opaque, written_byte *bytes, int size)
         part->end = part->at > part->end ? part->at : part->end;
     }
     return written;
+}
+
+static int write_part(void *opaque, written_byte *bytes, int size)
+{
+    struct rmx_part *part = opaque;
+    uint8_t made[RMX_CIPHER_ROOM];
+    int done = 0;
+
+    if (!part->cipher) {
+        return write_plain(part, bytes, size);
+    }
+    while (done < size) {
+        size_t some = (size_t)(size - done);
+        size_t whole = rmx_cipher_take(part->cipher, bytes + done, &some, made);
+        int error = write_plain(part, made, (int)whole);
+
+        if (error < 0) {
+            return error;
+        }
+        done += (int)some;
+    }
+    return size;
 }
 
 /* Where whoever takes the output writes by offset. */
@@ -208,6 +231,7 @@ static void free_part(struct rmx_part **link)
     struct rmx_part *part = *link;
 
     *link = part->next;
+    rmx_cipher_free(&part->cipher);
     av_freep(&part->io->buffer); /* libavformat may have replaced ours */
     avio_context_free(&part->io);
     av_free(part);
@@ -223,18 +247,50 @@ int rmx_parts_open(void *owner, const char *name, AVIOContext **io)
     return error < 0 ? error : new_part(parts, (uint16_t)number, io);
 }
 
-int rmx_parts_close(void *owner, AVIOContext *io)
+static struct rmx_part **find_open(struct rmx_parts *parts, const AVIOContext *io)
 {
-    struct rmx_parts *parts = owner;
     struct rmx_part **link = &parts->open;
-    int error;
 
     while (*link != NULL && (*link)->io != io) {
         link = &(*link)->next;
     }
     rmx_assert(*link != NULL);
+    return link;
+}
+
+int rmx_parts_encrypt(void *owner, AVIOContext *io, const uint8_t *key, const uint8_t *iv)
+{
+    struct rmx_part *part = *find_open(owner, io);
+
+    rmx_assert(part->cipher == NULL && part->end == 0);
+    part->cipher = rmx_cipher_new(key, iv);
+    io->seekable = 0;
+    return part->cipher == NULL ? AVERROR(ENOMEM) : 0;
+}
+
+static int write_padding(struct rmx_part *part)
+{
+    uint8_t block[RMX_CIPHER_BLOCK];
+
+    if (part->cipher == NULL || part->eclipsed) {
+        return 0;
+    }
+    rmx_cipher_end(part->cipher, block);
+    return write_plain(part, block, sizeof(block));
+}
+
+int rmx_parts_close(void *owner, AVIOContext *io)
+{
+    struct rmx_parts *parts = owner;
+    struct rmx_part **link = find_open(parts, io);
+    int error;
+
     avio_flush(io);
     error = io->error;
+    if (error == 0) {
+        error = write_padding(*link);
+        error = error > 0 ? 0 : error;
+    }
     if (error == 0 && !(*link)->eclipsed) {
         error = rmx_sink_end_part(parts->sink, (*link)->number, (*link)->end);
     }

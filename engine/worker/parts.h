@@ -38,6 +38,7 @@ void rmx_parts_init(struct rmx_parts *parts, struct rmx_sink *sink);
 int rmx_parts_open(void *owner, const char *name, AVIOContext **io);
 int rmx_parts_close(void *owner, AVIOContext *io);
 int rmx_parts_drop(void *owner, const char *name);
+int rmx_parts_encrypt(void *owner, AVIOContext *io, const uint8_t *key, const uint8_t *iv);
 
 /* Frees what a muxer that failed left open, too. Accepts one that was zeroed. */
 void rmx_parts_fini(struct rmx_parts *parts);

@@ -163,6 +163,7 @@ enum rmx_status rmx_target_open(AVFormatContext **context, const struct rmx_outl
         return RMX_STATUS_UNSUPPORTED;
     }
     words->outlet = outlet;
+    words->spec = spec;
     *context = new_context(format, io, spec, words);
     if (!*context) {
         return RMX_STATUS_OVER_LIMIT;

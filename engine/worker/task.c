@@ -256,6 +256,7 @@ static void run_stage(struct task *task, uint32_t stage)
         .open_part = takes_parts ? rmx_parts_open : NULL,
         .close_part = takes_parts ? rmx_parts_close : NULL,
         .drop_part = takes_parts ? rmx_parts_drop : NULL,
+        .encrypt_part = takes_parts ? rmx_parts_encrypt : NULL,
         .push = (task->spec.flags & RMX_JOB_LIVE) != 0 ? push_packet : NULL,
         .owner = &task->parts,
         .idle = &task->idle,
