@@ -13,7 +13,7 @@
 #include "engine/worker/words.h"
 #include "ring/base.h"
 
-#define KEY_BYTES 16
+#define KEY_BYTES 16u
 #define KEY_URL   RMX_FILES_URL_HEAD "key"
 #define ENCRYPTED "crypto:"
 
@@ -47,16 +47,25 @@ bool rmx_files_have_key(const struct rmx_job_spec *spec)
     return option_of(spec, "hls_enc_key");
 }
 
-/* 32 digits, which were checked. */
+static int digit(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
+
+    return at ? (int)(at - digits) : -1;
+}
+
+/* 32 digits. */
 static int read_key(const char *text, uint8_t (*key)[KEY_BYTES])
 {
     for (size_t at = 0; at < KEY_BYTES; at++) {
-        unsigned byte;
+        int high = digit(text[2 * at]);
+        int low = high < 0 ? -1 : digit(text[2 * at + 1]);
 
-        if (sscanf(text + 2 * at, "%2x", &byte) != 1) {
+        if (low < 0) {
             return AVERROR(EINVAL);
         }
-        (*key)[at] = (uint8_t)byte;
+        (*key)[at] = (uint8_t)(high * 16 + low);
     }
     return 0;
 }
