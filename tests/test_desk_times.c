@@ -241,8 +241,8 @@ Test(desk_times, critical_jobs_come_first_and_background_ones_last)
     for (uint32_t turn = 0; turn < turns.count; turn++) {
         last_of[turns.order[turn] % RMX_CLASSES] = turn;
     }
-    cr_assert_lt(last_of[RMX_CLASS_CRITICAL], 40 + 4, "every 16th turn is another's");
-    cr_assert_lt(last_of[RMX_CLASS_NORMAL], 80 + 6);
+    cr_assert_lt(last_of[RMX_CLASS_CRITICAL], 40 + 10, "a sixteenth of the time is others'");
+    cr_assert_lt(last_of[RMX_CLASS_NORMAL], 80 + 14);
     cr_assert_eq(last_of[RMX_CLASS_BACKGROUND], 119);
 }
 

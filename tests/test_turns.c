@@ -115,42 +115,129 @@ Test(turns, class_comes_before_those_below_it)
     expect(wanted, 5);
 }
 
-/* Each class has a job that is always ready. Returns how many turns each had. */
-static void share_out(uint32_t turns_count, uint32_t got[RMX_CLASSES])
+#define US INT64_C(1000)
+
+/* The flow's turn is over, and it is ready again. */
+static void end_turn(uint32_t flow, enum rmx_job_class class_, int64_t ns)
 {
-    for (uint32_t turn = 0; turn < turns_count; turn++) {
+    const struct rmx_turns_place place = { .class_ = class_ };
+
+    rmx_turns_add(&turns, flow, &place);
+    rmx_turns_charge(&turns, &place, ns);
+}
+
+/* Each class has a job that is always ready; its turns take so long. Sums up the time each had. */
+static void share_out(int64_t ns, const int64_t turn_ns[RMX_CLASSES], int64_t got_ns[RMX_CLASSES])
+{
+    for (int64_t at_ns = 0; at_ns < ns;) {
         uint32_t class_ = rmx_turns_take(&turns);
 
         cr_assert_lt(class_, RMX_CLASSES);
-        got[class_]++;
-        add(class_, (enum rmx_job_class)class_, 0);
+        got_ns[class_] += turn_ns[class_];
+        at_ns += turn_ns[class_];
+        end_turn(class_, (enum rmx_job_class)class_, turn_ns[class_]);
     }
 }
 
-Test(turns, every_sixteenth_goes_to_a_lower_class)
+static void assert_share(int64_t got_ns, int64_t wanted_ns, const char *what)
 {
-    uint32_t got[RMX_CLASSES] = { 0 };
-
-    rmx_turns_init(&turns);
-    add(RMX_CLASS_CRITICAL, RMX_CLASS_CRITICAL, 0);
-    add(RMX_CLASS_BACKGROUND, RMX_CLASS_BACKGROUND, 0);
-    share_out(1600, got);
-    cr_assert_eq(got[RMX_CLASS_CRITICAL], 1500);
-    cr_assert_eq(got[RMX_CLASS_BACKGROUND], 100);
+    cr_assert(got_ns > wanted_ns * 95 / 100 && got_ns < wanted_ns * 105 / 100,
+        "%s: %lld us, not %lld", what, (long long)(got_ns / US), (long long)(wanted_ns / US));
 }
 
-Test(turns, and_of_those_every_sixteenth_to_the_lowest)
+/* Whoever's turns are short, and whoever's are long. */
+Test(turns, sixteenth_of_the_time_goes_to_a_lower_class)
 {
-    uint32_t got[RMX_CLASSES] = { 0 };
+    static const int64_t lengths_ns[] = { 5 * US, 200 * US, 2000 * US };
+    const int64_t whole_ns = 16000000 * US;
+
+    for (size_t pair = 0; pair < 9; pair++) {
+        int64_t got_ns[RMX_CLASSES] = { 0 };
+        const int64_t turn_ns[RMX_CLASSES] = {
+            [RMX_CLASS_CRITICAL] = lengths_ns[pair / 3],
+            [RMX_CLASS_BACKGROUND] = lengths_ns[pair % 3],
+        };
+
+        rmx_turns_init(&turns);
+        add(RMX_CLASS_CRITICAL, RMX_CLASS_CRITICAL, 0);
+        add(RMX_CLASS_BACKGROUND, RMX_CLASS_BACKGROUND, 0);
+        share_out(whole_ns, turn_ns, got_ns);
+        assert_share(got_ns[RMX_CLASS_BACKGROUND], whole_ns / 16, "background");
+    }
+}
+
+Test(turns, and_of_that_a_sixteenth_to_the_lowest)
+{
+    const int64_t whole_ns = 25600000 * US;
+    const int64_t turn_ns[RMX_CLASSES] = { 200 * US, 200 * US, 200 * US };
+    int64_t got_ns[RMX_CLASSES] = { 0 };
 
     rmx_turns_init(&turns);
     for (uint32_t class_ = 0; class_ < RMX_CLASSES; class_++) {
         add(class_, (enum rmx_job_class)class_, 0);
     }
-    share_out(25600, got);
-    cr_assert_eq(got[RMX_CLASS_CRITICAL], 24000);
-    cr_assert_eq(got[RMX_CLASS_NORMAL], 1500);
-    cr_assert_eq(got[RMX_CLASS_BACKGROUND], 100);
+    share_out(whole_ns, turn_ns, got_ns);
+    assert_share(got_ns[RMX_CLASS_NORMAL], whole_ns * 15 / 256, "normal");
+    assert_share(got_ns[RMX_CLASS_BACKGROUND], whole_ns / 256, "background");
+}
+
+/* The machine may take the core away in the middle of a turn, for as long as it likes. */
+Test(turns, one_long_turn_does_not_make_the_others_wait_for_long)
+{
+    uint32_t in_a_row = 0;
+
+    rmx_turns_init(&turns);
+    add(RMX_CLASS_CRITICAL, RMX_CLASS_CRITICAL, 0);
+    add(RMX_CLASS_BACKGROUND, RMX_CLASS_BACKGROUND, 0);
+    cr_assert_eq(rmx_turns_take(&turns), RMX_CLASS_CRITICAL);
+    end_turn(RMX_CLASS_CRITICAL, RMX_CLASS_CRITICAL, 10000000 * US);
+    while (rmx_turns_take(&turns) == RMX_CLASS_BACKGROUND) {
+        end_turn(RMX_CLASS_BACKGROUND, RMX_CLASS_BACKGROUND, 200 * US);
+        in_a_row++;
+    }
+    cr_assert_leq(in_a_row, 2);
+    end_turn(RMX_CLASS_CRITICAL, RMX_CLASS_CRITICAL, 10000 * US);
+    cr_assert_eq(rmx_turns_take(&turns), RMX_CLASS_BACKGROUND);
+    end_turn(RMX_CLASS_BACKGROUND, RMX_CLASS_BACKGROUND, 10000000 * US);
+    for (int64_t ns = 0; rmx_turns_take(&turns) == RMX_CLASS_CRITICAL; ns += 200 * US) {
+        cr_assert_lt(ns, 40000 * US);
+        end_turn(RMX_CLASS_CRITICAL, RMX_CLASS_CRITICAL, 200 * US);
+    }
+}
+
+/* Who has the core most of the time anyway does not come before those above; nor does it wait for
+ * long when they want all of it. */
+Test(turns, class_that_had_the_core_waits_for_it_but_not_for_long)
+{
+    int64_t before_ns = 0;
+
+    rmx_turns_init(&turns);
+    add(RMX_CLASS_BACKGROUND, RMX_CLASS_BACKGROUND, 0);
+    for (uint32_t turn = 0; turn < 1000; turn++) {
+        cr_assert_eq(rmx_turns_take(&turns), RMX_CLASS_BACKGROUND);
+        end_turn(RMX_CLASS_BACKGROUND, RMX_CLASS_BACKGROUND, 200 * US);
+    }
+    add(RMX_CLASS_CRITICAL, RMX_CLASS_CRITICAL, 0);
+    while (rmx_turns_take(&turns) == RMX_CLASS_CRITICAL) {
+        end_turn(RMX_CLASS_CRITICAL, RMX_CLASS_CRITICAL, 200 * US);
+        before_ns += 200 * US;
+    }
+    cr_assert_eq(before_ns, RMX_TURNS_LAG_MAX_NS + RMX_TURNS_LEAD_NS);
+}
+
+/* As of those that wait for something at once. */
+Test(turns, turns_of_no_time_are_not_for_nothing)
+{
+    uint32_t before = 0;
+
+    rmx_turns_init(&turns);
+    add(RMX_CLASS_CRITICAL, RMX_CLASS_CRITICAL, 0);
+    add(RMX_CLASS_BACKGROUND, RMX_CLASS_BACKGROUND, 0);
+    while (rmx_turns_take(&turns) == RMX_CLASS_CRITICAL) {
+        end_turn(RMX_CLASS_CRITICAL, RMX_CLASS_CRITICAL, 0);
+        before++;
+    }
+    cr_assert_leq(before, RMX_TURNS_LEAD_NS / RMX_TURNS_LEAST_NS);
 }
 
 /* --- a turn is cut short ---------------------------------------------------------------------- */
@@ -203,25 +290,34 @@ Test(turns, urgent_one_that_was_cut_short_goes_on_before_all)
     expect(wanted, 3);
 }
 
-/* However often it is interrupted: those below wait for fifteen turns, and no longer. */
+/* However often it is interrupted: those below wait for its time, and no longer. */
 Test(turns, turn_in_pieces_counts_once)
 {
-    uint32_t got = 0;
+    int64_t got_ns[2] = { 0 };
 
     rmx_turns_init(&turns);
     add(0, RMX_CLASS_CRITICAL, 0);
     add(1, RMX_CLASS_BACKGROUND, 0);
-    for (uint32_t turn = 0; turn < 1600; turn++) {
+    for (uint32_t turn = 0; turn < 16000; turn++) {
         uint32_t flow = rmx_turns_take(&turns);
+        enum rmx_job_class class_ = flow == 0 ? RMX_CLASS_CRITICAL : RMX_CLASS_BACKGROUND;
+        const struct rmx_turns_place place = { .class_ = class_ };
+        uint32_t pieces = flow == 0 ? 1 + turn % 40 : 1;
 
-        for (uint32_t piece = 0; flow == 0 && piece < turn % 40; piece++) {
+        for (uint32_t piece = 1; piece < pieces; piece++) {
             go_on(0, RMX_CLASS_CRITICAL, 0);
-            cr_assert_eq(rmx_turns_take(&turns), 0);
+            rmx_turns_charge(&turns, &place, 200 * US / pieces);
+            got_ns[0] += 200 * US / pieces;
+            if (rmx_turns_take(&turns) != 0) { /* its time was over in the middle */
+                end_turn(1, RMX_CLASS_BACKGROUND, 200 * US);
+                got_ns[1] += 200 * US;
+                cr_assert_eq(rmx_turns_take(&turns), 0);
+            }
         }
-        got += flow;
-        add(flow, flow == 0 ? RMX_CLASS_CRITICAL : RMX_CLASS_BACKGROUND, 0);
+        end_turn(flow, class_, 200 * US / pieces);
+        got_ns[flow] += 200 * US / pieces;
     }
-    cr_assert_eq(got, 100);
+    assert_share(got_ns[1], (got_ns[0] + got_ns[1]) / 16, "background");
 }
 
 Test(turns, those_above_are_the_higher_classes_and_the_urgent_ones)

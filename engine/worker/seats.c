@@ -56,11 +56,13 @@ static struct {
     uint32_t jobs;
     uint32_t current; /* the flow that runs; NONE = the scheduler does */
     uint64_t now_ns;  /* between two turns, which takes no time worth a second look; 0 = not read */
+    uint64_t turn_began_ns;
     uint64_t turn_ends_ns;
     uint64_t firm_until_ns; /* of the turn: before, nothing interrupts it */
     uint64_t looks_from_ns; /* likewise, nothing but a note of the lane */
     bool owes_turn;
-    uint64_t busy_since_ns; /* of the turn: from then on it is not in the worker's account */
+    uint64_t busy_since_ns; /* of the turn: from then on it is not in the worker's account; when it
+                             * is over, its end */
     uint64_t cpu_since_ns;  /* of the turn: likewise, of a job whose CPU time is limited */
     uint32_t breaths;
     int64_t memory_bytes; /* of all jobs together */
@@ -310,12 +312,14 @@ static void run(uint32_t flow)
 {
     struct seat *seat = &desk.seats[flow];
     const struct rmx_purse before = seat->purse;
+    const struct rmx_turns_place place = seat->place;
     bool is_over;
 
     rmx_assert(seat->state == READY);
     seat->state = RUNNING;
     desk.current = flow;
     desk.busy_since_ns = now_ns();
+    desk.turn_began_ns = now_ns();
     desk.turn_ends_ns = now_ns() + seat->turn_ns;
     desk.looks_from_ns = now_ns() + TURN_NS;
     desk.firm_until_ns = is_whole(seat) ? desk.looks_from_ns : now_ns() + QUIET_NS;
@@ -331,6 +335,7 @@ static void run(uint32_t flow)
     if (is_over) {
         leave_seat(flow);
     }
+    rmx_turns_charge(&desk.turns, &place, (int64_t)(desk.busy_since_ns - desk.turn_began_ns));
     rmx_lastwords_on_core(RMX_LASTWORDS_NO_FLOW);
     desk.current = NONE;
 }

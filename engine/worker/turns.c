@@ -16,7 +16,7 @@ void rmx_turns_init(struct rmx_turns *turns)
     turns->count = 0;
     for (uint32_t i = 0; i < RMX_CLASSES; i++) {
         turns->classes[i].round = empty;
-        turns->classes[i].in_a_row = 0;
+        turns->classes[i].lead_ns = 0;
         for (uint32_t party = 0; party < RMX_WORKER_PARTIES; party++) {
             turns->classes[i].lines[party] = empty;
         }
@@ -86,9 +86,6 @@ static void join_party_first(struct rmx_turns *turns, uint32_t flow)
     }
     join_first(&class_->round, class_->links, party);
     join_first(&class_->lines[party], turns->links, flow);
-    if (class_->in_a_row > 0) {
-        class_->in_a_row--;
-    }
 }
 
 static void leave_party(struct rmx_turns *turns, uint32_t flow)
@@ -163,8 +160,8 @@ bool rmx_turns_waits_above(const struct rmx_turns *turns, const struct rmx_turns
     return waits && !place->urgent;
 }
 
-/* The highest that has jobs, unless it had its turns in a row: then the highest of those below,
- * with the same exception. */
+/* The highest that has jobs, unless it had its time: then the highest of those below, with the same
+ * exception. */
 static struct rmx_turns_class *choose_class(struct rmx_turns *turns)
 {
     uint32_t class_ = 0;
@@ -173,17 +170,34 @@ static struct rmx_turns_class *choose_class(struct rmx_turns *turns)
         struct rmx_turns_class *chosen = &turns->classes[class_];
 
         rmx_assert(class_ < RMX_CLASSES);
-        if (chosen->round.first == NONE) {
-            continue;
-        }
-        if (!waits_below(turns, class_)) {
+        if (chosen->round.first != NONE &&
+            (chosen->lead_ns < RMX_TURNS_LEAD_NS || !waits_below(turns, class_))) {
             return chosen;
         }
-        if (chosen->in_a_row < RMX_TURNS_IN_A_ROW) {
-            chosen->in_a_row++;
-            return chosen;
-        }
-        chosen->in_a_row = 0;
+    }
+}
+
+static int64_t bound(int64_t ns, int64_t least, int64_t most)
+{
+    ns = ns > least ? ns : least;
+    return ns < most ? ns : most;
+}
+
+/* Urgent jobs are on nobody's account: they are about to end. */
+void rmx_turns_charge(struct rmx_turns *turns, const struct rmx_turns_place *place, int64_t ns)
+{
+    struct rmx_turns_class *class_ = &turns->classes[place->class_];
+
+    ns = bound(ns, RMX_TURNS_LEAST_NS, RMX_TURNS_LAG_MAX_NS);
+    if (place->urgent) {
+        return;
+    }
+    if (waits_below(turns, (uint32_t)place->class_)) {
+        class_->lead_ns = bound(class_->lead_ns + ns, -RMX_TURNS_LAG_MAX_NS, RMX_TURNS_LEAD_MAX_NS);
+    }
+    for (struct rmx_turns_class *above = turns->classes; above < class_; above++) {
+        above->lead_ns = bound(
+            above->lead_ns - RMX_TURNS_SHARE * ns, -RMX_TURNS_LAG_MAX_NS, RMX_TURNS_LEAD_MAX_NS);
     }
 }
 

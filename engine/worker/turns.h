@@ -3,8 +3,8 @@
  * Whose turn it is on a worker's core. Jobs that are ready stand in line with their party, the
  * client whose jobs they are, and parties with others of the same class. Parties take turns, and so
  * do a party's jobs: a client gets no more of the core for having many of them. A class comes
- * before those below it, but for every 16th turn, so that none starves; jobs that were told to stop
- * come before all. Worker process, its one thread.
+ * before those below it, but for a sixteenth of the time, so that none starves: time, since turns
+ * are of all lengths. Jobs that were told to stop come before all. Worker process, its one thread.
  *
  *   urgent:      job 5
  *   critical:    party 3 -> party 8 -> party 0       take() = 5, 4, 7, 1, 9, 2, 3
@@ -24,8 +24,18 @@
 
 #define RMX_TURNS_NONE UINT32_MAX
 
-/* A class that others wait behind has so many turns, then one of them has one. */
-#define RMX_TURNS_IN_A_ROW 15u
+/* A class that others wait behind has the core for so long, then one of them has a turn, after
+ * which the class has so many times as long again. */
+#define RMX_TURNS_SHARE   15
+#define RMX_TURNS_LEAD_NS (RMX_TURNS_SHARE * INT64_C(200000))
+
+/* No more of what either had is remembered: where the machine took the core away, or a job kept it,
+ * nobody pays for long. */
+#define RMX_TURNS_LEAD_MAX_NS (2 * RMX_TURNS_LEAD_NS)
+#define RMX_TURNS_LAG_MAX_NS  (10 * RMX_TURNS_LEAD_NS)
+
+/* The shortest turn costs so much. */
+#define RMX_TURNS_LEAST_NS INT64_C(1000)
 
 /* Flows, or parties, one behind the other. */
 struct rmx_turns_line {
@@ -42,7 +52,7 @@ struct rmx_turns_class {
     struct rmx_turns_line round; /* parties with flows in line */
     struct rmx_turns_link links[RMX_WORKER_PARTIES];
     struct rmx_turns_line lines[RMX_WORKER_PARTIES]; /* the flows of each */
-    uint32_t in_a_row; /* turns it had while a class below it waited */
+    int64_t lead_ns; /* time it had while a class below waited, less its share of theirs */
 };
 
 /* Where a flow stands, while it does. */
@@ -67,8 +77,7 @@ void rmx_turns_init(struct rmx_turns *turns);
 void rmx_turns_add(struct rmx_turns *turns, uint32_t flow, const struct rmx_turns_place *place);
 
 /* The flow, whose turn was cut short or which is to go on first, comes before all others of its
- * class, and its party before all others; or before all urgent ones. Its next turn is not counted
- * as another of those in a row. */
+ * class, and its party before all others; or before all urgent ones. */
 void rmx_turns_add_first(
     struct rmx_turns *turns, uint32_t flow, const struct rmx_turns_place *place);
 
@@ -81,6 +90,9 @@ void rmx_turns_hurry(struct rmx_turns *turns, uint32_t flow);
 
 /* Takes out the flow whose turn it is; its party goes to the round's end. Or RMX_TURNS_NONE. */
 uint32_t rmx_turns_take(struct rmx_turns *turns);
+
+/* A turn of this place is over, and took so long. */
+void rmx_turns_charge(struct rmx_turns *turns, const struct rmx_turns_place *place, int64_t ns);
 
 static inline bool rmx_turns_is_empty(const struct rmx_turns *turns)
 {
