@@ -327,6 +327,46 @@ Test(live, a_stream_that_comes_a_little_late_is_there)
     assert_all_out("late");
 }
 
+Test(live, a_stream_that_turns_up_when_the_output_has_begun_is_said_to_be_left_out)
+{
+    trickle.mute = true;
+    for (unsigned part = 0; part < 2; part++) {
+        trickle_begin(&trickle, "mpegts", 10 + 2 * part, 13);
+        for (unsigned count = 0; count < 50; count++) {
+            trickle_picture(&trickle, count, count % 12 == 0);
+            if (!trickle.mute) {
+                trickle_sound(&trickle, count);
+            }
+        }
+        trickle_end(&trickle);
+        trickle.mute = false;
+        trickle.tables = 1;
+    }
+    run("fmp4");
+    assert_ok();
+    cr_assert_eq(trickle.result.packets_out, 100);
+    cr_assert_not_null(strstr(trickle.result.text, "turned up"), "%s", trickle.result.text);
+}
+
+/* Pictures from the middle are of no use to anybody. */
+Test(live, a_stream_is_joined_at_a_keyframe)
+{
+    static const char *const outputs[] = { "mpegts", "flv", "fmp4", "matroska" };
+
+    trickle_begin(&trickle, "mpegts", 10, 13);
+    for (unsigned count = 0; count < PICTURES; count++) {
+        trickle_picture(&trickle, count, count % 12 == 7);
+        trickle_sound(&trickle, count);
+    }
+    trickle_end(&trickle);
+    for (size_t out = 0; out < sizeof(outputs) / sizeof(*outputs); out++) {
+        run(outputs[out]);
+        assert_ok();
+        cr_assert_eq(trickle.result.packets_out, 2 * PICTURES - 7, "%s: %u", outputs[out],
+            (unsigned)trickle.result.packets_out);
+    }
+}
+
 /* Two seconds from start_s, and two more from then_s. */
 static void make_two(int64_t start_s, int64_t then_s, uint8_t level)
 {

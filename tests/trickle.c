@@ -110,6 +110,7 @@ void trickle_begin(struct trickle *trickle, const char *muxer, int64_t start_s, 
     av_dict_set(&options, "pes_payload_size", "0", 0);
     av_dict_set(&options, "live", "1", 0);
     av_dict_set(&options, "mpegts_copyts", "1", 0);
+    av_dict_set_int(&options, "tables_version", trickle->tables, 0);
     av_dict_set(&options, "mpegts_flags", trickle->latm ? "latm" : NULL, 0);
     rmx_assert(avformat_write_header(context, &options) >= 0);
     av_dict_free(&options);
@@ -214,17 +215,21 @@ static void sleep_until(uint64_t until_ns)
     }
 }
 
-/* As the worker does: the stage is asked what it wants to send out meanwhile, and when again. */
+static uint64_t release_due(struct trickle *trickle)
+{
+    return trickle->idle.release ? trickle->idle.release(trickle->idle.stage) : 0;
+}
+
+/* As the worker does: the stage is asked what it wants to send out meanwhile, and when again; also
+ * where the machine lets us sleep for too long. */
 static void pause_input(struct trickle *trickle)
 {
     uint64_t end_ns = (uint64_t)av_gettime_relative() * 1000 + (uint64_t)trickle->pause_us * 1000;
-    uint64_t now_ns = 0;
+    uint64_t again_ns = release_due(trickle);
 
-    while (now_ns < end_ns) {
-        uint64_t again_ns = trickle->idle.release ? trickle->idle.release(trickle->idle.stage) : 0;
-
+    while ((uint64_t)av_gettime_relative() * 1000 < end_ns) {
         sleep_until(again_ns > 0 ? FFMIN(again_ns, end_ns) : end_ns);
-        now_ns = (uint64_t)av_gettime_relative() * 1000;
+        again_ns = release_due(trickle);
     }
 }
 

@@ -26,6 +26,7 @@ struct trickle {
     bool mute;            /* there is no sound, and none is announced */
     enum AVCodecID codec; /* of the sound, before the beginning; NONE = AAC */
     const char *movflags; /* of an MP4, others than usual */
+    uint8_t tables;       /* the version of an MPEG-TS's */
     bool reordered;       /* pictures are shown in another order */
     int most;             /* bytes are given at once; 0 = a packet */
     AVFormatContext *muxer;

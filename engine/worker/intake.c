@@ -113,13 +113,31 @@ static int add_stream_side_data(AVPacket *packet, const AVStream *stream)
     return 0;
 }
 
+/* Of a stream that was not there when the output's header was written. ffmpeg says so in its log.
+ */
+static void say_too_late(const AVFormatContext *demuxer, unsigned source)
+{
+    const AVCodecParameters *parameters = demuxer->streams[source]->codecpar;
+
+    if (parameters->codec_type == AVMEDIA_TYPE_VIDEO ||
+        parameters->codec_type == AVMEDIA_TYPE_AUDIO) {
+        rmx_words_warn(demuxer->opaque,
+            "stream %u (%s) turned up when the output had begun: left out", source,
+            avcodec_get_name(parameters->codec_id));
+    }
+}
+
 int rmx_intake_correct(struct rmx_intake *intake, AVPacket *packet)
 {
     unsigned source = (unsigned)packet->stream_index;
 
     rmx_extent_note(&intake->extent, intake->demuxer, packet);
-    if (source >= intake->timing.count ||
-        intake->demuxer->streams[source]->discard == AVDISCARD_ALL) {
+    if (source >= intake->timing.count) {
+        say_too_late(intake->demuxer, source);
+        av_packet_unref(packet);
+        return 0;
+    }
+    if (intake->demuxer->streams[source]->discard == AVDISCARD_ALL) {
         av_packet_unref(packet);
         return 0;
     }

@@ -61,9 +61,33 @@ def corpus(folder):
                   if not path.endswith((".m3u8", ".mpd")))
 
 
-def rows_to_run(args):
-    own = [(path, "own/" + os.path.basename(path))
-           for path, _, _ in media.make(args.cache, truth.version())]
+def broadcasts(folder, made):
+    """[(path, name)]: transport streams as they come from the air: begun in the middle, going back
+    to their beginning or a little, and with sound that is not there from the beginning."""
+    whole = next(path for path, _, _ in made if os.path.basename(path) == "h264-aac.ts")
+    silent = os.path.join(folder, "silent.ts")
+    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-i", whole, "-map", "0:v", "-c", "copy",
+                    "-bitexact", "-mpegts_flags", "+initial_discontinuity", "-tables_version", "5",
+                    silent], check=True, timeout=truth.FFMPEG_SECONDS)
+    with open(whole, "rb") as file:
+        one = file.read()
+    with open(silent, "rb") as file:
+        pictures = file.read()
+    middle = len(one) // 188 // 3 * 188
+    found = []
+    for name, stream in (("middle.ts", one[middle:]), ("again.ts", one + one),
+                         ("torn.ts", one[:2 * middle] + one[middle:]),
+                         ("late.ts", 40 * pictures + one)):
+        found.append((os.path.join(folder, name), "own/" + name))
+        with open(found[-1][0], "wb") as file:
+            file.write(stream)
+    return found
+
+
+def rows_to_run(args, folder):
+    made = media.make(args.cache, truth.version())
+    own = [(path, "own/" + os.path.basename(path)) for path, _, _ in made]
+    own += broadcasts(folder, made)
     rows = [Row(path, name, target) for path, name in corpus(args.media) + own
             for target in args.targets.split(",") if args.only in name]
     if args.all:
@@ -183,12 +207,12 @@ def report(rows, verdicts, known, everything):
 def main():
     runner.leave_on_sigterm()
     args = arguments()
-    rows = rows_to_run(args)
     daemon = os.path.join(os.path.dirname(os.path.abspath(args.rmx)), "ringmuxd")
     with tempfile.TemporaryDirectory(prefix="rmx-live-") as work, \
             tempfile.TemporaryDirectory(prefix="rmx-") as place, \
             runner.Daemon(daemon, place) as d, \
             concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        rows = rows_to_run(args, work)
         suite = Suite(runner.Runner(args.rmx, d.socket, None, args.seconds), work)
         verdicts = list(pool.map(suite.row, rows))
         good = d.alive() and d.stop() == 0
