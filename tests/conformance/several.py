@@ -80,7 +80,7 @@ RECIPES = {
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--rmx", required=True, help="the one to test; starts the ringmuxd beside it")
+    parser.add_argument("--rmx", required=True, help="to test; starts the ringmuxd beside it")
     parser.add_argument("--only", default="", help="rows that contain this")
     parser.add_argument("--seams", action="store_true", help="print where ffmpeg's seams differ")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
