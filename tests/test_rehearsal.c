@@ -146,6 +146,33 @@ Test(rehearsal, fragments_go_forward_by_themselves)
     }
 }
 
+Test(rehearsal, merged_inputs_are_all_read_twice)
+{
+    struct media other = { 0 };
+    struct media *made[] = { &plain, &output };
+
+    media_make_mp4(&other, "faststart");
+    spec.inputs = 2;
+    cr_assert_eq(rmx_job_add_map(&spec, "0:v"), 0);
+    cr_assert_eq(rmx_job_add_map(&spec, "1:a"), 0);
+    for (size_t i = 0; i < 2; i++) {
+        AVIOContext *in[] = { media_open_io(&input, false), media_open_io(&other, false) };
+        AVIOContext *out = media_open_io(made[i], true);
+        const struct rmx_inlet inlet = { .io = { in[0], in[1] } };
+        const struct rmx_outlet outlet = { .io = { out } };
+        struct rmx_job_result result = { .job = 1 };
+
+        rmx_rehearsal_run(&spec, &inlet, &outlet, &result);
+        expect_end(&result, RMX_STATUS_OK);
+        cr_assert_eq(result.packets_out, 2 * MEDIA_FRAMES);
+        media_close_io(&in[0]);
+        media_close_io(&in[1]);
+        media_close_io(&out);
+    }
+    expect_same(&output, &plain);
+    media_free(&other);
+}
+
 Test(rehearsal, cut_off_input_is_kept_as_far_as_it_goes)
 {
     media_free(&input);

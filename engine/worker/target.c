@@ -138,8 +138,8 @@ static enum rmx_status check_output(AVFormatContext *context, const struct rmx_f
         return rmx_preview_attach(outlet->preview, context, back);
     }
     if (back && rmx_job_wants_faststart(spec) && !outlet->spooled) {
-        rmx_words_say(words, "faststart needs an input that can be read twice: give a file, use "
-                             "fmp4, which has its index in front, or allow a spool");
+        rmx_words_say(words, "faststart needs inputs that can be read twice, and no other "
+                             "output: give a file, use fmp4, or allow a spool");
         return RMX_STATUS_NEEDS_SEEKABLE_OUTPUT;
     }
     if (back && !(io->seekable & AVIO_SEEKABLE_NORMAL)) {
