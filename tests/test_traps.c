@@ -12,7 +12,7 @@
  *    8  five seconds of a live transport stream   test_live
  *    9  packets lost while probing a stream       test_remux; test_live (every packet comes out)
  *   10  AAC and tags from one container to another  test_remux; test_parts
- *   11  faststart that opens its output again     test_preview; test_rehearsal; test_faststart; test_e2e_spool
+ *   11  faststart that opens its output again     test_rehearsal; test_faststart; test_e2e_spool
  *   12  a flush for each packet, a silent stream  test_live; test_pace
  *   13  cuts relative to the first packet         test_parts; the conformance runs
  *   14  counters that go on from part to part     test_parts
