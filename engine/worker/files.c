@@ -13,9 +13,10 @@
 #include "engine/worker/words.h"
 #include "ring/base.h"
 
-#define KEY_BYTES 16u
-#define KEY_URL   RMX_FILES_URL_HEAD "key"
-#define ENCRYPTED "crypto:"
+#define KEY_BYTES  16u
+#define KEY_DIGITS ((size_t)2 * KEY_BYTES)
+#define KEY_URL    RMX_FILES_URL_HEAD "key"
+#define ENCRYPTED  "crypto:"
 
 /* That is how a muxer with a "method" deletes a file, in place of a system call. */
 static bool is_delete(AVDictionary **options)
@@ -122,7 +123,7 @@ static int open_encrypted(
     int err = key && iv ? 0 : AVERROR(EINVAL);
 
     if (err == 0 &&
-        (strlen(key->value) != 2 * KEY_BYTES || strlen(iv->value) != 2 * KEY_BYTES ||
+        (strlen(key->value) != KEY_DIGITS || strlen(iv->value) != KEY_DIGITS ||
             read_key(key->value, &bytes[0]) < 0 || read_key(iv->value, &bytes[1]) < 0)) {
         err = AVERROR(EINVAL);
     }

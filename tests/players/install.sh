@@ -11,7 +11,7 @@ if ! command -v npm >/dev/null; then
     exit 0
 fi
 mkdir -p "$folder"
-cp "$here"/*.cjs "$folder"
+cp "$here"/*.cjs "$here"/*.html "$folder"
 if cmp -s "$here/package-lock.json" "$folder/package-lock.json" &&
     [[ -d $folder/node_modules ]]; then
     exit 0
