@@ -318,11 +318,12 @@ static int64_t end_of(const struct rmx_join *join)
     return end_us[true] > 0 ? end_us[true] : end_us[false];
 }
 
-/* How much later than planned a packet, a stream's first, must come not to overlap. */
+/* How much later than planned a packet, a stream's first, must come so as not to overlap; less than
+ * zero: how much earlier it may. */
 static int64_t overlap(const struct rmx_join_stream *stream, const AVStream *from,
     const AVPacket *packet, int64_t offset_us)
 {
-    int64_t late_us = 0;
+    int64_t late_us = INT64_MIN;
 
     if (packet->pts != AV_NOPTS_VALUE) {
         int64_t pts_us = av_sat_add64(microseconds(packet->pts, from), offset_us);
@@ -337,11 +338,12 @@ static int64_t overlap(const struct rmx_join_stream *stream, const AVStream *fro
     return late_us;
 }
 
-/* How many streams that lead have no packet ahead yet; each one's first moves all. */
+/* How many streams that lead have no packet ahead yet, and the most that one of the others is late.
+ */
 struct look {
     bool *seen;
     unsigned missing;
-    int64_t late_us;
+    int64_t late_us; /* INT64_MIN: nothing says */
 };
 
 static void look_at(struct look *look, const struct rmx_join *join, const struct rmx_intake *next,
@@ -360,6 +362,14 @@ static void look_at(struct look *look, const struct rmx_join *join, const struct
 
         look->late_us = FFMAX(look->late_us, late_us);
     }
+}
+
+/* One that was not seen may come at once. */
+static int64_t lateness(const struct look *look)
+{
+    int64_t late_us = look->late_us == INT64_MIN ? 0 : look->late_us;
+
+    return look->missing > 0 ? FFMAX(late_us, 0) : late_us;
 }
 
 /* An input that ends or fails meanwhile is no error here: the next read tells. */
@@ -385,7 +395,10 @@ static int look_ahead(struct look *look, const struct rmx_join *join, struct rmx
 int rmx_join_continue(struct rmx_join *join, struct rmx_intake *next)
 {
     int64_t begin_us = end_of(join);
-    struct look look = { .seen = av_calloc(next->demuxer->nb_streams, sizeof(bool)) };
+    struct look look = {
+        .seen = av_calloc(next->demuxer->nb_streams, sizeof(bool)),
+        .late_us = INT64_MIN,
+    };
 
     if (!look.seen) {
         return AVERROR(ENOMEM);
@@ -396,8 +409,8 @@ int rmx_join_continue(struct rmx_join *join, struct rmx_intake *next)
     next->timing.ts_offset = av_sat_add64(next->timing.ts_offset, begin_us);
     int err = look_ahead(&look, join, next);
 
-    next->timing.ts_offset = av_sat_add64(next->timing.ts_offset, look.late_us);
-    begin_us = av_sat_add64(begin_us, look.late_us);
+    next->timing.ts_offset = av_sat_add64(next->timing.ts_offset, lateness(&look));
+    begin_us = av_sat_add64(begin_us, lateness(&look));
     next->timing.last_ts = begin_us;
     next->end_us = next->end_us == INT64_MAX ? INT64_MAX : av_sat_add64(next->end_us, begin_us);
     av_free(look.seen);

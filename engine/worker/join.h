@@ -3,9 +3,9 @@
  * Inputs one after another in one output, as ffmpeg's concat demuxer has them: which stream goes on
  * where, whether it can, and when. Worker process, a job's fiber.
  *
- * An input begins where the one before ended, by its packets and not by its header: as late as its
- * longest stream of pictures or sound, and so late that no stream has two packets for one moment.
- * All its streams move together, so what was in step stays in step.
+ * An input begins where the one before ended, by its packets and not by its header: as early as it
+ * can without that a stream of pictures or sound has two packets for one moment. All its streams
+ * move together, so what was in step stays in step.
  */
 #ifndef RMX_ENGINE_WORKER_JOIN_H
 #define RMX_ENGINE_WORKER_JOIN_H
