@@ -12,6 +12,7 @@
 #include "ipc/format.h"
 #include "ipc/job.h"
 #include "ipc/pairs.h"
+#include "ipc/several.h"
 #include "ipc/status.h"
 #include "ring/base.h"
 #include "ring/chunk.h"
@@ -61,6 +62,31 @@ static void use_edits(const struct rmx_job_spec *spec)
     rmx_assert(cursor <= sizeof(spec->edits));
 }
 
+/* What the worker will take for granted of each of several inputs and outputs. */
+static void use_ends(const struct rmx_job_spec *spec)
+{
+    struct rmx_edit_whole whole;
+    struct rmx_several_map map;
+    struct rmx_job_spec own;
+    const char *why;
+
+    for (unsigned output = 0; output < spec->outputs; output++) {
+        rmx_assert(rmx_several_take_output(spec, output, &own, &why) == 0);
+        rmx_assert(spec->kind != RMX_JOB_REMUX || rmx_format_find(own.format));
+        for (unsigned slot = 0; slot < own.maps; slot++) {
+            rmx_assert(rmx_several_read_map(own.map[slot], &map) == 0 && map.input < spec->inputs);
+        }
+        (void)rmx_several_drops(spec, output);
+    }
+    for (unsigned input = 0; input < spec->inputs; input++) {
+        rmx_several_take_input(spec, input, &own);
+        rmx_assert(
+            rmx_edit_gather(spec->edits, sizeof(spec->edits), (int)input, &whole, &why) == 0);
+        rmx_assert(llabs(whole.input_offset_us) <= RMX_EDIT_TIME_US_MAX);
+    }
+    rmx_assert(spec->inputs <= RMX_JOB_INPUTS_MAX && spec->outputs <= RMX_JOB_OUTPUTS_MAX);
+}
+
 /* What the lane and the worker will take for granted of its rings. */
 static void use_rings(const struct rmx_job_spec *spec)
 {
@@ -93,6 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rmx_assert(!why);
         use(spec);
         use_edits(spec);
+        use_ends(spec);
         use_rings(spec);
     } else {
         rmx_assert(status == RMX_STATUS_BAD_JOB || status == RMX_STATUS_BAD_OPTION ||
@@ -125,6 +152,16 @@ size_t fuzz_seed(unsigned n, uint8_t *data)
         spec.output_ring = (struct rmx_job_ring){ RMX_CHANNEL_RINGS_AT + 81920, 16, 4096 };
         spec.flags = RMX_JOB_SEEKABLE_INPUT | RMX_JOB_POSITIONAL | RMX_JOB_LIVE;
         spec.fragment_us = RMX_JOB_FRAGMENT_PACKET;
+    }
+    if (n % 8 == 3) {
+        spec.inputs = 3;
+        spec.outputs = 2;
+        rmx_assert(rmx_job_add_edit(&spec, "format:1=mpegts") == 0);
+        rmx_assert(rmx_job_add_edit(&spec, "map:1=2:v?") == 0);
+        rmx_assert(rmx_job_add_edit(&spec, "option:1=muxrate=400000") == 0);
+        rmx_assert(rmx_job_add_edit(&spec, "when_slow:1=drop") == 0);
+        rmx_assert(rmx_job_add_edit(&spec, "start:2=5") == 0);
+        rmx_assert(rmx_job_add_edit(&spec, "input_offset:1=-3") == 0);
     }
     for (unsigned i = 0; i < n % 9; i++) {
         rmx_assert(rmx_job_add_edit(&spec, edits[(n + i) % 9]) == 0);

@@ -257,10 +257,14 @@ static int64_t microseconds(int64_t ts, const AVStream *stream)
         ts, stream->time_base, AV_TIME_BASE_Q, AV_ROUND_NEAR_INF | AV_ROUND_PASS_MINMAX);
 }
 
-/* The first input's stream that a packet belongs to, or NULL. */
+/* The first input's stream that a packet belongs to, or NULL; so for a stream that turned up while
+ * packets were read. */
 static struct rmx_join_stream *stream_of(
     const struct rmx_join *join, const struct rmx_intake *intake, const AVPacket *packet)
 {
+    if ((unsigned)packet->stream_index >= intake->timing.count) {
+        return NULL;
+    }
     int stream = intake->as ? intake->as[packet->stream_index] : packet->stream_index;
 
     return stream >= 0 && (unsigned)stream < join->count ? &join->streams[stream] : NULL;
@@ -396,7 +400,7 @@ int rmx_join_continue(struct rmx_join *join, struct rmx_intake *next)
 {
     int64_t begin_us = end_of(join);
     struct look look = {
-        .seen = av_calloc(next->demuxer->nb_streams, sizeof(bool)),
+        .seen = av_calloc(next->timing.count, sizeof(bool)),
         .late_us = INT64_MIN,
     };
 
