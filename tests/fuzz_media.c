@@ -147,9 +147,9 @@ static void tell(enum rmx_note_kind kind)
 static void write_spec(struct rmx_job_spec *spec)
 {
     static const char *const options[] = { "", "movflags=+faststart", "movflags=+frag_keyframe",
-        "muxrate=4000000", "fflags=+genpts", "avoid_negative_ts=make_zero", "mpegts_flags=+latm",
-        "flvflags=no_duration_filesize", "write_crc32=0", "hls_time=1", "seg_duration=1",
-        "cues_to_front=1", "use_editlist=0", "brand=isom", "live=1", "a=b" };
+        "muxrate=4000000", "movflags=+frag_every_frame", "avoid_negative_ts=make_zero",
+        "mpegts_flags=+latm", "flvflags=no_duration_filesize", "write_crc32=0", "hls_time=1",
+        "seg_duration=1", "frag_duration=20000", "use_editlist=0", "brand=isom", "live=1", "a=b" };
     const struct orders *orders = &lane.orders;
     const struct rmx_format *format = rmx_format_at(orders->format % KINDS);
 

@@ -15,6 +15,7 @@
 #include "engine/worker/spill.h"
 #include "engine/worker/words.h"
 #include "ring/base.h"
+#include "tests/dice.h"
 
 #define FAR ((int64_t)INT32_MAX - 16)
 
@@ -233,6 +234,41 @@ Test(pace, a_sound_that_says_it_lasts_longer_than_it_does)
         cr_assert_eq(packet->dts, at, "%d is not %d", (int)packet->dts, (int)at);
         cr_assert_geq(av_interleaved_write_frame(muxer, packet), 0);
         rmx_pace_note_written(&pace);
+    }
+    finish();
+}
+
+Test(pace, a_sound_that_begins_late_keeps_its_times)
+{
+    open_as("mp4", "empty_moov+frag_every_frame");
+    begin(true);
+    for (int64_t count = 0; count < 50; count++) {
+        put(PICTURES, 3600 * count, 0, 3600);
+        if (count >= 10) {
+            cr_assert_eq(keep(SOUND, 1152 * count, 0, 1152), 0);
+            cr_assert_eq(packet->dts, 1152 * count, "%d", (int)packet->dts);
+            cr_assert_geq(av_interleaved_write_frame(muxer, packet), 0);
+            rmx_pace_note_written(&pace);
+        }
+    }
+    finish();
+}
+
+/* The muxer would abort the process. */
+Test(pace, fragments_of_a_packet_each_whatever_packets_say_of_how_long_they_are)
+{
+    static const int64_t durations[] = { 0, 1, 20, 1152, 900000, FAR };
+    struct dice dice = { 7 };
+    int64_t at[2] = { 0 };
+
+    open_as("mp4", "empty_moov+frag_every_frame");
+    muxer->max_interleave_delta = 1;
+    begin(true);
+    for (unsigned count = 0; count < 20000; count++) {
+        int stream = dice_one_in(&dice, 2) ? PICTURES : SOUND;
+
+        at[stream] += (int64_t)dice_below(&dice, 3000);
+        put(stream, at[stream], 0, durations[dice_below(&dice, 6)]);
     }
     finish();
 }

@@ -19,6 +19,7 @@
 #include <libavutil/opt.h>
 
 #include "engine/worker/options.h"
+#include "engine/worker/streams.h"
 #include "engine/worker/words.h"
 
 struct rmx_pace_track {
@@ -188,7 +189,7 @@ static int64_t duration_of(const AVPacket *packet, const AVStream *stream)
 }
 
 /* The way from one sample to the next, and from there to the one after it. What is too far away
- * comes next. */
+ * comes next. Before a track's first packet there is none that it could last as long as. */
 static void limit_sample(struct rmx_pace_track *track, AVPacket *packet, const AVStream *stream)
 {
     int64_t limit = INT32_MAX - 2 - track->shift;
@@ -204,7 +205,8 @@ static void limit_sample(struct rmx_pace_track *track, AVPacket *packet, const A
         duration = limit - gap;
         packet->duration = duration;
     }
-    track->end = av_sat_add64(FFMAX(packet->dts, track->floor), FFMAX(duration, gap));
+    track->end = av_sat_add64(
+        FFMAX(packet->dts, track->floor), track->given > 0 ? FFMAX(duration, gap) : duration);
     track->gap = FFMAX(gap, 0);
 }
 
@@ -277,36 +279,83 @@ int rmx_pace_keep(struct rmx_pace *pace, AVPacket *packet)
     return AVERROR(EOVERFLOW);
 }
 
+static int64_t taken_of(const struct rmx_pace *pace, unsigned slot)
+{
+    return pace->muxer->streams[slot]->nb_frames;
+}
+
 /* Packets that left the muxer's queue since it was last asked. */
-static int64_t count_taken(struct rmx_pace *pace)
+static int64_t count_taken(const struct rmx_pace *pace)
 {
     int64_t count = 0;
 
     for (unsigned slot = 0; slot < pace->muxer->nb_streams; slot++) {
-        count += pace->muxer->streams[slot]->nb_frames - pace->tracks[slot].taken;
+        count += taken_of(pace, slot) - pace->tracks[slot].taken;
     }
     return count;
 }
 
-/* A fragment ends with the packet that is too much for it. Where that is the only one that left the
- * queue, the next fragment begins with it and where it says; and so it does in a track with packets
- * in the queue. */
+static int64_t dts_us_of(const struct rmx_pace *pace, unsigned slot)
+{
+    return av_rescale_q(
+        pace->tracks[slot].dts, pace->muxer->streams[slot]->time_base, AV_TIME_BASE_Q);
+}
+
+/* Has its last packet left the muxer's queue since it was last asked? */
+static bool is_emptied(const struct rmx_pace *pace, unsigned slot)
+{
+    const struct rmx_pace_track *track = &pace->tracks[slot];
+    int64_t taken = taken_of(pace, slot);
+
+    return taken != track->taken && taken == track->given;
+}
+
+/* From its last packet to the latest one that the queue was given: no more than for what packets
+ * are given up though a track has none. */
+static bool is_near(const struct rmx_pace *pace, unsigned slot)
+{
+    int64_t latest_us = INT64_MIN;
+    int64_t own_us = dts_us_of(pace, slot);
+
+    for (unsigned other = 0; other < pace->muxer->nb_streams; other++) {
+        if (pace->tracks[other].started) {
+            latest_us = FFMAX(latest_us, dts_us_of(pace, other));
+        }
+    }
+    return av_sat_sub64(latest_us, own_us) < pace->muxer->max_interleave_delta;
+}
+
+/* Was the last packet that the queue gave up the last of this track? A queue gives up no more once
+ * a track of pictures or sound has none. */
+static bool is_last(const struct rmx_pace *pace, unsigned slot)
+{
+    return is_emptied(pace, slot) &&
+           (count_taken(pace) == 1 ||
+               (is_heard(pace->muxer->streams[slot]) && is_near(pace, slot)));
+}
+
+/* A fragment ends with the packet that is too much for it. A track with packets in the queue begins
+ * the next one where the first of them says; and so does the one whose last packet was given up
+ * last, as it was in the queue until then. */
 void rmx_pace_note_written(struct rmx_pace *pace)
 {
+    bool last[RMX_STREAMS_MAX];
+
     if (!pace->tracks || !pace->queues || !pace->fragments) {
         return;
     }
     int64_t written = avio_tell(pace->muxer->pb);
     bool ended = written != pace->written;
-    bool alone = count_taken(pace) == 1;
 
     pace->written = written;
     for (unsigned slot = 0; slot < pace->muxer->nb_streams; slot++) {
+        last[slot] = is_last(pace, slot);
+    }
+    for (unsigned slot = 0; slot < pace->muxer->nb_streams; slot++) {
         struct rmx_pace_track *track = &pace->tracks[slot];
-        int64_t taken = pace->muxer->streams[slot]->nb_frames;
-        bool first = alone && taken != track->taken;
+        int64_t taken = taken_of(pace, slot);
 
-        if (ended && track->started && !first && taken == track->given) {
+        if (ended && track->started && !last[slot] && taken == track->given) {
             track->floor = av_sat_add64(track->end, 1);
             track->since = 0;
         }
