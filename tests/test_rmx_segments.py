@@ -410,6 +410,17 @@ class Refused(Folder):
                 self.assertIn(reason, result.stderr.decode())
                 self.assertEqual(self.shown(), [])
 
+    def test_a_packet_that_dash_refuses_ends_the_job_and_no_worker(self):
+        ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x64:d=0.04", "-c:v", "libvpx-vp9", "one.webm")
+        ffmpeg("-i", "one.webm", "-map", "0", "-c", "copy", "-f", "data", "one.vp9")
+        media = content(clips)
+        packet = media["one.vp9"]
+        with open(self.at("bad.webm"), "wb") as file:
+            file.write(media["one.webm"].replace(packet, b"\0" + packet[1:]))
+        result = self.rmx("remux", "bad.webm", "www/a.mpd")
+        self.assert_one_line(result, "UNSUPPORTED")
+        self.assertEqual(self.shown(), [])
+
     def test_where_the_list_would_be_there_is_a_folder(self):
         os.mkdir(self.at("www/a.m3u8"))
         self.assert_one_line(self.rmx("remux", path_of("v.mp4"), "www/a.m3u8"), "directory")

@@ -417,6 +417,14 @@ static int drain(struct rmx_mux *mux, struct rmx_mux_track *track)
     return err >= 0 && track->filter ? filter(mux, track, track->filter, NULL, give) : err;
 }
 
+/* What DASH has of a stream is known only when nothing of it waits. */
+static int empty_queue(struct rmx_mux *mux)
+{
+    bool waits = mux->pace.segments && !mux->live;
+
+    return waits ? av_interleaved_write_frame(mux->context, NULL) : 0;
+}
+
 int rmx_mux_finish(struct rmx_mux *mux)
 {
     int err = 0;
@@ -436,6 +444,9 @@ int rmx_mux_finish(struct rmx_mux *mux)
             return err;
         }
     }
+    int flushed = empty_queue(mux);
+
+    err = err < 0 ? err : flushed;
     if (!rmx_pace_may_finish(&mux->pace)) {
         return err < 0 ? err : AVERROR_INVALIDDATA;
     }
@@ -448,8 +459,11 @@ int rmx_mux_finish(struct rmx_mux *mux)
 /* A muxer of several files lets go of the one it was at in its trailer only. */
 static void abandon(struct rmx_mux *mux)
 {
-    if (mux->header_written && !mux->finished && mux->context->oformat->flags & AVFMT_NOFILE &&
-        rmx_pace_may_finish(&mux->pace)) {
+    if (!mux->header_written || mux->finished || !(mux->context->oformat->flags & AVFMT_NOFILE)) {
+        return;
+    }
+    (void)empty_queue(mux);
+    if (rmx_pace_may_finish(&mux->pace)) {
         (void)av_write_trailer(mux->context);
     }
 }

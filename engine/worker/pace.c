@@ -371,5 +371,5 @@ bool rmx_pace_is_exact(const struct rmx_pace *pace)
 
 bool rmx_pace_may_finish(const struct rmx_pace *pace)
 {
-    return !pace->segments || !pace->tracks || pace->tracks[0].started;
+    return !pace->segments || !pace->tracks || pace->muxer->streams[0]->nb_frames > 0;
 }
