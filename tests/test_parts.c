@@ -429,6 +429,34 @@ Test(parts, segments_that_left_the_playlist_are_deleted)
     media_free(&input);
 }
 
+Test(parts, encrypted_segments_are_whole_blocks_and_the_key_is_in_no_file)
+{
+    struct rmx_job_spec spec = media_job("hls");
+
+    media_make_mp4(&input, NULL);
+    open_ends();
+    cr_assert_eq(rmx_job_add_option(&spec, "hls_enc_key=00112233445566778899aAbBcCdDeEfF"), 0);
+    cr_assert_eq(rmx_job_add_option(&spec, "hls_enc_key_url=https://example.org/key"), 0);
+    cr_assert_eq(run_spec(&spec, "hls_time=0.5"), RMX_STATUS_OK, "%s", result.text);
+    ends_finish();
+    expect_text("index.m3u8", "METHOD=AES-128,URI=\"https://example.org/key\",IV=0x");
+    cr_assert_eq(find("index0.ts")->size % 16, 0);
+    cr_assert_neq(find("index0.ts")->bytes[0], 0x47);
+    for (unsigned number = 0; number < ENDS_PARTS; number++) {
+        const struct ends_part *part = &ends.parts[number];
+
+        if (part->size > 0) {
+            cr_assert_null(memmem(part->bytes, part->size, "\x00\x11\x22\x33\x44\x55", 6));
+        }
+    }
+    close_ends();
+    open_ends();
+    ends.stop_after_chunks = 10;
+    cr_assert_eq(run_spec(&spec, "hls_time=0.1"), RMX_STATUS_CANCELLED, "%s", result.text);
+    close_ends();
+    media_free(&input);
+}
+
 Test(parts, options_that_reach_for_other_files_or_keys_are_refused)
 {
     static const char *const options[] = { "hls_key_info_file=/etc/passwd", "hls_enc=1",
