@@ -121,7 +121,9 @@ static int refuse_value(char **argv, const struct option *options, int got, cons
     while (options->val != got) {
         options++;
     }
-    rmx_say("%s: --%s %.200s: %s", argv[0], options->name, optarg, why);
+    bool secret = strstr(options->name, "key") != NULL;
+
+    rmx_say("%s: --%s %.200s: %s", argv[0], options->name, secret ? "..." : optarg, why);
     return RMX_ARGS_USAGE;
 }
 

@@ -88,6 +88,21 @@ class Refusals(Case):
         self.assert_one_line(result, said)
         self.assert_only()
 
+    def test_a_key_is_shown_to_nobody(self):
+        key = "0123456789abcdef0123456789abcdef"
+        encrypted = ["--opt", "encryption_scheme=cenc-aes-ctr", "--opt", f"encryption_kid={key}"]
+        for said, options in (
+                ("32 hexadecimal", ["--decryption-key", key + "0"]),
+                ("32 hexadecimal", ["--opt", f"encryption_key={key}0", *encrypted]),
+                ("give an encryption_key", encrypted),
+                ("can be decrypted", ["--decryption-key", key, "--input-format", "mpegts"])):
+            with self.subTest(options=options):
+                source = clip("av.ts") if "--input-format" in options else clip("av.mp4")
+                result = self.rmx("remux", "--json", *options, source, "out.mp4")
+                self.assertEqual(result.returncode, 2, result.stderr)
+                self.assertIn(said.encode(), result.stdout + result.stderr)
+                self.assertNotIn(key.encode(), result.stdout + result.stderr)
+
     def test_a_value_that_makes_no_sense_is_named(self):
         self.assert_refused("--start ten: not a time", "--start", "ten")
         self.assert_refused("--metadata title: metadata: not KEY=TEXT", "--metadata", "title")

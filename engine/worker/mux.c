@@ -425,6 +425,15 @@ static int empty_queue(struct rmx_mux *mux)
     return waits ? av_interleaved_write_frame(mux->context, NULL) : 0;
 }
 
+/* In front, where it must fit. */
+static bool reserves_index(AVFormatContext *muxer)
+{
+    int64_t bytes = 0;
+
+    return av_opt_get_int(muxer, "reserve_index_space", AV_OPT_SEARCH_CHILDREN, &bytes) >= 0 &&
+           bytes != 0;
+}
+
 int rmx_mux_finish(struct rmx_mux *mux)
 {
     int err = 0;
@@ -450,9 +459,14 @@ int rmx_mux_finish(struct rmx_mux *mux)
     if (!rmx_pace_may_finish(&mux->pace)) {
         return err < 0 ? err : AVERROR_INVALIDDATA;
     }
+    bool reserved = reserves_index(mux->context); /* which it forgets */
     int trailer = av_write_trailer(mux->context);
 
     mux->finished = true;
+    if (trailer == AVERROR(EINVAL) && reserved) {
+        rmx_words_say(mux->context->opaque,
+            "reserve_index_space: the index needs more than that: give more, or leave it out");
+    }
     return err < 0 ? err : trailer;
 }
 
