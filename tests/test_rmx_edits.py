@@ -81,6 +81,24 @@ class Options(Case):
         self.assertEqual(self.codecs("--subtitles", "copy", out="srt.mkv"), ["subrip"])
 
 
+class Encryption(Case):
+    def make(self, name, *options):
+        result = self.rmx("remux", *options, name)
+        self.assertEqual((result.returncode, result.stderr), (0, b""))
+        with open(self.at(name), "rb") as file:
+            return file.read()
+
+    def test_what_is_encrypted_is_another_each_time_and_comes_back(self):
+        key = "00112233445566778899aabbccddeeff"
+        how = ("--opt", "encryption_scheme=cenc-aes-ctr", "--opt", f"encryption_key={key}",
+               "--opt", f"encryption_kid={key}", clip("av.mp4"))
+        plain = self.make("plain.ts", "--bitexact", clip("av.mp4"))
+        self.assertNotEqual(self.make("1.mp4", *how), self.make("2.mp4", *how))
+        for name in ("1", "2"):
+            decrypt = ("--bitexact", "--decryption-key", key, self.at(f"{name}.mp4"))
+            self.assertEqual(self.make(f"{name}.ts", *decrypt), plain)
+
+
 class Refusals(Case):
     def assert_refused(self, said, *options):
         result = self.rmx("remux", *options, clip("av.mp4"), "out.mkv")

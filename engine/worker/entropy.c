@@ -6,6 +6,8 @@
 
 #include <sys/random.h>
 
+#include <libavutil/aes_ctr.h>
+
 #include "ring/base.h"
 
 uint32_t rmx_entropy_seed(void)
@@ -14,4 +16,12 @@ uint32_t rmx_entropy_seed(void)
 
     rmx_assert(getrandom(&seed, sizeof(seed), 0) == (ssize_t)sizeof(seed));
     return seed;
+}
+
+void rmx_entropy_set_iv(struct AVAESCTR *cipher)
+{
+    uint8_t iv[AES_CTR_IV_SIZE];
+
+    rmx_assert(getrandom(iv, sizeof(iv), 0) == (ssize_t)sizeof(iv));
+    av_aes_ctr_set_iv(cipher, iv);
 }
