@@ -101,7 +101,7 @@ static bool is_tag_specifier(const char *text)
         return false;
     }
     text += 2;
-    return rmx_edit_read_whole(&text, INT32_MAX, &number) && *text == '\0';
+    return rmx_edit_value_read_whole(&text, INT32_MAX, &number) && *text == '\0';
 }
 
 /* --- one edit -------------------------------------------------------------------------------- */
@@ -155,7 +155,7 @@ static bool is_number(const char *specifier, int most, int *number)
 {
     int64_t value;
 
-    if (!rmx_edit_read_whole(&specifier, most - 1, &value) || *specifier != '\0') {
+    if (!rmx_edit_value_read_whole(&specifier, most - 1, &value) || *specifier != '\0') {
         return false;
     }
     *number = (int)value;
@@ -243,7 +243,7 @@ static int read_value_of_end(struct rmx_edit *edit, const char **why)
 
     switch (rows[edit->word].kind) {
     case IS_SHIFT:
-        return rmx_edit_read_offset(value, &edit->us)
+        return rmx_edit_value_read_offset(value, &edit->us)
                    ? 0
                    : refuse("edits: not an offset: give 10, -1.5, 500ms or 1:30", why);
     case IS_JOIN:
@@ -259,7 +259,7 @@ static int read_value_of_end(struct rmx_edit *edit, const char **why)
                    ? 0
                    : refuse("edits: output_name: give a name without a folder, '%' or ':'", why);
     case IS_KEY:
-        return rmx_edit_is_key(value)
+        return rmx_edit_value_is_key(value)
                    ? 0
                    : refuse("edits: decryption_key: give 32 hexadecimal digits", why);
     case IS_OPTION:
@@ -278,11 +278,11 @@ static int read_value(struct rmx_edit *edit, const char **why)
 
     switch (rows[edit->word].kind) {
     case IS_TIME:
-        return rmx_edit_read_time(value, &edit->us)
+        return rmx_edit_value_read_time(value, &edit->us)
                    ? 0
                    : refuse("edits: not a time: give 90, 1.5, 500ms, 2m, 1:30 or 01:02:03.5", why);
     case IS_OFFSET:
-        return rmx_edit_read_offset(value, &edit->us)
+        return rmx_edit_value_read_offset(value, &edit->us)
                    ? 0
                    : refuse("edits: not an offset: give 10, -1.5, 500ms or 1:30", why);
     case IS_SWITCH:
@@ -294,13 +294,13 @@ static int read_value(struct rmx_edit *edit, const char **why)
     case IS_TAG:
         return read_tag(edit, why);
     case IS_FLAGS:
-        return rmx_edit_are_dispositions(value)
+        return rmx_edit_value_are_dispositions(value)
                    ? 0
                    : refuse("edits: disposition: give 0, or names as default+forced, comment, dub, "
                             "hearing_impaired, attached_pic",
                          why);
     case IS_ANGLE:
-        return rmx_edit_read_degrees(value, &edit->degrees)
+        return rmx_edit_value_read_degrees(value, &edit->degrees)
                    ? 0
                    : refuse("edits: rotate: give degrees, -360 to 360", why);
     case IS_FILTER:

@@ -64,7 +64,4 @@ int rmx_edit_parse(const char *text, struct rmx_edit *edit, const char **why);
 int rmx_edit_gather(
     const char *list, size_t bytes, int input, struct rmx_edit_whole *whole, const char **why);
 
-/* A time as a value has it. False, *us untouched, if it is none. */
-bool rmx_edit_read_time(const char *text, int64_t *us);
-
 #endif

@@ -27,7 +27,7 @@ static bool is_same(const char *name, size_t length, const char *other)
 }
 
 /* Digits, at least one and at most `most`. Advances *text. */
-bool rmx_edit_read_whole(const char **text, int64_t most, int64_t *value)
+bool rmx_edit_value_read_whole(const char **text, int64_t most, int64_t *value)
 {
     const char *at = *text;
     int64_t sum = 0;
@@ -71,7 +71,7 @@ static bool read_clock(const char **text, int64_t *seconds)
         int64_t next;
 
         (*text)++;
-        if (!rmx_edit_read_whole(text, 59, &next)) {
+        if (!rmx_edit_value_read_whole(text, 59, &next)) {
             return false;
         }
         *seconds = *seconds * 60 + next;
@@ -96,12 +96,12 @@ static int64_t unit_us(const char *unit)
     return 0;
 }
 
-bool rmx_edit_read_time(const char *text, int64_t *us)
+bool rmx_edit_value_read_time(const char *text, int64_t *us)
 {
     int64_t whole;
     int64_t millionths;
 
-    if (!rmx_edit_read_whole(&text, RMX_EDIT_TIME_US_MAX, &whole)) {
+    if (!rmx_edit_value_read_whole(&text, RMX_EDIT_TIME_US_MAX, &whole)) {
         return false;
     }
     bool clock = *text == ':';
@@ -119,25 +119,25 @@ bool rmx_edit_read_time(const char *text, int64_t *us)
     return *us <= RMX_EDIT_TIME_US_MAX;
 }
 
-bool rmx_edit_read_offset(const char *text, int64_t *us)
+bool rmx_edit_value_read_offset(const char *text, int64_t *us)
 {
     bool minus = *text == '-';
 
-    if (!rmx_edit_read_time(text + (minus || *text == '+'), us)) {
+    if (!rmx_edit_value_read_time(text + (minus || *text == '+'), us)) {
         return false;
     }
     *us = minus ? -*us : *us;
     return true;
 }
 
-bool rmx_edit_read_degrees(const char *text, double *degrees)
+bool rmx_edit_value_read_degrees(const char *text, double *degrees)
 {
     bool minus = *text == '-';
     int64_t whole;
     int64_t millionths;
 
     text += minus;
-    if (!rmx_edit_read_whole(&text, 360, &whole) || !read_fraction(&text, &millionths) ||
+    if (!rmx_edit_value_read_whole(&text, 360, &whole) || !read_fraction(&text, &millionths) ||
         *text != '\0') {
         return false;
     }
@@ -156,7 +156,7 @@ static bool is_disposition(const char *name, size_t length)
     return false;
 }
 
-bool rmx_edit_are_dispositions(const char *text)
+bool rmx_edit_value_are_dispositions(const char *text)
 {
     if (strcmp(text, "0") == 0) {
         return true;
@@ -173,7 +173,7 @@ bool rmx_edit_are_dispositions(const char *text)
     return true;
 }
 
-bool rmx_edit_is_key(const char *text)
+bool rmx_edit_value_is_key(const char *text)
 {
     static const char digits[] = "0123456789abcdefABCDEF";
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * How the values of a job's edits are written. Runs in the client, the daemon and the worker. Does
- * no I/O and allocates nothing. A time itself is rmx_edit_read_time()'s (edit.h).
+ * no I/O and allocates nothing.
  */
 #ifndef RMX_IPC_EDIT_VALUE_H
 #define RMX_IPC_EDIT_VALUE_H
@@ -13,18 +13,21 @@
 /* All return false, what they set untouched, where text is no such value. */
 
 /* Digits, at least one and at most `most`. Advances *text, whatever it returns. */
-bool rmx_edit_read_whole(const char **text, int64_t most, int64_t *value);
+bool rmx_edit_value_read_whole(const char **text, int64_t most, int64_t *value);
+
+/* 90, 1.5, 500ms, 2m, 1:30, 01:02:03.5. */
+bool rmx_edit_value_read_time(const char *text, int64_t *us);
 
 /* A time with a sign or without. */
-bool rmx_edit_read_offset(const char *text, int64_t *us);
+bool rmx_edit_value_read_offset(const char *text, int64_t *us);
 
 /* -360 to 360. */
-bool rmx_edit_read_degrees(const char *text, double *degrees);
+bool rmx_edit_value_read_degrees(const char *text, double *degrees);
 
 /* 32 hexadecimal digits. */
-bool rmx_edit_is_key(const char *text);
+bool rmx_edit_value_is_key(const char *text);
 
 /* "0", or names of libavformat's with '+' and '-' before them. */
-bool rmx_edit_are_dispositions(const char *text);
+bool rmx_edit_value_are_dispositions(const char *text);
 
 #endif

@@ -260,7 +260,7 @@ static bool is_time(const struct rmx_option *option, const char *text)
     int64_t us;
 
     if (length == 0 || strchr("mh", text[length - 1]) != NULL ||
-        !rmx_edit_read_time(text + minus, &us)) {
+        !rmx_edit_value_read_time(text + minus, &us)) {
         return false;
     }
     us = minus ? -us : us;
@@ -338,7 +338,7 @@ static int check_value(
         good = is_time(option, value);
         break;
     case RMX_OPTION_IS_KEY:
-        good = rmx_edit_is_key(value);
+        good = rmx_edit_value_is_key(value);
         break;
     case RMX_OPTION_IS_NAME:
         good = rmx_file_name_is_fixed(value, strlen(value)) ||

@@ -127,6 +127,8 @@ class Batch(BatchCase):
                     self.assertIn("--" + {"options": "opt"}.get(key, key).replace("_", "-") + " ",
                                   options)
                 job = self.job("a.mp4", "av.ts")
+                if key == "decryption_key":
+                    job = self.job("a.mp4", "av.mp4")
                 job.update(format="fmp4", live=key in ("live", "interleave", "fragment"))
                 if key == "input_offset":
                     job["input"] = [job["input"]] * 2
@@ -320,8 +322,8 @@ class Lines(BatchCase):
         ('{"input": ""}', "give a string"),
         ('{"input": "-", "output": "a.ts"}', "file to file"),
         ('{"input": "a", "output": "-", "format": "mpegts"}', "file to file"),
-        ('{"input": "a", "output": "b"}', "mpegts"),
-        ('{"input": "a", "output": "b", "format": "mp5"}', "matroska"),
+        ('{"input": "a", "output": "b"}', "rmx formats"),
+        ('{"input": "a", "output": "b", "format": "mp5"}', "is 'mp4' meant?"),
         ('{"input": "a", "output": "b%d.m3u8", "format": "hls"}', "output_name"),
         ('{"spool": 1}', "neither true nor false"),
         ('{"map": "v"}', "list"),

@@ -382,9 +382,9 @@ class Usage(Case):
 
     def test_several_files_are_not_one(self):
         for target in "hls", "hls-fmp4", "dash":
-            result = self.rmx("remux", "--format", target, clip("av.mp4"), "out")
+            result = self.rmx("remux", "--format", target, clip("av.mp4"), "-")
             self.assertEqual(result.returncode, 4)
-            self.assert_one_line(result, target, "several files", "ringmux(3)")
+            self.assert_one_line(result, target, "several files", "folder")
             self.assert_only()
 
 
