@@ -129,7 +129,8 @@ int rmx_reconnect(struct rmx_client *client, int timeout_ms);
 
 enum rmx_kind {
     RMX_REMUX = 1, /* input -> output in another container */
-    RMX_PROBE = 2, /* input -> a JSON description of it, as ffprobe's -show_format -show_streams */
+    RMX_PROBE = 2, /* input -> a JSON description of it, as ffprobe's: programs, streams, chapters,
+                      format */
     RMX_NOOP = 3   /* goes to a worker and back and moves nothing: for measuring */
 };
 
@@ -140,9 +141,10 @@ enum rmx_flags {
     RMX_POSITIONAL = 16,     /* output RMX_RING: its pieces may come out of order, see rmx_piece */
     RMX_PARTS = 32,          /* output RMX_RING: it may be several files, see rmx_piece */
     RMX_SPOOL = 64,          /* a temporary file may hold what is read or written out of order */
-    RMX_LIVE = 128           /* packet in, packet out: see interleave_us and fragment_us. To "fmp4",
+    RMX_LIVE = 128,          /* packet in, packet out: see interleave_us and fragment_us. To "fmp4",
                                 "cmaf", "mpegts", "flv", "matroska", "webm", "ogg", "adts", "mp3",
                                 "flac" or "wav"; not with RMX_SPOOL */
+    RMX_KEYFRAMES = 256      /* RMX_PROBE: "keyframes", too, for which all of the input is read */
 };
 
 enum rmx_class { /* who waits, and who is refused, when there is not room for all */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,10 @@
 
 #include "clients/ringmux.h"
 #include "clients/rmx_args.h"
+#include "clients/rmx_formats.h"
 #include "clients/rmx_say.h"
+#include "ipc/format.h"
+#include "ring/base.h"
 
 struct command {
     const char *name;
@@ -32,7 +36,8 @@ static const struct command commands[] = {
     { "formats", rmx_formats_main, "list the containers that can be written" },
 };
 
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+#define COMMANDS    (sizeof(commands) / sizeof(commands[0]))
+#define FORMATS_MAX 256 /* in ipc/format.def, at most */
 
 static const struct command *find_command(const char *name)
 {
@@ -54,7 +59,7 @@ static int print_help(void)
     for (size_t i = 0; i < COMMANDS; i++) {
         printf("  %-9s%s\n", commands[i].name, commands[i].summary);
     }
-    puts("  help     [COMMAND] say more about a command, with examples\n"
+    puts("  help     [COMMAND | FORMAT] say more about a command, or a container and its options\n"
          "\n"
          "example:   rmx remux in.mp4 out.ts\n"
          "\n"
@@ -62,16 +67,24 @@ static int print_help(void)
     return 0;
 }
 
-static int refuse_command(const char *name)
+/* may_be_format: a container's name would have been right, too. */
+static int refuse_command(const char *name, bool may_be_format)
 {
-    const char *known[COMMANDS + 1] = { NULL };
+    const char *known[COMMANDS + FORMATS_MAX + 1] = { NULL };
+    const struct rmx_format *format;
+    size_t count = 0;
 
-    for (size_t i = 0; i < COMMANDS; i++) {
-        known[i] = commands[i].name;
+    for (; count < COMMANDS; count++) {
+        known[count] = commands[count].name;
+    }
+    for (size_t i = 0; may_be_format && (format = rmx_format_at(i)) != NULL; i++) {
+        rmx_assert(i < FORMATS_MAX);
+        known[count++] = format->name;
     }
     const char *near = rmx_args_nearest(name, known);
-    rmx_say("no command '%s': %s%s%s", name, near != NULL ? "did you mean '" : "see 'rmx help",
-        near != NULL ? near : "", near != NULL ? "'?" : "'");
+    rmx_say("no command%s '%s': %s%s%s", may_be_format ? " or format" : "", name,
+        near != NULL ? "did you mean '" : "see 'rmx help", near != NULL ? near : "",
+        near != NULL ? "'?" : "'");
     return RMX_ARGS_USAGE;
 }
 
@@ -81,9 +94,14 @@ static int run_help(int argc, char **argv)
         return print_help();
     }
     const struct command *command = find_command(argv[1]);
+    const struct rmx_format *format = rmx_format_find(argv[1]);
     static char option[] = "--help";
     char *asked[] = { argv[1], option, NULL };
-    return command != NULL ? command->main(2, asked) : refuse_command(argv[1]);
+    if (command == NULL && format != NULL) {
+        rmx_formats_describe(format);
+        return 0;
+    }
+    return command != NULL ? command->main(2, asked) : refuse_command(argv[1], true);
 }
 
 static int run(int argc, char **argv)
@@ -101,7 +119,7 @@ static int run(int argc, char **argv)
         return 0;
     }
     const struct command *command = find_command(argv[1]);
-    return command != NULL ? command->main(argc - 1, argv + 1) : refuse_command(argv[1]);
+    return command != NULL ? command->main(argc - 1, argv + 1) : refuse_command(argv[1], false);
 }
 
 /* Whoever starts us with 0, 1 or 2 closed must not find his output file under that number. What

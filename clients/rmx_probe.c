@@ -35,23 +35,25 @@ struct request {
 static const char help[] =
     "usage: rmx probe [OPTION...] IN\n"
     "\n"
-    "Describes IN in JSON, as 'ffprobe -of json -show_format -show_streams IN' does. '-' is "
-    "standard\n"
-    "input.\n"
+    "Describes IN in JSON, as 'ffprobe -of json -show_programs -show_streams -show_chapters\n"
+    "-show_format IN' does. '-' is standard input.\n"
     "\n"
     "  --input-format F     container to read; default: recognised from the bytes\n"
+    "  --keyframes          list the keyframes of pictures, too: all of IN is read\n"
     "  --spool              the daemon may use a temporary file where a pipe would have to be\n"
     "                       read out of order\n"
     "  --json               JSON it is; the only form there is\n" RMX_CONNECT_TEXT "\n"
     "examples:\n"
     "  rmx probe talk.mp4\n"
+    "  rmx probe --keyframes talk.mp4\n"
     "  curl -s https://example.org/talk.ts | rmx probe -\n"
     "  curl -s https://example.org/talk.mp4 | rmx probe --spool -\n";
 
-enum { OPT_INPUT_FORMAT = RMX_ARGS_OWN, OPT_SPOOL, OPT_JSON };
+enum { OPT_INPUT_FORMAT = RMX_ARGS_OWN, OPT_KEYFRAMES, OPT_SPOOL, OPT_JSON };
 
 static const struct option options[] = {
     { "input-format", required_argument, NULL, OPT_INPUT_FORMAT },
+    { "keyframes", no_argument, NULL, OPT_KEYFRAMES },
     { "spool", no_argument, NULL, OPT_SPOOL },
     { "json", no_argument, NULL, OPT_JSON },
     RMX_CONNECT_ROWS,
@@ -68,6 +70,9 @@ static int take(void *to, int option, char why[RMX_ARGS_WHY_BYTES])
     switch (option) {
     case OPT_INPUT_FORMAT:
         request->job.input_format = optarg;
+        return 0;
+    case OPT_KEYFRAMES:
+        request->job.flags |= RMX_KEYFRAMES;
         return 0;
     case OPT_SPOOL:
         request->job.flags |= RMX_SPOOL;

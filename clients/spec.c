@@ -25,7 +25,8 @@ _Static_assert((int)RMX_ALL_STREAMS == (int)RMX_JOB_ALL_STREAMS &&
                    (int)RMX_ALLOW_TRUNCATED == (int)RMX_JOB_ALLOW_TRUNCATED &&
                    (int)RMX_POSITIONAL == (int)RMX_JOB_POSITIONAL &&
                    (int)RMX_PARTS == (int)RMX_JOB_PARTS && (int)RMX_SPOOL == (int)RMX_JOB_SPOOL &&
-                   (int)RMX_LIVE == (int)RMX_JOB_LIVE,
+                   (int)RMX_LIVE == (int)RMX_JOB_LIVE &&
+                   (int)RMX_KEYFRAMES == (int)RMX_JOB_KEYFRAMES,
     "the public flags are the wire's");
 _Static_assert((int)RMX_CRITICAL == (int)RMX_CLASS_CRITICAL &&
                    (int)RMX_NORMAL == (int)RMX_CLASS_NORMAL &&

@@ -64,9 +64,9 @@ static int refuse(enum rmx_status status, const char *sentence, const char **why
 static int check_numbers(const struct rmx_job_spec *spec, const char **why)
 {
     static const uint32_t flags_of[] = {
-        [RMX_JOB_REMUX] = RMX_JOB_FLAGS_ALL,
+        [RMX_JOB_REMUX] = RMX_JOB_FLAGS_ALL & ~(uint32_t)RMX_JOB_KEYFRAMES,
         [RMX_JOB_PROBE] = RMX_JOB_BITEXACT | RMX_JOB_ALLOW_TRUNCATED | RMX_JOB_SEEKABLE_INPUT |
-                          RMX_JOB_POSITIONAL | RMX_JOB_SPOOL,
+                          RMX_JOB_POSITIONAL | RMX_JOB_SPOOL | RMX_JOB_KEYFRAMES,
         [RMX_JOB_NOOP] = 0,
     };
     static const uint8_t inputs_of[] = {

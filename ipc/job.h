@@ -41,7 +41,9 @@ enum rmx_job_flags {
                                           be read, or written, out of order */
     RMX_JOB_LIVE = 1u << 7,            /* packet in, packet out: wait for nothing that can be done
                                           without */
-    RMX_JOB_FLAGS_ALL = (1u << 8) - 1,
+    RMX_JOB_KEYFRAMES = 1u << 8,       /* PROBE: with a list of the keyframes, for which all of the
+                                          input is read */
+    RMX_JOB_FLAGS_ALL = (1u << 9) - 1,
 };
 
 /* What an input or an output is. */

@@ -355,6 +355,22 @@ static void tell_of_another_worker(void)
 }
 
 /* A spec that is none, and a job of more than one pass. */
+/* The file, which a pipe holds, in one: it can be read once. */
+static int poured(const char *path)
+{
+    static char bytes[1 << 18];
+    int file = harness_input(path);
+    ssize_t size = read(file, bytes, sizeof(bytes));
+    int ends[2];
+
+    cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+    cr_assert_geq(fcntl(ends[1], F_SETPIPE_SZ, sizeof(bytes)), size);
+    cr_assert_eq(write(ends[1], bytes, (size_t)size), size);
+    close(ends[1]);
+    close(file);
+    return ends[0];
+}
+
 static void tell_the_others(void)
 {
     struct rmx_job_spec bad = raw_noop(SUBJECT, 0);
@@ -367,7 +383,7 @@ static void tell_the_others(void)
     raw_submit(&bad, NULL, 0);
     cr_assert_eq(raw_hear_job().status, RMX_STATUS_BAD_JOB);
     spooled.flags = RMX_JOB_SPOOL;
-    submit(&spooled, harness_input(harness_media("small.ts")), make_pipe(0));
+    submit(&spooled, poured(harness_media("small.ts")), make_pipe(0));
     read_all(pipes[0]);
     result = raw_hear_job();
     cr_assert_eq(result.status, RMX_STATUS_OK, "%s", result.text);

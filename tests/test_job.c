@@ -31,7 +31,7 @@ Test(job, every_field_at_its_fullest_passes)
 
     spec.job = UINT64_MAX;
     spec.deadline_ns = UINT64_MAX;
-    spec.flags = RMX_JOB_FLAGS_ALL & ~(uint32_t)RMX_JOB_SPOOL;
+    spec.flags = RMX_JOB_FLAGS_ALL & ~(uint32_t)(RMX_JOB_SPOOL | RMX_JOB_KEYFRAMES);
     spec.class_ = RMX_CLASS_BACKGROUND;
     memset(spec.input_format, 'a', sizeof(spec.input_format) - 1);
     memcpy(spec.traceparent, trace, sizeof(trace));
@@ -90,12 +90,12 @@ Test(job, no_flag_is_set_that_means_nothing)
 {
     struct rmx_job_spec spec = stream();
 
-    cr_assert_eq(flags_that_pass(spec), RMX_JOB_FLAGS_ALL);
+    cr_assert_eq(flags_that_pass(spec), RMX_JOB_FLAGS_ALL & ~(uint32_t)RMX_JOB_KEYFRAMES);
     spec.kind = RMX_JOB_PROBE;
     memset(spec.format, 0, sizeof(spec.format));
     cr_assert_eq(flags_that_pass(spec), RMX_JOB_BITEXACT | RMX_JOB_ALLOW_TRUNCATED |
                                             RMX_JOB_SEEKABLE_INPUT | RMX_JOB_POSITIONAL |
-                                            RMX_JOB_SPOOL);
+                                            RMX_JOB_SPOOL | RMX_JOB_KEYFRAMES);
     cr_assert_eq(flags_that_pass(remux()), RMX_JOB_ALL_STREAMS | RMX_JOB_BITEXACT |
                                                RMX_JOB_ALLOW_TRUNCATED | RMX_JOB_SPOOL |
                                                RMX_JOB_LIVE);

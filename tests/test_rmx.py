@@ -309,6 +309,21 @@ class Failure(Case):
                 self.assertEqual((result.returncode, result.stderr), (0, b""))
                 self.assertGreater(len(result.stdout), 5)
 
+    def test_help_of_a_container(self):
+        for row in self.rmx("formats").stdout.decode().splitlines()[1:]:
+            name = row.split()[0]
+            with self.subTest(format=name):
+                result = self.rmx("help", name)
+                self.assertEqual((result.returncode, result.stderr), (0, b""))
+                told = result.stdout.decode()
+                self.assertIn("avoid_negative_ts=", told)
+                self.assertLessEqual(max(map(len, told.splitlines())), 100)
+        self.assertIn("faststart", self.rmx("help", "mp4").stdout.decode())
+        self.assertNotIn("faststart", self.rmx("help", "flv").stdout.decode())
+        result = self.rmx("help", "matroksa")
+        self.assertEqual(result.returncode, 2)
+        self.assert_one_line(result, "did you mean 'matroska'?")
+
     def test_without_a_daemon_there_is_a_remedy(self):
         for args in (["remux", "--socket", "nowhere", clip("av.mp4"), "out.ts"],
                      ["batch", "--socket", "nowhere", "-"], ["jobs", "--socket", "nowhere"],
@@ -385,18 +400,33 @@ class Isolation(Case):
 
 class Others(Case):
     def test_probe_says_what_ffprobe_says(self):
-        for name in "av.mp4", "vp.webm", "a.mp3", "a.flac":
+        for name in "av.mp4", "av.ts", "vp.webm", "a.mp3", "a.flac":
             with self.subTest(input=name):
                 result = self.rmx("probe", clip(name))
                 self.assertEqual((result.returncode, result.stderr), (0, b""))
                 told = json.loads(result.stdout)
                 self.assertEqual(next(iter(told["format"].items())), ("filename", clip(name)))
-                truth = ffprobe(clip(name))["format"]
-                for key in "nb_streams", "format_name":
-                    self.assertEqual(told["format"][key], truth[key])
-                streams = ffprobe(clip(name), "-show_streams")["streams"]
-                self.assertEqual([s["codec_name"] for s in told["streams"]],
-                                 [s["codec_name"] for s in streams])
+                for part in "format", "streams", "programs", "chapters":
+                    self.assertEqual(told[part], ffprobe(clip(name), f"-show_{part}")[part])
+                self.assertNotIn("keyframes", told)
+
+    def test_probe_lists_keyframes_and_chapters(self):
+        with open(self.at("notes"), "w", encoding="utf-8") as file:
+            file.write(";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=900\ntitle=A\x7f\n")
+        subprocess.run(["ffmpeg", "-v", "error", "-i", clip("av.mp4"), "-i", self.at("notes"),
+                        "-map_metadata", "1", "-c", "copy", self.at("in.mkv")], check=True)
+        told = json.loads(self.rmx("probe", "--keyframes", "in.mkv").stdout)
+        self.assertEqual(told["chapters"], ffprobe(self.at("in.mkv"), "-show_chapters")["chapters"])
+        packets = ffprobe(self.at("in.mkv"), "-show_packets")["packets"]
+        keyframes = [packet for packet in packets
+                     if packet["codec_type"] == "video" and "K" in packet["flags"]]
+        self.assertGreater(len(keyframes), 0)
+        self.assertEqual(told["keyframes"], keyframes)
+
+    def test_keyframes_of_half_a_file_are_not_all(self):
+        with open(clip("av.mp4"), "rb") as file, open(self.at("half.mp4"), "wb") as half:
+            half.write(file.read()[:-2000])
+        self.assertNotEqual(self.rmx("probe", "--keyframes", "half.mp4").returncode, 0)
 
     def test_probe_of_an_odd_name_is_json_still(self):
         name = b'a"\\\n\xff.mp4'

@@ -29,7 +29,7 @@ static void put_byte(struct rmx_json *json, uint8_t byte)
     }
     if (name) {
         snprintf(escape, sizeof(escape), "\\%c", *name);
-    } else if (byte < ' ') {
+    } else if (byte < ' ' || byte == 0x7f) {
         snprintf(escape, sizeof(escape), "\\u%04x", byte);
     } else {
         escape[0] = (char)byte;

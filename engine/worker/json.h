@@ -11,7 +11,7 @@
 
 #include <libavformat/avio.h>
 
-#define RMX_JSON_DEPTH_MAX 8
+#define RMX_JSON_DEPTH_MAX 12
 
 struct rmx_json {
     AVIOContext *output;

@@ -14,6 +14,7 @@
 #include "engine/worker/avshim.h"
 #include "engine/worker/fence.h"
 #include "engine/worker/json.h"
+#include "engine/worker/remux.h"
 #include "engine/worker/sidedata.h"
 
 /* --- values ---------------------------------------------------------------------------------- */
@@ -317,17 +318,123 @@ static void put_format(struct rmx_json *json, AVFormatContext *demuxer)
     rmx_json_close(json, '}');
 }
 
-int rmx_probe_write(AVFormatContext *demuxer, AVIOContext *output)
+static void put_program(struct rmx_json *json, AVFormatContext *demuxer, const AVProgram *program)
 {
+    rmx_json_open(json, NULL, '{');
+    rmx_json_int(json, "program_id", program->id);
+    rmx_json_int(json, "program_num", program->program_num);
+    rmx_json_int(json, "nb_streams", program->nb_stream_indexes);
+    rmx_json_int(json, "pmt_pid", program->pmt_pid);
+    rmx_json_int(json, "pcr_pid", program->pcr_pid);
+    put_tags(json, program->metadata);
+    rmx_json_open(json, "streams", '[');
+    for (unsigned slot = 0; slot < program->nb_stream_indexes; slot++) {
+        if (program->stream_index[slot] < demuxer->nb_streams) {
+            put_stream(json, demuxer, demuxer->streams[program->stream_index[slot]]);
+        }
+    }
+    rmx_json_close(json, ']');
+    rmx_json_close(json, '}');
+}
+
+static void put_chapter(struct rmx_json *json, const AVChapter *chapter)
+{
+    rmx_json_open(json, NULL, '{');
+    rmx_json_int(json, "id", chapter->id);
+    put_ratio(json, "time_base", chapter->time_base, '/');
+    rmx_json_int(json, "start", chapter->start);
+    put_seconds(json, "start_time", chapter->start, chapter->time_base);
+    rmx_json_int(json, "end", chapter->end);
+    put_seconds(json, "end_time", chapter->end, chapter->time_base);
+    put_tags(json, chapter->metadata);
+    rmx_json_close(json, '}');
+}
+
+/* --- keyframes ------------------------------------------------------------------------------- */
+
+static void put_keyframe(struct rmx_json *json, const AVPacket *packet, AVRational base)
+{
+    rmx_json_open(json, NULL, '{');
+    rmx_json_string(json, "codec_type", "video");
+    rmx_json_int(json, "stream_index", packet->stream_index);
+    put_ts(json, "pts", packet->pts);
+    put_seconds(json, "pts_time", packet->pts, base);
+    put_ts(json, "dts", packet->dts);
+    put_seconds(json, "dts_time", packet->dts, base);
+    if (packet->duration != 0) {
+        rmx_json_int(json, "duration", packet->duration);
+        put_seconds(json, "duration_time", packet->duration, base);
+    }
+    rmx_json_format(json, "size", "%d", packet->size);
+    if (packet->pos != -1) {
+        rmx_json_format(json, "pos", "%" PRId64, packet->pos);
+    }
+    rmx_json_format(json, "flags", "K%c", packet->flags & AV_PKT_FLAG_DISCARD ? 'D' : '_');
+    rmx_json_close(json, '}');
+}
+
+static bool has_keyframes(const AVStream *stream)
+{
+    return stream->codecpar->codec_type == AVMEDIA_TYPE_VIDEO &&
+           !(stream->disposition & AV_DISPOSITION_ATTACHED_PIC);
+}
+
+/* Returns 0 at the end of the input, or AVERROR of it. */
+static int put_keyframes(struct rmx_json *json, struct rmx_intake *intake)
+{
+    AVPacket *packet = av_packet_alloc();
+    int err = packet ? 0 : AVERROR(ENOMEM);
+
+    for (unsigned slot = 0; slot < intake->demuxer->nb_streams; slot++) {
+        AVStream *stream = intake->demuxer->streams[slot];
+
+        stream->discard = has_keyframes(stream) ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
+    }
+    rmx_json_open(json, "keyframes", '[');
+    while (err >= 0 && (err = rmx_intake_read(intake, packet)) >= 0) {
+        const AVStream *stream = intake->demuxer->streams[packet->stream_index];
+
+        if (has_keyframes(stream) && packet->flags & AV_PKT_FLAG_KEY) {
+            put_keyframe(json, packet, stream->time_base);
+        }
+        av_packet_unref(packet);
+        rmx_remux_breathe();
+        err = json->output->error;
+    }
+    rmx_json_close(json, ']');
+    av_packet_free(&packet);
+    return err == AVERROR_EOF ? 0 : err;
+}
+
+/* --- all ------------------------------------------------------------------------------------- */
+
+int rmx_probe_write(
+    struct rmx_intake *intake, bool keyframes, AVIOContext *output, int *input_error)
+{
+    AVFormatContext *demuxer = intake->demuxer;
     struct rmx_json json = { .output = output };
 
+    *input_error = 0;
     rmx_json_open(&json, NULL, '{');
+    rmx_json_open(&json, "programs", '[');
+    for (unsigned slot = 0; slot < demuxer->nb_programs; slot++) {
+        put_program(&json, demuxer, demuxer->programs[slot]);
+    }
+    rmx_json_close(&json, ']');
     rmx_json_open(&json, "streams", '[');
     for (unsigned slot = 0; slot < demuxer->nb_streams; slot++) {
         put_stream(&json, demuxer, demuxer->streams[slot]);
     }
     rmx_json_close(&json, ']');
+    rmx_json_open(&json, "chapters", '[');
+    for (unsigned slot = 0; slot < demuxer->nb_chapters; slot++) {
+        put_chapter(&json, demuxer->chapters[slot]);
+    }
+    rmx_json_close(&json, ']');
     put_format(&json, demuxer);
+    if (keyframes) {
+        *input_error = put_keyframes(&json, intake);
+    }
     rmx_json_close(&json, '}');
     avio_write(output, (const unsigned char *)"\n", 1);
     avio_flush(output);

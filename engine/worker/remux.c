@@ -289,9 +289,18 @@ static enum rmx_status run_probe(struct remux *remux)
     if (status != RMX_STATUS_OK) {
         return status;
     }
-    int err = rmx_probe_write(remux->inputs.all[0].demuxer, output);
+    bool keyframes = remux->spec->flags & RMX_JOB_KEYFRAMES;
+    struct rmx_intake *intake = &remux->inputs.all[0];
+    int input_error = 0;
+    int err = rmx_probe_write(intake, keyframes, output, &input_error);
 
-    return err < 0 ? rmx_verdict_output(err, output) : RMX_STATUS_OK;
+    if (err < 0) {
+        return rmx_verdict_output(err, output);
+    }
+    if (input_error < 0) {
+        return judge_read(remux, intake, input_error);
+    }
+    return keyframes ? judge_input(remux, intake, RMX_STATUS_OK) : RMX_STATUS_OK;
 }
 
 /* --- the job --------------------------------------------------------------------------------- */
