@@ -87,6 +87,7 @@ static const struct rmx_format *pick_format(struct dice *dice)
     while (rmx_format_at(count) != NULL) {
         count++;
     }
+    rmx_assert(count > 0);
     while (format == NULL || *format->index != '\0') {
         format = rmx_format_at(dice_below(dice, count));
     }

@@ -124,8 +124,8 @@ Test(e2e_leaks, ten_thousand_jobs_leave_nothing_behind, .timeout = 300)
     struct rmx_client *client;
     /* One worker has all 64 at once, so that all its fibers' stacks are in use from the start; on a
      * busy machine too, where fewer credits would be given back. */
-    static const char *const settings[] = { "--workers=1", "--overload_cpu=0",
-        "--overload_queue=0", "--overload_rings=0", NULL };
+    static const char *const settings[] = { "--workers=1", "--overload_cpu=0", "--overload_queue=0",
+        "--overload_rings=0", NULL };
     static struct holdings looks[LOOKS];
 
     harness_start(&harness, settings);

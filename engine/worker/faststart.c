@@ -62,6 +62,7 @@ static int shift_position(uint64_t *position, uint64_t most, const struct range 
 }
 
 /* at: so many bytes wide. inside: one of an encrypted track's tables. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): AV_WB32() and AV_WB64() write through it */
 static int shift_at(unsigned char *at, uint64_t wide, bool inside, const struct range *range)
 {
     uint64_t position = wide == 8 ? AV_RB64(at) : AV_RB32(at);
