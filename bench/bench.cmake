@@ -2,29 +2,32 @@
 # The benchmarks: see bench/README.md. Paths are from the project's root. Included by
 # CMakeLists.txt.
 
-# rmx_bench(NAME LIBS ...): a program that prints JSON; no test
-function(rmx_bench name)
-    add_executable(${name} bench/${name}.c bench/samples.c bench/histogram.c)
-    target_link_libraries(${name} PRIVATE ${ARGN} Threads::Threads)
-    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
-endfunction()
-
-rmx_bench(bench_ring rmx_ring)
-target_sources(bench_ring PRIVATE bench/core.c)
-rmx_bench(bench_chunks rmx_ring)
-target_sources(bench_chunks PRIVATE bench/chunk_end.c bench/core.c)
-rmx_bench(bench_live ringmux_static rmx_flags)
-target_sources(bench_live PRIVATE bench/live_peer.c bench/cut.c bench/process.c)
-rmx_bench(bench_scale ringmux_static rmx_flags)
-target_sources(bench_scale PRIVATE bench/herd.c bench/cut.c bench/process.c)
-rmx_bench(bench_small_job ringmux_static rmx_flags)
-foreach(bench bench_cancel bench_fair bench_faststart bench_overload)
-    rmx_bench(${bench} ringmux_static rmx_flags)
-    target_sources(${bench} PRIVATE bench/daemon.c bench/process.c)
-endforeach()
-target_link_libraries(bench_overload PRIVATE m)
-foreach(bench bench_small_job bench_live bench_scale bench_cancel bench_fair bench_faststart
-        bench_overload)
-    target_compile_definitions(${bench} PRIVATE
-        RMX_BENCH_DAEMON="${CMAKE_BINARY_DIR}/ringmuxd")
-endforeach()
+# rmx-bench: the frame, what commands share, and a file for each command (bench/command.def).
+add_executable(rmx-bench
+    bench/rmx_bench.c
+    bench/frame.c
+    bench/aim.c
+    bench/document.c
+    bench/rounds.c
+    bench/samples.c
+    bench/histogram.c
+    bench/core.c
+    bench/process.c
+    bench/daemon.c
+    bench/chunk_end.c
+    bench/cut.c
+    bench/herd.c
+    bench/live_peer.c
+    bench/bench_cancel.c
+    bench/bench_chunks.c
+    bench/bench_fair.c
+    bench/bench_faststart.c
+    bench/bench_live.c
+    bench/bench_overload.c
+    bench/bench_ring.c
+    bench/bench_scale.c
+    bench/bench_small_job.c)
+target_link_libraries(rmx-bench PRIVATE ringmux_static rmx_flags Threads::Threads m)
+target_compile_definitions(rmx-bench PRIVATE
+    RMX_BENCH_DAEMON="${CMAKE_BINARY_DIR}/ringmuxd")
+set_target_properties(rmx-bench PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)

@@ -3,7 +3,7 @@
  * How long a job that is to end goes on, in a daemon that has as much to do as it can: from
  * rmx_cancel(), or from the deadline, until its result is here.
  *
- *     bench_cancel [-n TIMES]      prints JSON
+ *     rmx-bench cancel [-n TIMES]      prints JSON
  *
  * Another client keeps 64 jobs under way meanwhile. In turn, so that all meet the same machine, a
  * job that waits for input, one that is busy, and one that was just sent are cancelled, and
@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/command.h"
 #include "bench/daemon.h"
 #include "bench/histogram.h"
 #include "bench/process.h"
@@ -209,7 +210,7 @@ static void print(const struct bench *bench, uint64_t back_ns)
     printf("  \"all_back_ms\": %.3g\n}\n", (double)back_ns / 1e6);
 }
 
-int main(int argc, char **argv)
+int rmx_bench_cancel_run(int argc, char **argv)
 {
     static const char *const settings[] = { "--credits=128", NULL };
     static struct bench bench;
@@ -222,7 +223,7 @@ int main(int argc, char **argv)
         count = option == 'n' ? strtoul(optarg, NULL, 10) : 0;
     }
     if (count < 1 || count > 100000 || optind != argc) {
-        (void)fprintf(stderr, "usage: bench_cancel [-n TIMES: 1 to 100000]\n");
+        (void)fprintf(stderr, "usage: rmx-bench cancel [-n TIMES: 1 to 100000]\n");
         return 2;
     }
     rmx_daemon_start(&bench.daemon, "2", settings);

@@ -3,7 +3,7 @@
  * What a chunk's size costs between two processes: 1 to 256 KiB through a chunk ring with mail and
  * bells, as a client and a worker have them in a channel, beside the same through a pipe.
  *
- *     bench_chunks [-t TRIALS] [-m MS] [-r RING_KIB] [-p SPIN_US] [-s SLOW_MB_S]
+ *     rmx-bench chunks [-t TRIALS] [-m MS] [-r RING_KIB] [-p SPIN_US] [-s SLOW_MB_S]
  *
  * Prints JSON; a table on standard error. Default: 7 trials of 60 ms for each cell, a ring (and a
  * pipe) of 1 MiB, 50 us of polling before a sleep, as a worker does by default; about 12 s.
@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "bench/chunk_end.h"
+#include "bench/command.h"
 #include "bench/core.h"
 #include "bench/histogram.h"
 #include "bench/samples.h"
@@ -359,12 +360,13 @@ static void make_bench(struct bench *bench)
 
 static int usage(void)
 {
-    (void)fprintf(stderr, "usage: bench_chunks [-t TRIALS] [-m MS] [-r RING_KIB: 512 to 65536, a "
-                          "power of two] [-p SPIN_US] [-s SLOW_MB_S]\n");
+    (void)fprintf(stderr,
+        "usage: rmx-bench chunks [-t TRIALS] [-m MS] [-r RING_KIB: 512 to 65536, a "
+        "power of two] [-p SPIN_US] [-s SLOW_MB_S]\n");
     return 2;
 }
 
-int main(int argc, char **argv)
+int rmx_bench_chunks_run(int argc, char **argv)
 {
     struct bench bench = { .region = RMX_REGION_INIT };
     struct rmx_samples line = { .name = "cache_line_round_trip", .unit = "ns" };

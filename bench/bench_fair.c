@@ -3,7 +3,7 @@
  * What a greedy client costs the others: ten clients with one job in flight each, for a while
  * alone, for a while beside one that keeps 256 in flight, and so on, in turn.
  *
- *     bench_fair [-t SECONDS] [-r ROUNDS] [-g JOBS]      prints JSON
+ *     rmx-bench fair [-t SECONDS] [-r ROUNDS] [-g JOBS]      prints JSON
  *
  * A job is the same two seconds of MP4 into fragmented MP4 for all of them, of the same class.
  * Exits 1 if a job does not end OK.
@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/command.h"
 #include "bench/daemon.h"
 #include "bench/histogram.h"
 #include "bench/process.h"
@@ -158,7 +159,7 @@ static void print(const struct bench *bench, double seconds, long rounds)
     printf(",\n  \"beside_to_alone_p99\": %.3g\n}\n", ratio);
 }
 
-int main(int argc, char **argv)
+int rmx_bench_fair_run(int argc, char **argv)
 {
     static const char *const settings[] = { "--credits=1024", "--jobs-max=4096", NULL };
     static struct bench bench = { .greed = 256 };
@@ -174,7 +175,8 @@ int main(int argc, char **argv)
         rounds = option == '?' ? 0 : rounds;
     }
     if (rounds < 1 || seconds < 0.1 || bench.greed < 1 || bench.greed > JOBS_MAX) {
-        (void)fprintf(stderr, "usage: bench_fair [-t SECONDS] [-r ROUNDS] [-g JOBS: 1 to 1024]\n");
+        (void)fprintf(
+            stderr, "usage: rmx-bench fair [-t SECONDS] [-r ROUNDS] [-g JOBS: 1 to 1024]\n");
         return 2;
     }
     rmx_daemon_start(&bench.daemon, "2", settings);

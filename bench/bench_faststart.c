@@ -3,7 +3,7 @@
  * What an index in front costs: a large MP4 to MP4, as it is and with +faststart, through a daemon
  * of its own and by an ffmpeg process.
  *
- *     bench_faststart [-n ROUNDS] [-m MEBIBYTES] [-d DIR]      prints JSON
+ *     rmx-bench faststart [-n ROUNDS] [-m MEBIBYTES] [-d DIR]      prints JSON
  *
  * A round is each of the four, in turn, from a file in the page cache to a new file in DIR, with
  * nothing else of ours to be written to disk. `seconds` end when the file is complete, `on_disk`
@@ -27,6 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bench/command.h"
 #include "bench/daemon.h"
 #include "bench/process.h"
 #include "bench/samples.h"
@@ -238,12 +239,12 @@ static void print(void)
 static int usage(int code)
 {
     (void)fprintf(code == 0 ? stdout : stderr,
-        "usage: bench_faststart [-n ROUNDS: 1 to %d] [-m MEBIBYTES: 16 to %d] [-d DIR]\n",
+        "usage: rmx-bench faststart [-n ROUNDS: 1 to %d] [-m MEBIBYTES: 16 to %d] [-d DIR]\n",
         ROUNDS_MAX, MIB_MAX);
     return code;
 }
 
-int main(int argc, char **argv)
+int rmx_bench_faststart_run(int argc, char **argv)
 {
     static const char *const settings[] = { "--workers=1", "--lane-nice=0", "--worker-nice=0",
         NULL };

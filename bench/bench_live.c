@@ -3,7 +3,7 @@
  * From packet in to packet out of a live stream: through a warm job over client rings, and through
  * ffmpeg -fflags nobuffer -flush_packets 1 over pipes, in turn, the same bytes at the same pace.
  *
- *     bench_live [-n TRIALS] [-t SECONDS] [-r RATE]... [-w WAY]
+ *     rmx-bench live [-n TRIALS] [-t SECONDS] [-r RATE]... [-w WAY]
  *
  * Prints JSON; a table on standard error. Default: 3 trials of 2 s each at 25, 50 and 1000 packets
  * a second, for each of the ways below; private daemons with one worker each, bound to one core;
@@ -26,6 +26,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "bench/command.h"
 #include "bench/cut.h"
 #include "bench/histogram.h"
 #include "bench/live_peer.h"
@@ -416,7 +417,7 @@ static void start_daemons(struct bench *bench)
 
 static int usage(void)
 {
-    (void)fprintf(stderr, "usage: bench_live [-n TRIALS] [-t SECONDS] [-r RATE]... [-w WAY]\n");
+    (void)fprintf(stderr, "usage: rmx-bench live [-n TRIALS] [-t SECONDS] [-r RATE]... [-w WAY]\n");
     return 2;
 }
 
@@ -445,7 +446,7 @@ static bool parse(struct bench *bench, int argc, char **argv)
     return optind == argc && bench->trials >= 1 && bench->seconds > 0 && bench->seconds <= 600;
 }
 
-int main(int argc, char **argv)
+int rmx_bench_live_run(int argc, char **argv)
 {
     struct bench bench = { .trials = 3, .seconds = 2, .only = "", .dir = "/tmp/bench_live.XXXXXX" };
     size_t left = 0;

@@ -4,7 +4,7 @@
  * whether others are done or not. First it is measured how many a second it does when there are
  * always some to do; then half as many come, for reference, and then twice as many.
  *
- *     bench_overload [-t SECONDS] [-l LOAD]      prints JSON, and memory as it goes on stderr
+ *     rmx-bench overload [-t SECONDS] [-l LOAD]      prints JSON, and memory as it goes on stderr
  *
  * Of five jobs one is critical, two are normal, two background; each class has two clients. Jobs
  * come at random (exponentially distributed) times, and a job's time counts from when it came, not
@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/command.h"
 #include "bench/daemon.h"
 #include "bench/histogram.h"
 #include "bench/process.h"
@@ -382,7 +383,7 @@ static void run(struct bench *bench, double seconds, double load)
         goodput / peak);
 }
 
-int main(int argc, char **argv)
+int rmx_bench_overload_run(int argc, char **argv)
 {
     static const char *const settings[] = { "--credits=1024", "--jobs-max=8192", NULL };
     static struct bench bench = { .random = 1 };
@@ -396,7 +397,7 @@ int main(int argc, char **argv)
         seconds = option == '?' ? 0 : seconds;
     }
     if (seconds < 3 || seconds > SECONDS_MAX || load <= 0) {
-        (void)fprintf(stderr, "usage: bench_overload [-t SECONDS: 3 to 3600] [-l LOAD]\n");
+        (void)fprintf(stderr, "usage: rmx-bench overload [-t SECONDS: 3 to 3600] [-l LOAD]\n");
         return 2;
     }
     (void)prctl(PR_SET_TIMERSLACK, 1);

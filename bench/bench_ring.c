@@ -3,7 +3,7 @@
  * What a ring costs: small items per second, one by one and in batches; 64 KiB chunks copied in and
  * out, by ring size, beside one core's memcpy and a pipe; round trips, beside a bare cache line's.
  *
- *     bench_ring [TRIALS]          prints JSON; 15 trials by default, about 6 s
+ *     rmx-bench ring [TRIALS]          prints JSON; 15 trials by default, about 6 s
  *
  * Two threads on two cores (one, if there is only one), every measure once per trial, so that what
  * the machine does to one it does to its neighbour: compare ratios, not figures of different runs.
@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/command.h"
 #include "bench/core.h"
 #include "bench/samples.h"
 #include "ring/base.h"
@@ -363,13 +364,13 @@ static void measure_once(struct pair *pair)
     }
 }
 
-int main(int argc, char **argv)
+int rmx_bench_ring_run(int argc, char **argv)
 {
     static struct pair pair = { .region = RMX_REGION_INIT };
     long trials = argc > 1 ? strtol(argv[1], NULL, 10) : 15;
 
     if (trials < 1 || trials > 1000) {
-        (void)fprintf(stderr, "usage: bench_ring [TRIALS: 1 to 1000]\n");
+        (void)fprintf(stderr, "usage: rmx-bench ring [TRIALS: 1 to 1000]\n");
         return 2;
     }
     rmx_core_pin(0);

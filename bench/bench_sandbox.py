@@ -5,10 +5,10 @@ a worker (seccomp, Landlock, namespaces, limits), once with none of it, in turn.
 
     bench/bench_sandbox.py BUILD_DIR CLIP.mp4 [--turns N] [--rounds N]
 
-BUILD_DIR holds ringmuxd, bench/bench_small_job and tests/odd-worker, which alone can do without.
-Each turn is one run of bench_small_job for either, and which comes first changes with each. Prints
-JSON: the median of each, in microseconds, and of what a turn's two runs are to each other. Exits 1
-if a run fails.
+BUILD_DIR holds ringmuxd, bench/rmx-bench and tests/odd-worker, which alone can do without. Each
+turn is one run of rmx-bench small_job for either, and which comes first changes with each. Prints
+JSON: the median of each, in microseconds, and of what a turn's two runs are to each other. Exits 1 if a
+run fails.
 """
 import argparse
 import json
@@ -21,7 +21,7 @@ import time
 
 PATIENCE_S = 120
 KINDS = {"caged": "", "free": "free"}  # and what RMX_ODD says
-MEASURES = ("ringmux_job", "of_it_running", "empty_job")  # of bench_small_job
+MEASURES = ("ringmux_job", "of_it_running", "empty_job")  # of rmx-bench small_job
 WORKERS_CPU = "workers_cpu_of_a_run"  # the kernel's count: the one to trust on a busy machine
 
 
@@ -65,10 +65,10 @@ def wait_for(path):
 def run(options, daemon):
     before = daemon.workers_cpu_us()
     done = subprocess.run(
-        [os.path.join(options.build, "bench/bench_small_job"), "-n", str(options.rounds), "-s",
-         daemon.socket, options.clip], capture_output=True, timeout=PATIENCE_S, check=False)
+        [os.path.join(options.build, "bench/rmx-bench"), "small_job", "-n", str(options.rounds),
+         "-s", daemon.socket, options.clip], capture_output=True, timeout=PATIENCE_S, check=False)
     if done.returncode != 0:
-        sys.exit(f"bench_small_job: {done.stderr.decode()}")
+        sys.exit(f"rmx-bench small_job: {done.stderr.decode()}")
     said = json.loads(done.stdout)
     return {**{name: said[name]["p50"] for name in MEASURES},
             WORKERS_CPU: daemon.workers_cpu_us() - before}

@@ -4,7 +4,7 @@
  * second, a keyframe each second) in, fragmented MP4 with a fragment per keyframe out, each through
  * client rings, paced; their keyframes come one after the other.
  *
- *     bench_scale [-n JOBS]... [-t SECONDS] [-d DAEMON]
+ *     rmx-bench scale [-n JOBS]... [-t SECONDS] [-d DAEMON]
  *
  * Prints JSON; a table on standard error. Starts a daemon with one worker; the worker has a core,
  * this program, which writes and reads, another. Default: 250, 500 ... 2000 jobs, 4 s each, until
@@ -29,6 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/command.h"
 #include "bench/cut.h"
 #include "bench/herd.h"
 #include "bench/process.h"
@@ -347,7 +348,7 @@ static bool parse(struct bench *bench, int argc, char **argv)
     return optind == argc && bench->seconds >= 1 && bench->seconds <= 50;
 }
 
-int main(int argc, char **argv)
+int rmx_bench_scale_run(int argc, char **argv)
 {
     struct bench bench = {
         .seconds = 4, .program = RMX_BENCH_DAEMON, .dir = "/tmp/bench_scale.XXXXXX"
@@ -355,7 +356,7 @@ int main(int argc, char **argv)
     size_t kept = 0;
 
     if (!parse(&bench, argc, argv)) {
-        (void)fprintf(stderr, "usage: bench_scale [-n JOBS: 2 to 2000]... [-t SECONDS: 1 to 50]"
+        (void)fprintf(stderr, "usage: rmx-bench scale [-n JOBS: 2 to 2000]... [-t SECONDS: 1 to 50]"
                               " [-d DAEMON]\n");
         return 2;
     }

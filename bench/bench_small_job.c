@@ -3,7 +3,7 @@
  * What one small job costs its caller: a clip from MP4 to fragmented MP4, file to file, through the
  * C library and a warm daemon, beside an ffmpeg process that does the same.
  *
- *     bench_small_job [-n ROUNDS] [-s SOCKET] [-d DIR] CLIP.mp4      prints JSON
+ *     rmx-bench small_job [-n ROUNDS] [-s SOCKET] [-d DIR] CLIP.mp4      prints JSON
  *
  * A round is 20 jobs (open both files, submit, wait, close), 20 empty jobs that only go to a worker
  * and back, and one ffmpeg process, in turn, so that all meet the same machine. Default: 30 rounds,
@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bench/command.h"
 #include "bench/samples.h"
 #include "clients/ringmux.h"
 
@@ -175,12 +176,12 @@ static void connect_to(struct bench *bench, const char *socket)
 
 static int usage(void)
 {
-    (void)fprintf(stderr, "usage: bench_small_job [-n ROUNDS: 1 to %d] [-s SOCKET] [-d DIR] CLIP\n",
-        ROUNDS_MAX);
+    (void)fprintf(stderr,
+        "usage: rmx-bench small_job [-n ROUNDS: 1 to %d] [-s SOCKET] [-d DIR] CLIP\n", ROUNDS_MAX);
     return 2;
 }
 
-int main(int argc, char **argv)
+int rmx_bench_small_job_run(int argc, char **argv)
 {
     struct bench bench = { .client = NULL };
     const char *socket = NULL;

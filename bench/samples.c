@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "ring/base.h"
@@ -38,8 +39,16 @@ static int compare(const void *a, const void *b)
 double rmx_samples_percentile(struct rmx_samples *samples, double part)
 {
     rmx_assert(samples->count > 0 && part >= 0 && part <= 1);
-    qsort(samples->value, samples->count, sizeof(samples->value[0]), compare);
-    return samples->value[(size_t)(part * (double)(samples->count - 1) + 0.5)];
+    if (!samples->sorted) {
+        samples->sorted = calloc(RMX_SAMPLES_MAX, sizeof(*samples->sorted));
+        rmx_assert(samples->sorted);
+    }
+    if (samples->sorted_count != samples->count) {
+        memcpy(samples->sorted, samples->value, samples->count * sizeof(*samples->value));
+        qsort(samples->sorted, samples->count, sizeof(*samples->sorted), compare);
+        samples->sorted_count = samples->count;
+    }
+    return samples->sorted[(size_t)(part * (double)(samples->count - 1) + 0.5)];
 }
 
 void rmx_samples_print(struct rmx_samples *samples, const char *after)

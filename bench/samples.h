@@ -14,7 +14,9 @@ struct rmx_samples {
     const char *name;
     const char *unit;
     size_t count;
-    double *value; /* made by the first add; in the order measured until an order is asked for */
+    double *value;  /* made by the first add; in the order measured */
+    double *sorted; /* the same, from the smallest; samples.c's own */
+    size_t sorted_count;
 };
 
 uint64_t rmx_samples_now_ns(void);
@@ -22,7 +24,7 @@ uint64_t rmx_samples_now_ns(void);
 /* Those beyond RMX_SAMPLES_MAX are a mistake of the caller's. */
 void rmx_samples_add(struct rmx_samples *samples, double value);
 
-/* part: 0 to 1. There must be at least one sample. Sorts the samples. */
+/* part: 0 to 1. There must be at least one sample. */
 double rmx_samples_percentile(struct rmx_samples *samples, double part);
 
 /* Prints "name": {"unit":..., "count":..., "min":..., "p50":..., "p99":..., "max":...} */

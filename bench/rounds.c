@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Several ways to do a thing, measured in turn. See rounds.h.
+ */
+#include "bench/rounds.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ring/base.h"
+
+static void run_round(const struct rmx_rounds *rounds, uint32_t round, bool counts)
+{
+    for (size_t i = 0; i < rounds->count; i++) {
+        size_t at = round % 2 == 0 ? i : rounds->count - 1 - i;
+        double value = rounds->entrants[at].run(rounds->user);
+
+        if (counts) {
+            rmx_samples_add(&rounds->entrants[at].samples, value);
+        }
+    }
+}
+
+void rmx_rounds_run(const struct rmx_rounds *rounds, uint32_t trials)
+{
+    for (uint32_t i = 0; i < rounds->warm_ups; i++) {
+        run_round(rounds, i, false);
+    }
+    for (uint32_t i = 0; i < trials; i++) {
+        if (rounds->probe != NULL) {
+            rounds->probe(rounds->user, i, false);
+        }
+        run_round(rounds, i, true);
+        if (rounds->probe != NULL) {
+            rounds->probe(rounds->user, i, true);
+        }
+    }
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static struct rmx_spread spread_of(double *values, size_t count)
+{
+    struct rmx_spread spread = { .count = count };
+
+    if (count == 0) {
+        return spread;
+    }
+    qsort(values, count, sizeof(*values), compare);
+    spread.low = values[0];
+    spread.high = values[count - 1];
+    spread.median =
+        count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
+    return spread;
+}
+
+/* under: NULL = 1. */
+static struct rmx_spread spread_over(
+    const struct rmx_samples *over, const struct rmx_samples *under, const bool *counts)
+{
+    double *values = malloc((over->count + 1) * sizeof(*values));
+    struct rmx_spread spread;
+    size_t count = 0;
+
+    rmx_assert(values != NULL && (under == NULL || under->count == over->count));
+    for (size_t i = 0; i < over->count; i++) {
+        if (counts == NULL || counts[i]) {
+            values[count++] = over->value[i] / (under != NULL ? under->value[i] : 1);
+        }
+    }
+    spread = spread_of(values, count);
+    free(values);
+    return spread;
+}
+
+struct rmx_spread rmx_spread_of(const struct rmx_samples *samples, const bool *counts)
+{
+    return spread_over(samples, NULL, counts);
+}
+
+struct rmx_spread rmx_spread_of_ratio(
+    const struct rmx_samples *over, const struct rmx_samples *under, const bool *counts)
+{
+    return spread_over(over, under, counts);
+}
+
+void rmx_rounds_row(struct rmx_frame *frame, enum rmx_aim_name name, const struct rmx_samples *ours,
+    const struct rmx_samples *peer, const bool *counts)
+{
+    bool times = rmx_aim_at(name)->compare == TIMES_MIN;
+    struct rmx_spread ratio = rmx_spread_of_ratio(times ? peer : ours, times ? ours : peer, counts);
+    const struct rmx_frame_row row = {
+        .ours = rmx_spread_of(ours, counts).median,
+        .peer = rmx_spread_of(peer, counts).median,
+        .figure = ratio.median,
+        .low = ratio.low,
+        .high = ratio.high,
+    };
+
+    if (ratio.count == 0) {
+        rmx_frame_miss(frame, name, "no round of this kind");
+        return;
+    }
+    rmx_frame_row(frame, name, &row);
+}

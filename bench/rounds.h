@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Several ways to do a thing, measured in turn: A B C, C B A, A B C, so that what the machine does
+ * to one it does to its neighbours. Values of one round belong together: ratios are made within a
+ * round, and the median is that of the ratios. One thread.
+ */
+#ifndef RMX_BENCH_ROUNDS_H
+#define RMX_BENCH_ROUNDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bench/frame.h"
+#include "bench/samples.h"
+
+struct rmx_entrant {
+    double (*run)(void *user);  /* does it once, and returns what it measured */
+    struct rmx_samples samples; /* name and unit; one value for each round that counts */
+};
+
+struct rmx_rounds {
+    struct rmx_entrant *entrants;
+    size_t count;
+    uint32_t warm_ups; /* rounds before that do not count */
+    void *user;
+    /* May be NULL. Before (round, false) and after (round, true) each round that counts, as a probe
+     * of how the machine is just now. */
+    void (*probe)(void *user, uint32_t round, bool after);
+};
+
+void rmx_rounds_run(const struct rmx_rounds *rounds, uint32_t trials);
+
+/* A median, and how far its values lie apart. */
+struct rmx_spread {
+    double median;
+    double low;
+    double high;
+    size_t count;
+};
+
+/* Of the rounds that `counts` says yes to; NULL = all. count is 0 if there is none, and the others
+ * are 0, too. */
+struct rmx_spread rmx_spread_of(const struct rmx_samples *samples, const bool *counts);
+struct rmx_spread rmx_spread_of_ratio(
+    const struct rmx_samples *over, const struct rmx_samples *under, const bool *counts);
+
+/* The row of ours beside the peer's: of RATIO_ and TIMES_ aims. counts as above. */
+void rmx_rounds_row(struct rmx_frame *frame, enum rmx_aim_name name, const struct rmx_samples *ours,
+    const struct rmx_samples *peer, const bool *counts);
+
+#endif
