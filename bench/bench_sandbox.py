@@ -7,8 +7,8 @@ a worker (seccomp, Landlock, namespaces, limits), once with none of it, in turn.
 
 BUILD_DIR holds ringmuxd, bench/rmx-bench and tests/odd-worker, which alone can do without. Each
 turn is one run of rmx-bench small_job for either, and which comes first changes with each. Prints
-JSON: the median of each, in microseconds, and of what a turn's two runs are to each other. Exits 1 if a
-run fails.
+JSON: the median of each, in microseconds, and of what a turn's two runs are to each other. Exits 1
+if a run fails.
 """
 import argparse
 import json
