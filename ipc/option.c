@@ -432,6 +432,22 @@ static int check_segments(const char *list, size_t bytes, const char **why)
         why);
 }
 
+/* A part has one end. */
+static int check_cuts(const char *list, size_t bytes, const char **why)
+{
+    static const char *const ways[] = { "segment_time", "segment_times", "segment_frames",
+        "segment_size" };
+    unsigned asked = 0;
+
+    for (size_t slot = 0; slot < sizeof(ways) / sizeof(*ways); slot++) {
+        asked += value_of(list, bytes, ways[slot]) != NULL;
+    }
+    return asked > 1 ? refuse("options: give one of segment_time, segment_times, segment_frames "
+                              "and segment_size",
+                           why)
+                     : 0;
+}
+
 int rmx_option_check_list(
     const char *list, size_t bytes, const struct rmx_format *format, const char **why)
 {
@@ -450,5 +466,8 @@ int rmx_option_check_list(
     if (err == 0) {
         err = check_key(list, bytes, why);
     }
-    return err == 0 ? check_segments(list, bytes, why) : err;
+    if (err == 0) {
+        err = check_segments(list, bytes, why);
+    }
+    return err == 0 ? check_cuts(list, bytes, why) : err;
 }

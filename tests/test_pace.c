@@ -319,10 +319,11 @@ Test(pace, segments_without_the_first_stream_are_not_finished)
 Test(pace, a_muxer_of_several_files_is_not_asked_for_what_it_gathers)
 {
     struct rmx_job_spec spec = { .fragment_us = RMX_JOB_FRAGMENT_PACKET };
+    struct rmx_cuts cuts = { .muxer = NULL };
     struct rmx_spill spill;
 
     open_as("hls", NULL);
-    cr_assert_eq(rmx_spill_begin(&spill, muxer, &pace, &spec), 0);
+    cr_assert_eq(rmx_spill_begin(&spill, muxer, &pace, &cuts, &spec), 0);
     begin(false);
     cr_assert_eq(rmx_spill_release(&spill, false), 0);
     for (int64_t count = 0; count < 20; count++) {

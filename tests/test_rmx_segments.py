@@ -65,7 +65,7 @@ def content(folder):
 def packets_of(path):
     told = subprocess.run(
         ["ffprobe", "-v", "error", "-of", "json", "-show_entries",
-         "packet=codec_type,pts_time,duration_time,size", path],
+         "packet=codec_type,pts_time,duration_time,size,flags", path],
         capture_output=True, check=True, timeout=PATIENCE_S)
     return json.loads(told.stdout)["packets"]
 
@@ -399,6 +399,9 @@ class Refused(Folder):
         (["--format", "split", "www/a%d.m3u8"], "segment_format"),
         (["--format", "split", "--opt", "segment_format=hls", "www/a%d.ts"], "no such word"),
         (["--format", "split", "--opt", "segment_times=soon", "www/a%d.ts"], "soon"),
+        (["--format", "split", "--opt", "segment_size=0", "www/a%d.ts"], "segment_size"),
+        (["--format", "split", "--opt", "segment_size=1M", "--opt", "segment_time=2",
+          "www/a%d.ts"], "give one of"),
         (["--isolation", "job", "www/a.m3u8"], "isolation"),
     )
 

@@ -11,7 +11,6 @@
 #include <libavutil/mem.h>
 #include <libavutil/opt.h>
 
-#include "engine/worker/cuts.h"
 #include "engine/worker/filters.h"
 #include "engine/worker/foreword.h"
 #include "engine/worker/guard.h"
@@ -134,7 +133,10 @@ enum rmx_status rmx_mux_add_streams(struct rmx_mux *mux, const struct rmx_stream
     mux->needs_pts = (mux->context->oformat->flags & AVFMT_NOFILE) ||
                      rmx_options_has_flag(mux->context, "movflags", "cmaf") ||
                      rmx_options_has_flag(mux->context, "movflags", "negative_cts_offsets");
-    err = mux->live ? rmx_spill_begin(&mux->spill, mux->context, &mux->pace, spec) : 0;
+    err = rmx_cuts_begin(&mux->cuts, mux->context, spec);
+    if (err >= 0 && mux->live) {
+        err = rmx_spill_begin(&mux->spill, mux->context, &mux->pace, &mux->cuts, spec);
+    }
     return err < 0 ? rmx_verdict_output(err, mux->io) : RMX_STATUS_OK;
 }
 
@@ -182,6 +184,7 @@ static int queue(struct rmx_mux *mux, AVPacket *packet)
 {
     int err = rmx_pace_keep(&mux->pace, packet);
 
+    err = err < 0 ? err : rmx_cuts_note(&mux->cuts, packet);
     if (err >= 0) {
         err = av_interleaved_write_frame(mux->context, packet);
         rmx_pace_note_written(&mux->pace);
@@ -420,9 +423,7 @@ static int drain(struct rmx_mux *mux, struct rmx_mux_track *track)
 /* What DASH has of a stream is known only when nothing of it waits. */
 static int empty_queue(struct rmx_mux *mux)
 {
-    bool waits = mux->pace.segments && !mux->live;
-
-    return waits ? av_interleaved_write_frame(mux->context, NULL) : 0;
+    return mux->pace.segments && !mux->live ? av_interleaved_write_frame(mux->context, NULL) : 0;
 }
 
 /* In front, where it must fit. */

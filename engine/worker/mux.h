@@ -12,6 +12,7 @@
 #include <libavcodec/bsf.h>
 #include <libavformat/avformat.h>
 
+#include "engine/worker/cuts.h"
 #include "engine/worker/intake.h"
 #include "engine/worker/outlet.h"
 #include "engine/worker/pace.h"
@@ -53,6 +54,7 @@ struct rmx_mux {
     uint64_t packets; /* given to the muxer */
     bool live;
     struct rmx_pace pace;
+    struct rmx_cuts cuts;
     struct rmx_spill spill; /* live */
 };
 

@@ -52,6 +52,9 @@ static enum rmx_status apply(AVFormatContext *muxer, const char *pair, struct rm
     if (strcmp(name, "segment_times") == 0 && strcmp(value, RMX_CUTS_AT_CHAPTERS) == 0) {
         return RMX_STATUS_OK; /* when they are known */
     }
+    if (strcmp(name, RMX_CUTS_SIZE_OPTION) == 0) {
+        return RMX_STATUS_OK; /* the muxer has no such thing */
+    }
     if (strncmp(name, "hls_enc_", strlen("hls_enc_")) == 0) {
         return RMX_STATUS_OK; /* the muxer reads them from a file: files.h */
     }

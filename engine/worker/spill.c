@@ -52,7 +52,7 @@ static bool can_be_asked(const AVFormatContext *context)
 
 /* Sound alone has nothing but keyframes. */
 int rmx_spill_begin(struct rmx_spill *spill, AVFormatContext *context, struct rmx_pace *pace,
-    const struct rmx_job_spec *spec)
+    struct rmx_cuts *cuts, const struct rmx_job_spec *spec)
 {
     bool fragments = rmx_options_has_flag(context, "movflags", "frag_keyframe");
     bool by_packet = spec->fragment_us == RMX_JOB_FRAGMENT_PACKET ||
@@ -61,6 +61,7 @@ int rmx_spill_begin(struct rmx_spill *spill, AVFormatContext *context, struct rm
     *spill = (struct rmx_spill){
         .context = context,
         .pace = pace,
+        .cuts = cuts,
         .packet = av_packet_alloc(),
         .said = av_calloc(context->nb_streams, sizeof(bool)),
         .each = can_be_asked(context) && (!fragments || by_packet),
@@ -173,6 +174,8 @@ static int write_packet(struct rmx_spill *spill, AVPacket *packet)
     const AVStream *stream = spill->context->streams[packet->stream_index];
     refine_duration(packet, stream);
     int err = rmx_pace_keep(spill->pace, packet);
+
+    err = err < 0 ? err : rmx_cuts_note(spill->cuts, packet);
 
     spill->said[packet->stream_index] |=
         spill->header_due && rmx_foreword_says(stream->codecpar->codec_id, packet);

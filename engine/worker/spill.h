@@ -12,6 +12,7 @@
 
 #include <libavformat/avformat.h>
 
+#include "engine/worker/cuts.h"
 #include "engine/worker/pace.h"
 #include "engine/worker/weave.h"
 #include "ipc/job.h"
@@ -19,6 +20,7 @@
 struct rmx_spill {
     AVFormatContext *context; /* the muxer's */
     struct rmx_pace *pace;    /* its times */
+    struct rmx_cuts *cuts;    /* and its parts */
     AVPacket *packet;         /* being written */
     struct rmx_weave weave;
     bool each;        /* what the muxer gathers comes out after each packet */
@@ -32,10 +34,10 @@ struct rmx_spill {
 /* Before the job's own options, which win. */
 void rmx_spill_set_options(AVFormatContext *context);
 
-/* context has its options and its streams; it and pace outlive the spill. Returns 0 or
+/* context has its options and its streams; it, pace and cuts outlive the spill. Returns 0 or
  * AVERROR(ENOMEM). */
 int rmx_spill_begin(struct rmx_spill *spill, AVFormatContext *context, struct rmx_pace *pace,
-    const struct rmx_job_spec *spec);
+    struct rmx_cuts *cuts, const struct rmx_job_spec *spec);
 
 /* In place of av_interleaved_write_frame(). Until the first release nothing is written. */
 int rmx_spill_put(struct rmx_spill *spill, AVPacket *packet);
