@@ -13,6 +13,11 @@ add_executable(rmx-bench
     bench/histogram.c
     bench/core.c
     bench/process.c
+    bench/pair.c
+    bench/ck_rival.c
+    bench/ring_items.c
+    bench/ring_sleepers.c
+    bench/ring_chunks.c
     bench/daemon.c
     bench/chunk_end.c
     bench/cut.c
@@ -31,3 +36,12 @@ target_link_libraries(rmx-bench PRIVATE ringmux_static rmx_flags Threads::Thread
 target_compile_definitions(rmx-bench PRIVATE
     RMX_BENCH_DAEMON="${CMAKE_BINARY_DIR}/ringmuxd")
 set_target_properties(rmx-bench PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+
+# ck_ring, to compare with: where it is not there, rmx-bench says so in the rows it cannot measure.
+pkg_check_modules(CK IMPORTED_TARGET ck)
+if(CK_FOUND)
+    target_link_libraries(rmx-bench PRIVATE PkgConfig::CK)
+else()
+    message(STATUS "rmx-bench: no ck_ring to compare with (libck-dev)")
+endif()
+target_compile_definitions(rmx-bench PRIVATE RMX_BENCH_CK=$<BOOL:${CK_FOUND}>)

@@ -9,32 +9,66 @@
 
 #include "ring/base.h"
 
+/* Returns what it measured, and of which kind the run was. */
+static double run_once(
+    const struct rmx_rounds *rounds, const struct rmx_entrant *entrant, int *kind)
+{
+    double value = 0;
+
+    *kind = -1;
+    for (uint32_t i = 0; i <= rounds->tries && *kind < 0; i++) {
+        if (rounds->judge == NULL) {
+            *kind = 0;
+            return entrant->run(rounds->user);
+        }
+        (void)rounds->judge(rounds->judged, false);
+        value = entrant->run(rounds->user);
+        *kind = rounds->judge(rounds->judged, true);
+    }
+    return value;
+}
+
 static void run_round(const struct rmx_rounds *rounds, uint32_t round, bool counts)
 {
     for (size_t i = 0; i < rounds->count; i++) {
-        size_t at = round % 2 == 0 ? i : rounds->count - 1 - i;
-        double value = rounds->entrants[at].run(rounds->user);
+        struct rmx_entrant *entrant = &rounds->entrants[round % 2 == 0 ? i : rounds->count - 1 - i];
+        int kind = 0;
 
-        if (counts) {
-            rmx_samples_add(&rounds->entrants[at].samples, value);
+        if (!counts) {
+            (void)entrant->run(rounds->user);
+            continue;
         }
+        rmx_samples_add(&entrant->samples, run_once(rounds, entrant, &kind));
+        entrant->kinds[round] = (signed char)kind;
     }
 }
 
 void rmx_rounds_run(const struct rmx_rounds *rounds, uint32_t trials)
 {
+    for (size_t i = 0; i < rounds->count; i++) {
+        rounds->entrants[i].kinds = calloc(trials, 1);
+        rmx_assert(rounds->entrants[i].kinds != NULL);
+    }
     for (uint32_t i = 0; i < rounds->warm_ups; i++) {
         run_round(rounds, i, false);
     }
     for (uint32_t i = 0; i < trials; i++) {
-        if (rounds->probe != NULL) {
-            rounds->probe(rounds->user, i, false);
-        }
         run_round(rounds, i, true);
-        if (rounds->probe != NULL) {
-            rounds->probe(rounds->user, i, true);
-        }
     }
+}
+
+size_t rmx_rounds_of(
+    const struct rmx_entrant *a, const struct rmx_entrant *b, int kind, bool **counts)
+{
+    size_t count = 0;
+
+    *counts = calloc(a->samples.count, sizeof(**counts));
+    rmx_assert(*counts != NULL && a->samples.count == b->samples.count);
+    for (size_t i = 0; i < a->samples.count; i++) {
+        (*counts)[i] = a->kinds[i] == kind && b->kinds[i] == kind;
+        count += (*counts)[i];
+    }
+    return count;
 }
 
 static int compare(const void *a, const void *b)
@@ -95,17 +129,20 @@ void rmx_rounds_row(struct rmx_frame *frame, enum rmx_aim_name name, const struc
 {
     bool times = rmx_aim_at(name)->compare == TIMES_MIN;
     struct rmx_spread ratio = rmx_spread_of_ratio(times ? peer : ours, times ? ours : peer, counts);
+    char note[64];
     const struct rmx_frame_row row = {
         .ours = rmx_spread_of(ours, counts).median,
         .peer = rmx_spread_of(peer, counts).median,
         .figure = ratio.median,
         .low = ratio.low,
         .high = ratio.high,
+        .note = note,
     };
 
     if (ratio.count == 0) {
-        rmx_frame_miss(frame, name, "no round of this kind");
+        rmx_frame_miss(frame, name, "no round of this kind was seen");
         return;
     }
+    (void)snprintf(note, sizeof(note), "%zu of %zu rounds", ratio.count, ours->count);
     rmx_frame_row(frame, name, &row);
 }

@@ -16,6 +16,7 @@
 struct rmx_entrant {
     double (*run)(void *user);  /* does it once, and returns what it measured */
     struct rmx_samples samples; /* name and unit; one value for each round that counts */
+    signed char *kinds;         /* with a judge: of each round's run; made by the rounds */
 };
 
 struct rmx_rounds {
@@ -23,9 +24,11 @@ struct rmx_rounds {
     size_t count;
     uint32_t warm_ups; /* rounds before that do not count */
     void *user;
-    /* May be NULL. Before (round, false) and after (round, true) each round that counts, as a probe
-     * of how the machine is just now. */
-    void (*probe)(void *user, uint32_t round, bool after);
+    /* May be NULL. Called before and after each run, tells then of which kind it was, as the
+     * machine was; -1: of none. Such a run is tried again, up to `tries` times. */
+    int (*judge)(void *judged, bool after);
+    void *judged;
+    uint32_t tries;
 };
 
 void rmx_rounds_run(const struct rmx_rounds *rounds, uint32_t trials);
@@ -38,13 +41,19 @@ struct rmx_spread {
     size_t count;
 };
 
+/* counts[] = in which rounds the runs of both were of this kind. Returns how many; free() counts.
+ */
+size_t rmx_rounds_of(
+    const struct rmx_entrant *a, const struct rmx_entrant *b, int kind, bool **counts);
+
 /* Of the rounds that `counts` says yes to; NULL = all. count is 0 if there is none, and the others
  * are 0, too. */
 struct rmx_spread rmx_spread_of(const struct rmx_samples *samples, const bool *counts);
 struct rmx_spread rmx_spread_of_ratio(
     const struct rmx_samples *over, const struct rmx_samples *under, const bool *counts);
 
-/* The row of ours beside the peer's: of RATIO_ and TIMES_ aims. counts as above. */
+/* The row of ours beside the peer's: of RATIO_ and TIMES_ aims. counts as above; the row's note
+ * tells how many rounds they were. */
 void rmx_rounds_row(struct rmx_frame *frame, enum rmx_aim_name name, const struct rmx_samples *ours,
     const struct rmx_samples *peer, const bool *counts);
 

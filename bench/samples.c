@@ -51,6 +51,13 @@ double rmx_samples_percentile(struct rmx_samples *samples, double part)
     return samples->sorted[(size_t)(part * (double)(samples->count - 1) + 0.5)];
 }
 
+void rmx_samples_fini(struct rmx_samples *samples)
+{
+    free(samples->value);
+    free(samples->sorted);
+    *samples = (struct rmx_samples){ .name = samples->name, .unit = samples->unit };
+}
+
 void rmx_samples_print(struct rmx_samples *samples, const char *after)
 {
     printf("  \"%s\": {\"unit\": \"%s\", \"count\": %zu, \"min\": %.4g, \"p50\": %.4g, "

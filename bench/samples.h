@@ -27,6 +27,9 @@ void rmx_samples_add(struct rmx_samples *samples, double value);
 /* part: 0 to 1. There must be at least one sample. */
 double rmx_samples_percentile(struct rmx_samples *samples, double part);
 
+/* Frees what the first add made. */
+void rmx_samples_fini(struct rmx_samples *samples);
+
 /* Prints "name": {"unit":..., "count":..., "min":..., "p50":..., "p99":..., "max":...} */
 void rmx_samples_print(struct rmx_samples *samples, const char *after);
 
