@@ -385,6 +385,9 @@ static void note(struct rmx_edit_whole *whole, const struct rmx_edit *edit, int6
     case RMX_EDIT_DECRYPTION_KEY:
         whole->decryption_key = edit->value;
         break;
+    case RMX_EDIT_SUBTITLES:
+        *(strcmp(edit->value, "none") == 0 ? &whole->no_subtitles : &whole->has_subtitles) = true;
+        break;
     default: /* about streams, or all in `seen` */
         break;
     }
@@ -404,6 +407,9 @@ static int combine_from_end(const struct rmx_edit_whole *whole, const char **why
 
 static int combine(struct rmx_edit_whole *whole, int64_t end_us, const char **why)
 {
+    if (whole->no_subtitles && whole->has_subtitles) {
+        return refuse("edits: subtitles: none of them, or what they become: give one", why);
+    }
     if (!whole->seen[RMX_EDIT_END]) {
         return 0;
     }

@@ -50,6 +50,8 @@ struct rmx_edit_whole {
     const char *output_name; /* lies in the list; NULL = the container's own */
     bool copy_unknown;
     bool ignore_unknown;
+    bool no_subtitles;          /* none at all */
+    bool has_subtitles;         /* said what some are to become */
     const char *decryption_key; /* in the list; NULL = none */
     bool concat;                /* several inputs: one after another */
 };

@@ -106,6 +106,12 @@ static int check_together(
         return refuse(RMX_STATUS_BAD_OPTION,
             "edits: copyts, input_offset: not with join=concat, which makes new timestamps", why);
     }
+    if (whole->concat && spec->inputs > 1 && whole->shortest) {
+        return refuse(RMX_STATUS_BAD_OPTION,
+            "edits: shortest: not with join=concat, where each input is read to its end: give end "
+            "or duration",
+            why);
+    }
     return 0;
 }
 

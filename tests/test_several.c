@@ -250,3 +250,60 @@ Test(several, an_output_waits_unless_it_is_to_be_dropped)
     add(&spec, "join=concat");
     cr_assert(rmx_several_are_joined(&spec));
 }
+
+/* Each of the two alone is fine; together they contradict each other. What an option's value, a
+ * container or one edit contradicts is in test_option.c, test_job.c and test_edit.c. */
+Test(several, what_contradicts_each_other_is_refused)
+{
+    static const struct {
+        const char *one;
+        const char *other;
+        const char *sentence;
+    } pairs[] = {
+        { "join=concat", "shortest=1", "shortest" },
+        { "join=concat", "copyts=1", "copyts" },
+        { "join=concat", "input_offset=1", "input_offset" },
+        { "join=concat", "input_offset:1=1", "input_offset" },
+        { "join=concat", "join=merge", "join is given twice" },
+        { "end=5", "duration=2", "end and duration" },
+        { "end=5", "start=5", "end: not after start" },
+        { "start_from_end=5", "start=1", "start_from_end" },
+        { "start_from_end=5", "end=9", "start_from_end" },
+        { "start_from_end:1=5", "start:1=1", "start_from_end" },
+        { "subtitles=none", "subtitles:s:0=srt", "subtitles: none of them" },
+        { "subtitles:s=none", "subtitles=copy", "subtitles: none of them" },
+    };
+
+    for (size_t slot = 0; slot < sizeof(pairs) / sizeof(*pairs); slot++) {
+        struct rmx_job_spec spec = job(2, 1);
+
+        add(&spec, pairs[slot].other);
+        assert_fine(&spec);
+        add(&spec, pairs[slot].one);
+        assert_refused(&spec, RMX_STATUS_BAD_OPTION, pairs[slot].sentence);
+        spec = job(2, 1);
+        add(&spec, pairs[slot].one);
+        assert_fine(&spec);
+    }
+}
+
+Test(several, what_only_seems_to_contradict_is_taken)
+{
+    static const struct {
+        const char *one;
+        const char *other;
+    } pairs[] = {
+        { "join=concat", "shortest=0" }, { "join=merge", "shortest=1" },
+        { "copy_unknown=1", "ignore_unknown=1" }, /* as ffmpeg: the first wins */
+        { "start_from_end:0=5", "start:1=1" }, { "end:0=5", "duration:1=5" },
+        { "map_metadata=-1", "metadata=title=One" }, /* only this one, then */
+    };
+
+    for (size_t slot = 0; slot < sizeof(pairs) / sizeof(*pairs); slot++) {
+        struct rmx_job_spec spec = job(2, 1);
+
+        add(&spec, pairs[slot].one);
+        add(&spec, pairs[slot].other);
+        assert_fine(&spec);
+    }
+}
