@@ -282,7 +282,8 @@ struct rmx_result {
     uint64_t input_wait_ns;           /* of total_ns, it waited for its input */
     uint64_t output_wait_ns;  /* of total_ns, it waited for its output to take what it had */
     uint64_t retry_after_ns;  /* BUSY: when it is worth another try; else 0 */
-    uint8_t output_status[8]; /* of several outputs: enum rmx_end, why the job went on without */
+    uint8_t output_status[8]; /* of several outputs: enum rmx_end of each, RMX_OK or why the job
+                                 went on without it; if the job did not end OK: or why it ended */
     uint64_t reserved[4];
 };
 

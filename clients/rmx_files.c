@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "clients/rmx_choice.h"
 #include "clients/rmx_input.h"
@@ -134,11 +135,38 @@ bool rmx_files_show_at_once(const struct rmx_files *files)
     return false;
 }
 
-int rmx_files_keep(struct rmx_files *files)
+void rmx_files_measure(const struct rmx_files *files, uint64_t bytes[RMX_REQUEST_FILES_MAX])
+{
+    for (size_t i = 0; i < files->output_count; i++) {
+        const struct rmx_output *output = &files->outputs[i];
+        bool is_one = output->folder >= 0 && output->directory == NULL;
+        struct stat st;
+
+        bytes[i] = is_one && fstat(output->fd, &st) == 0 ? (uint64_t)st.st_size : UINT64_MAX;
+    }
+}
+
+/* An output that the job went on without holds a part of it, at most. */
+static void leave_dropped(struct rmx_files *files, const struct rmx_result *result)
+{
+    size_t left = 0;
+
+    for (size_t i = 0; i < files->output_count; i++) {
+        if (files->output_count > 1 && result->output_status[i] != RMX_OK) {
+            rmx_output_fini(&files->outputs[i]);
+        } else {
+            files->outputs[left++] = files->outputs[i];
+        }
+    }
+    files->output_count = left;
+}
+
+int rmx_files_keep(struct rmx_files *files, const struct rmx_result *result)
 {
     int err = 0;
     size_t kept = 0;
 
+    leave_dropped(files, result);
     for (size_t i = 0; i < files->output_count && err == 0 && files->output_count > 1; i++) {
         err = rmx_output_prepare(&files->outputs[i]);
     }

@@ -39,9 +39,12 @@ void rmx_files_attach(struct rmx_files *files, struct rmx_job *job);
 /* Has one of the outputs shown from its first byte on? */
 bool rmx_files_show_at_once(const struct rmx_files *files);
 
-/* All outputs are complete: gives them their names. Returns 0 or -errno: then none has its name
- * that had none before. */
-int rmx_files_keep(struct rmx_files *files);
+/* How long the outputs are that are files; UINT64_MAX for others. */
+void rmx_files_measure(const struct rmx_files *files, uint64_t bytes[RMX_REQUEST_FILES_MAX]);
+
+/* The job ended so, OK: gives its outputs their names, but for those that it went on without.
+ * Returns 0 or -errno: then none has its name that had none before. */
+int rmx_files_keep(struct rmx_files *files, const struct rmx_result *result);
 
 void rmx_files_close_inputs(struct rmx_files *files);
 

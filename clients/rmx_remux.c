@@ -189,8 +189,9 @@ static void remux(struct request *request, struct rmx_client *client, struct rmx
         rmx_stdio_attach(&stdio, client, job);
     }
     rmx_run_job(client, job, &stdio, &how, result);
+    rmx_files_measure(files, request->remux.output_bytes);
     if (result->status == RMX_OK) {
-        int err = rmx_files_keep(files);
+        int err = rmx_files_keep(files, result);
 
         if (err < 0) {
             rmx_run_failed(result, RMX_OUTPUT_IO, err, "it is written, but cannot get its name");
@@ -201,13 +202,20 @@ static void remux(struct request *request, struct rmx_client *client, struct rmx
 static int report(const struct request *request, const struct rmx_result *result)
 {
     if (request->manner.json) {
-        bool is_taken = strcmp(request->remux.names.output, "-") == 0; /* the media goes there */
+        bool is_taken = false; /* the media goes there */
+
+        for (size_t i = 0; i < request->remux.output_count; i++) {
+            is_taken = is_taken || strcmp(request->remux.outputs[i], "-") == 0;
+        }
 
         rmx_report_json(is_taken ? stderr : stdout, &request->remux.names, result);
     }
     if (result->status != RMX_OK) {
         rmx_report_failure(&request->remux.names, result);
-    } else if (!request->manner.json && !request->manner.quiet && isatty(STDERR_FILENO)) {
+        return rmx_report_exit(result);
+    }
+    rmx_report_dropped(&request->remux.names, result);
+    if (!request->manner.json && !request->manner.quiet && isatty(STDERR_FILENO)) {
         rmx_report_success(&request->remux.names, result);
     }
     return rmx_report_exit(result);

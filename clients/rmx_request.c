@@ -18,6 +18,10 @@ void rmx_request_init(struct rmx_request *request)
     request->job.options = request->options;
     request->job.maps = request->maps;
     request->job.edits = request->edits.list;
+    request->names.inputs = request->inputs;
+    request->names.outputs = request->outputs;
+    request->names.formats = request->formats;
+    request->names.bytes = request->output_bytes;
 }
 
 static int add(const char *list[RMX_REQUEST_LIST_MAX + 1], size_t *count, const char *value,
@@ -237,18 +241,31 @@ static uint32_t name_list(struct rmx_request *request, char why[RMX_ARGS_WHY_BYT
                                                                                : RMX_OK;
 }
 
-/* Was something said of this output, as "format:1"? */
-static bool is_said(const struct rmx_edits *edits, const char *name, size_t output)
+/* What was said of this output, as "format:1"; or NULL. */
+static const char *said(const struct rmx_edits *edits, const char *name, size_t output)
 {
     char head[32];
     int bytes = snprintf(head, sizeof(head), "%s:%zu=", name, output);
 
     for (size_t i = 0; i < edits->count; i++) {
         if (strncmp(edits->list[i], head, (size_t)bytes) == 0) {
-            return true;
+            return edits->list[i] + bytes;
         }
     }
-    return false;
+    return NULL;
+}
+
+/* Who reports on it has all names and containers. */
+static void name_files(struct rmx_request *request)
+{
+    request->names.input = request->inputs[0];
+    request->names.output = request->outputs[0];
+    request->names.input_count = request->input_count;
+    request->names.output_count = request->output_count;
+    for (size_t i = 0; i < request->output_count; i++) {
+        request->formats[i] = i == 0 ? request->job.format : said(&request->edits, "format", i);
+        request->output_bytes[i] = UINT64_MAX;
+    }
 }
 
 static int add_numbered(struct rmx_edits *edits, enum rmx_edit_word word, size_t output,
@@ -268,7 +285,7 @@ static uint32_t complete_output(
     const char *map = rmx_choice_map(path);
     struct rmx_job guess = RMX_JOB_INIT;
 
-    if (is_said(&request->edits, "format", output)) {
+    if (said(&request->edits, "format", output) != NULL) {
         return RMX_OK;
     }
     uint32_t status = rmx_choice_format(&guess, path, why);
@@ -276,7 +293,7 @@ static uint32_t complete_output(
         return status;
     }
     int err = add_numbered(&request->edits, RMX_EDIT_FORMAT, output, guess.format, why);
-    if (err == 0 && map != NULL && !is_said(&request->edits, "map", output)) {
+    if (err == 0 && map != NULL && said(&request->edits, "map", output) == NULL) {
         err = add_numbered(&request->edits, RMX_EDIT_MAP, output, map, why);
     }
     return err == 0 ? RMX_OK : RMX_BAD_JOB;
@@ -304,6 +321,7 @@ uint32_t rmx_request_complete(struct rmx_request *request, char why[RMX_ARGS_WHY
     for (size_t i = 1; i < request->output_count && status == RMX_OK; i++) {
         status = complete_output(request, i, why);
     }
+    name_files(request);
     return status == RMX_OK ? name_list(request, why) : status;
 }
 

@@ -46,6 +46,8 @@ struct rmx_request {
     const char *inputs[RMX_REQUEST_FILES_MAX]; /* the names of its files */
     size_t input_count;
     const char *outputs[RMX_REQUEST_FILES_MAX];
+    const char *formats[RMX_REQUEST_FILES_MAX];   /* once it is complete */
+    uint64_t output_bytes[RMX_REQUEST_FILES_MAX]; /* UINT64_MAX = unknown */
     size_t output_count;
 };
 

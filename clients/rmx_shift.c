@@ -46,13 +46,18 @@ static void report(
         rmx_progress_wipe(&shift->line);
         rmx_report_failure(names, result);
     }
+    if (result->status == RMX_OK) {
+        rmx_progress_wipe(&shift->line);
+        rmx_report_dropped(names, result);
+    }
 }
 
 /* The job has ended, and that is what came of it. */
 static void finish(struct rmx_shift *shift, struct rmx_seat *seat, struct rmx_result *result)
 {
+    rmx_files_measure(&seat->files, seat->task.request.output_bytes);
     if (result->status == RMX_OK) {
-        int err = rmx_files_keep(&seat->files);
+        int err = rmx_files_keep(&seat->files, result);
 
         if (err < 0) {
             rmx_run_failed(result, RMX_OUTPUT_IO, err, "it is written, but cannot get its name");

@@ -57,9 +57,8 @@ static bool is_dropped(const struct rmx_drain *drain)
 /* The output of the write in hand takes no more. */
 static void fail(struct rmx_drain *drain, int error)
 {
-    if (may_drop(drain)) {
-        drain->output[drain->part].error = error;
-    } else {
+    drain->output[drain->part].error = error;
+    if (!may_drop(drain)) {
         drain->error = error;
     }
 }

@@ -40,7 +40,8 @@ struct rmx_drain_to {
 struct rmx_drain_output {
     uint64_t position; /* a stream's: bytes written so far */
     uint64_t end;      /* the furthest that anything was written to, also after a stop */
-    int error;         /* -errno for which it was dropped, -ETIME: it was slow; 0 = it was not */
+    int error;         /* -errno for which it was dropped, or ended the job; -ETIME: it was slow;
+                          0 = none */
 };
 
 struct rmx_drain {

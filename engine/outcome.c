@@ -107,7 +107,7 @@ static const char *duration(char (*to)[24], uint64_t ns)
 /* What became of each of several outputs. */
 static void judge_outputs(struct rmx_flow *flow)
 {
-    for (uint32_t i = 0; i < RMX_JOB_OUTPUTS_MAX; i++) {
+    for (uint32_t i = 0; i < RMX_JOB_OUTPUTS_MAX && flow->spec.outputs > 1; i++) {
         int error = flow->drain.output[i].error;
 
         flow->result.output_status[i] =

@@ -410,6 +410,7 @@ static int serve(struct supervisor *sup)
     if (result != 0) {
         return result;
     }
+    (void)signal(SIGXFSZ, SIG_IGN); /* the write fails, OUTPUT_FULL: that is one job's end */
     sup->signal_fd = open_signals();
     sup->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (sup->signal_fd < 0 || sup->report_fd < 0) {

@@ -137,8 +137,9 @@ struct rmx_job_result {
                                 it ran */
     uint64_t output_wait_ns; /* of total_ns, it waited for its output to take what it had */
     uint64_t retry_after_ns; /* BUSY: when it is worth another try; else 0 */
-    uint8_t output_status[RMX_JOB_OUTPUTS_MAX]; /* enum rmx_status: OK, or why the job went on
-                                                   without this one of its outputs */
+    uint8_t output_status[RMX_JOB_OUTPUTS_MAX]; /* enum rmx_status: of several: OK, or what was
+                                                   wrong with it: why the job went on without it,
+                                                   or ended */
     char text[RMX_JOB_TEXT_BYTES]; /* printable ASCII: the library's own words, for a person */
 };
 

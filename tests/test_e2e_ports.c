@@ -241,7 +241,8 @@ Test(e2e_ports, a_reader_who_leaves_is_dropped_or_ends_the_job)
         struct rmx_result result = run(&job);
 
         expect(&result, i == 0 ? RMX_OK : RMX_OUTPUT_CLOSED);
-        cr_assert_eq(result.output_status[1], i == 0 ? RMX_OUTPUT_CLOSED : RMX_OK);
+        cr_assert_eq(result.output_status[0], RMX_OK);
+        cr_assert_eq(result.output_status[1], RMX_OUTPUT_CLOSED, "dropped, or to blame");
         close_all(&job);
     }
 }

@@ -70,7 +70,7 @@ class Remux(Case):
         self.assertEqual(list(told), ["status", "fault", "text", "bytes_in", "bytes_out",
                                       "packets_in", "packets_out", "bytes_expected", "queued_ns",
                                       "run_ns", "total_ns", "input_wait_ns", "output_wait_ns",
-                                      "retry_after_ns", "output"])
+                                      "retry_after_ns", "output", "inputs", "outputs"])
         self.assertEqual((told["status"], told["fault"], told["output"]), ("OK", "NONE", "out.ts"))
         self.assertEqual(told["bytes_out"], os.path.getsize(self.at("out.ts")))
         self.assertEqual(told["packets_in"], told["packets_out"])

@@ -8,10 +8,13 @@ of it is for tests/conformance/several.py.
 """
 import json
 import os
+import resource
 import subprocess
 
 import rmx_case
 from rmx_case import Case, PATIENCE_S, clip, ffprobe
+
+LIMIT_BYTES = 20_000  # room for av.mp4's sound, but not for its pictures, too
 
 
 def kinds(path):
@@ -83,7 +86,15 @@ class Outputs(Case):
     def test_all_of_one_reading(self):
         result = self.rmx("remux", "--json", "--output", "b.ts", "--output", "c.mka",
                           clip("av.mp4"), "a.mkv")
-        self.assertEqual(json.loads(result.stdout)["status"], "OK")
+        told = json.loads(result.stdout)
+        self.assertEqual((told["status"], told["output"], told["inputs"]),
+                         ("OK", "a.mkv", [clip("av.mp4")]))
+        self.assertEqual(
+            told["outputs"],
+            [{"name": name, "format": format, "state": "ok", "status": "OK",
+              "bytes": os.path.getsize(self.at(name))}
+             for name, format in (("a.mkv", "matroska"), ("b.ts", "mpegts"),
+                                  ("c.mka", "matroska"))])
         self.assertEqual([kinds(self.at(name)) for name in ("a.mkv", "b.ts", "c.mka")],
                          [["video", "audio"]] * 2 + [["audio"]])
 
@@ -119,7 +130,55 @@ class Outputs(Case):
         self.assert_only()
         result = self.rmx("remux", *full, "--when-slow", "1=drop", clip("av.mp4"), "a.mp4")
         self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stderr.count(b"\n"), 1)
+        self.assertRegex(result.stderr, rb"^rmx: /dev/full: OUTPUT_FULL: dropped, ")
         self.assertEqual(kinds(self.at("a.mp4")), ["video", "audio"])
+
+    def test_each_one_says_how_it_ended(self):
+        full = ["--output", "b.ts", "--output", "/dev/full", "--output-format", "2=mpegts"]
+        for words, ends in ((["--when-slow", "2=drop"], [("ok", "OK"), ("ok", "OK"),
+                                                         ("dropped", "OUTPUT_FULL")]),
+                            ([], [("failed", "CANCELLED"), ("failed", "CANCELLED"),
+                                  ("failed", "OUTPUT_FULL")])):
+            with self.subTest(words=words):
+                result = self.rmx("remux", "--json", *full, *words, clip("av.mp4"), "a.mp4")
+                told = json.loads(result.stdout)
+                self.assertEqual([(output["state"], output["status"])
+                                  for output in told["outputs"]], ends)
+                self.assertIsNone(told["outputs"][2]["bytes"])
+                self.assertRegex(result.stderr, rb"^rmx: /dev/full: OUTPUT_FULL: ")
+        result = self.rmx("remux", "--json", clip("av.mp4"), "gone.mp4", "c.mp4")
+        told = json.loads(result.stdout)
+        self.assertEqual(told["inputs"], [clip("av.mp4"), "gone.mp4"])
+        self.assertEqual([output["status"] for output in told["outputs"]], ["INPUT_IO"])
+        self.assertRegex(result.stderr, rb"^rmx: gone.mp4: INPUT_IO: input 1: ")
+
+    def test_what_is_dropped_does_not_show(self):
+        daemon = self.start_daemon()
+        resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (LIMIT_BYTES, LIMIT_BYTES))
+        with open(self.at("b.ts"), "wb") as old:
+            old.write(b"as it was")
+        result = self.rmx("remux", "--json", "--map", "a", "--output", "b.ts", "--output-map",
+                          "1=v", "--output-map", "1=a", "--when-slow", "1=drop", clip("av.mp4"),
+                          "a.m4a")
+        told = json.loads(result.stdout)
+        self.assertEqual([output["status"] for output in told["outputs"]], ["OK", "OUTPUT_FULL"])
+        self.assertEqual(kinds(self.at("a.m4a")), ["audio"])
+        with open(self.at("b.ts"), "rb") as old:
+            self.assertEqual(old.read(), b"as it was")
+        self.assert_only("a.m4a", "b.ts", "socket")
+
+    def test_the_result_keeps_off_an_output_that_is_standard_output(self):
+        result = self.rmx("remux", "--json", "--output", "-", "--output-format", "1=mpegts",
+                          clip("av.mp4"), "a.mp4")
+        self.assertEqual(result.stdout[:1], b"G")
+        self.assertEqual(json.loads(result.stderr)["outputs"][1]["name"], "-")
+
+    def test_a_join_does_not_end_with_its_shortest_stream(self):
+        result = self.rmx("remux", "--join", "concat", "--shortest", clip("av.mp4"),
+                          clip("av.mp4"), "a.mp4")
+        self.assert_one_line(result, "BAD_OPTION", "shortest: not with join=concat")
+        self.assert_only()
 
 
 class Batch(Case):
