@@ -20,12 +20,14 @@
 #include "clients/rmx_request.h"
 #include "clients/rmx_run.h"
 #include "clients/rmx_say.h"
+#include "clients/rmx_secret.h"
 #include "clients/rmx_signal.h"
 #include "clients/rmx_stdio.h"
 
 struct request {
     struct rmx_manner manner;
     struct rmx_request remux;
+    struct rmx_secrets secrets;
     const char *more_outputs[RMX_REQUEST_FILES_MAX];
     size_t more_output_count;
     bool no_wait;
@@ -92,7 +94,13 @@ static int take(void *to, int option, char why[RMX_ARGS_WHY_BYTES])
         return add_output(request, optarg, why);
     }
     if (option >= RMX_ARGS_REQUEST) {
-        return rmx_request_take(&request->remux, (uint32_t)option - RMX_ARGS_REQUEST, optarg, why);
+        uint32_t word = (uint32_t)option - RMX_ARGS_REQUEST;
+        const char *value = NULL;
+
+        if (optarg != NULL && rmx_secret_take(&request->secrets, word, optarg, &value, why) < 0) {
+            return -EINVAL;
+        }
+        return rmx_request_take(&request->remux, word, value, why);
     }
     return rmx_manner_take(&request->manner, option, why);
 }

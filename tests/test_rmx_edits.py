@@ -10,7 +10,7 @@ import json
 import os
 
 import rmx_case
-from rmx_case import Case, PATIENCE_S, clip, ffprobe
+from rmx_case import Case, PATIENCE_S, clip, ffprobe, wait_until
 
 
 class Options(Case):
@@ -18,6 +18,44 @@ class Options(Case):
         result = self.rmx("remux", *options, clip(source), out)
         self.assertEqual((result.returncode, result.stderr), (0, b""))
         return self.at(out)
+
+    def test_a_key_need_not_be_on_the_command_line(self):
+        key = "00112233445566778899aabbccddeeff"
+        with open(self.at("key.hex"), "w", encoding="ascii") as file:
+            file.write(key + "\n")
+        with open(self.at("key.raw"), "wb") as file:
+            file.write(bytes.fromhex(key))
+        self.env["MEDIA_KEY"] = key
+        made = []
+        for said in (key, "file:key.hex", "file:key.raw", "env:MEDIA_KEY"):
+            result = self.rmx("remux", "--bitexact", "--opt", "encryption_scheme=cenc-aes-ctr",
+                              "--opt", "encryption_key=" + said, "--opt", "encryption_kid=" + key,
+                              clip("av.mp4"), "secret.mp4")
+            self.assertEqual((result.returncode, result.stderr), (0, b""), said)
+            result = self.rmx("remux", "--bitexact", "--decryption-key", said, "secret.mp4",
+                              "open.ts")
+            self.assertEqual((result.returncode, result.stderr), (0, b""), said)
+            with open(self.at("open.ts"), "rb") as file:
+                made.append(file.read())
+        self.assertEqual(len(set(made)), 1)
+        for said in ("file:none", "env:NO_SUCH_KEY"):
+            result = self.rmx("remux", "--decryption-key", "0=" + said, "secret.mp4", "o.ts")
+            self.assertEqual(result.returncode, 2)
+            self.assertIn(b"there is no key: No such file", result.stderr)
+
+    def test_a_key_is_overwritten_in_the_arguments(self):
+        key = "00112233445566778899aabbccddeeff"
+        process = self.start_rmx("remux", "--format", "mpegts", "--decryption-key", key,
+                                 "-", "out.ts")
+
+        def shown():
+            with open(f"/proc/{process.pid}/cmdline", "rb") as file:
+                return file.read()
+
+        self.assertTrue(wait_until(lambda: b"x" * 32 in shown()))
+        self.assertNotIn(key.encode(), shown())
+        process.stdin.close()
+        process.wait(PATIENCE_S)
 
     def test_a_part_of_a_file(self):
         whole = float(ffprobe(self.remux())["format"]["duration"])
