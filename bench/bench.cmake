@@ -14,6 +14,7 @@ add_executable(rmx-bench
     bench/core.c
     bench/process.c
     bench/pair.c
+    bench/echo.c
     bench/ck_rival.c
     bench/ring_items.c
     bench/ring_sleepers.c
@@ -27,12 +28,15 @@ add_executable(rmx-bench
     bench/bench_chunks.c
     bench/bench_fair.c
     bench/bench_faststart.c
+    bench/bench_faults.c
+    bench/bench_file.c
+    bench/bench_ipc.c
     bench/bench_live.c
     bench/bench_overload.c
     bench/bench_ring.c
     bench/bench_scale.c
     bench/bench_small_job.c)
-target_link_libraries(rmx-bench PRIVATE ringmux_static rmx_flags Threads::Threads m)
+target_link_libraries(rmx-bench PRIVATE ringmux_static rmx_engine rmx_flags Threads::Threads m)
 target_compile_definitions(rmx-bench PRIVATE
     RMX_BENCH_DAEMON="${CMAKE_BINARY_DIR}/ringmuxd")
 set_target_properties(rmx-bench PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)

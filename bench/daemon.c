@@ -58,13 +58,13 @@ static void heed_child(int signal_number)
     _exit(EXIT_FAILURE);
 }
 
-static void make_clip(const char *path, const char *seconds)
+void rmx_daemon_clip(const char *path, const char *seconds)
 {
     rmx_process_ffmpeg((const char *const[]){ "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25",
         "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-t", seconds, "-c:v",
         "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "25", "-b:v", "700k",
         "-minrate", "700k", "-maxrate", "700k", "-bufsize", "350k", "-c:a", "aac", "-b:a", "96k",
-        "-movflags", "+faststart", path, NULL });
+        "-movflags", "+faststart", "-f", "mp4", path, NULL });
 }
 
 static void nap(void)
@@ -95,7 +95,7 @@ void rmx_daemon_start(
     for (size_t i = 3; *settings != NULL && i < ARGUMENTS_MAX - 1; i++) {
         command[i] = *settings++;
     }
-    make_clip(daemon->clip, clip_seconds);
+    rmx_daemon_clip(daemon->clip, clip_seconds);
     memcpy(arguments, command, sizeof(arguments));
     error = posix_spawn(&daemon->pid, command[0], NULL, NULL, arguments, environ);
     if (error != 0) {
@@ -105,6 +105,36 @@ void rmx_daemon_start(
     (void)atexit(clean_up);
     (void)sigaction(SIGCHLD, &action, NULL);
     heed_child(SIGCHLD); /* it may have died before */
+}
+
+struct rmx_client *rmx_daemon_private(const char *const *settings)
+{
+    const struct rmx_private_options options = {
+        .daemon = getenv("RINGMUX_DAEMON") != NULL ? NULL : RMX_BENCH_DAEMON, .settings = settings
+    };
+    struct rmx_client *client = NULL;
+    int error = rmx_open_private(&client, &options);
+
+    if (error < 0) {
+        rmx_process_die("private daemon", strerrordesc_np(-error));
+    }
+    return client;
+}
+
+void rmx_daemon_run(struct rmx_client *client, const struct rmx_job *job, struct rmx_result *result)
+{
+    int got = rmx_submit(client, job, 1, NULL);
+
+    if (got != 1) {
+        rmx_process_die("submit", strerrordesc_np(-got));
+    }
+    got = rmx_wait(client, result, 1, (int)(PATIENCE_NS / 1000000) * 60);
+    if (got != 1) {
+        rmx_process_die("wait", got < 0 ? strerrordesc_np(-got) : "no answer within 10 min");
+    }
+    if (result->status != RMX_OK) {
+        rmx_process_die(rmx_end_name(result->status), result->text);
+    }
 }
 
 struct rmx_client *rmx_daemon_client(const struct rmx_daemon *daemon)

@@ -26,6 +26,17 @@ void rmx_daemon_start(
 /* It must end well. */
 void rmx_daemon_stop(struct rmx_daemon *daemon);
 
+/* A daemon that serves this client alone and ends with it: RINGMUX_DAEMON's, or the one built with
+ * us. settings: NULL-ended. */
+struct rmx_client *rmx_daemon_private(const char *const *settings);
+
+/* Submits one job and waits for its end, which must be OK. No other may be in flight. */
+void rmx_daemon_run(
+    struct rmx_client *client, const struct rmx_job *job, struct rmx_result *result);
+
+/* Makes a clip of so many seconds, some 100 KB each: MP4, H.264 and AAC, its index in front. */
+void rmx_daemon_clip(const char *path, const char *seconds);
+
 struct rmx_client *rmx_daemon_client(const struct rmx_daemon *daemon);
 
 /* Anonymous memory that it and its workers have now. */

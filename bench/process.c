@@ -10,10 +10,12 @@
 #include <inttypes.h>
 #include <sched.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define ARGUMENTS_MAX 48
 #define WORKERS_MAX   64
@@ -70,6 +72,44 @@ int rmx_process_core(pid_t pid)
         }
     }
     return -1;
+}
+
+static bool is_lane(pid_t daemon, const char *thread)
+{
+    char path[320];
+    char name[32] = "";
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/task/%s/comm", (int)daemon, thread);
+    file = fopen(path, "re");
+    if (file == NULL) {
+        return false;
+    }
+    if (fgets(name, sizeof(name), file) == NULL) {
+        name[0] = '\0';
+    }
+    (void)fclose(file);
+    return strncmp(name, "ringmux-lane", 12) == 0;
+}
+
+int rmx_process_lane_core(pid_t daemon)
+{
+    char path[64];
+    const struct dirent *entry;
+    int core = -1;
+    DIR *tasks;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/task", (int)daemon);
+    tasks = opendir(path);
+    while (tasks != NULL && core < 0 && (entry = readdir(tasks)) != NULL) {
+        if (isdigit(entry->d_name[0]) && is_lane(daemon, entry->d_name)) {
+            core = rmx_process_core((pid_t)strtol(entry->d_name, NULL, 10));
+        }
+    }
+    if (tasks != NULL) {
+        (void)closedir(tasks);
+    }
+    return core >= 0 ? core : (int)sysconf(_SC_NPROCESSORS_ONLN) - 1;
 }
 
 void rmx_process_bind(pid_t pid, int core)
@@ -177,6 +217,52 @@ uint64_t rmx_process_anon_bytes(pid_t pid)
         (void)fclose(file);
     }
     return kib * 1024;
+}
+
+uint64_t rmx_process_faults(pid_t pid)
+{
+    char path[64];
+    uint64_t faults = 0;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    file = fopen(path, "re");
+    if (file == NULL) {
+        return 0;
+    }
+    if (fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %" SCNu64, &faults) != 1) { // NOLINT
+        faults = 0;
+    }
+    (void)fclose(file);
+    return faults;
+}
+
+uint64_t rmx_process_absent_pages(pid_t pid)
+{
+    char path[64];
+    char line[512];
+    uint64_t absent_kib = 0;
+    uint64_t size_kib = 0;
+    bool shared = false;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/smaps", (int)pid);
+    file = fopen(path, "re");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        if (line[0] >= 'A' && line[0] <= 'Z') {
+            if (strncmp(line, "Size:", 5) == 0) {
+                size_kib = strtoull(line + 5, NULL, 10);
+            } else if (strncmp(line, "Rss:", 4) == 0 && shared) {
+                absent_kib += size_kib - strtoull(line + 4, NULL, 10);
+            }
+        } else {
+            shared = strstr(line, "/memfd:") != NULL;
+        }
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return absent_kib * 1024 / (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 /* posix_spawn(3) takes char *const[] and changes nothing. */

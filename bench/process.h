@@ -24,6 +24,9 @@ pid_t rmx_process_worker(pid_t daemon);
 /* The only core a process may run on; -1 if there are several. */
 int rmx_process_core(pid_t pid);
 
+/* The core a daemon's first lane is bound to; the machine's last one if it is bound to none. */
+int rmx_process_lane_core(pid_t daemon);
+
 /* Binds a process, 0 = the calling thread, to a core. */
 void rmx_process_bind(pid_t pid, int core);
 
@@ -32,6 +35,13 @@ uint64_t rmx_process_cpu_ns(pid_t pid);
 
 /* Anonymous memory it has now. */
 uint64_t rmx_process_anon_bytes(pid_t pid);
+
+/* Minor page faults it has had, all threads; 0 if it is gone. */
+uint64_t rmx_process_faults(pid_t pid);
+
+/* Pages of its memfd mappings that it has no page table entry for: the first touch of each will be
+ * a fault. */
+uint64_t rmx_process_absent_pages(pid_t pid);
 
 /* Runs ffmpeg with these arguments (NULL-ended, at most 40); it must succeed. */
 void rmx_process_ffmpeg(const char *const *arguments);
