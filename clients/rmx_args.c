@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "clients/rmx_say.h"
+#include "ipc/option.h"
 #include "ipc/quantity.h"
 #include "ipc/spelling.h"
 
@@ -56,6 +57,58 @@ const char *rmx_args_nearest(const char *word, const char *const *known)
     return found;
 }
 
+/* What ffmpeg's users type, and what it is here; in `rmx remux`. */
+static const struct {
+    const char *theirs;
+    const char *ours;
+} ffmpegs[] = {
+    { "-i", "inputs are named without an option" },
+    { "-c", "streams are always copied" },
+    { "-codec", "streams are always copied" },
+    { "-y", "a file is replaced, unless --no-clobber" },
+    { "-n", "--no-clobber" },
+    { "-f", "--format, or --input-format" },
+    { "-map", "--map" },
+    { "-ss", "--start" },
+    { "-sseof", "--start-from-end" },
+    { "-to", "--end" },
+    { "-t", "--duration" },
+    { "-itsoffset", "--input-offset" },
+    { "-shortest", "--shortest" },
+    { "-metadata", "--metadata" },
+    { "-disposition", "--disposition" },
+    { "-bsf", "--bsf" },
+    { "-sn", "--subtitles none" },
+    { "-movflags", "--opt movflags=..." },
+    { "-decryption_key", "--decryption-key" },
+};
+
+/* NULL: none of them. "-c:v" is "-c". */
+static const char *find_ours(const char *word)
+{
+    size_t bytes = strcspn(word, ":=");
+
+    for (size_t i = 0; i < sizeof(ffmpegs) / sizeof(*ffmpegs); i++) {
+        if (strlen(ffmpegs[i].theirs) == bytes && memcmp(word, ffmpegs[i].theirs, bytes) == 0) {
+            return ffmpegs[i].ours;
+        }
+    }
+    return NULL;
+}
+
+/* "--movflags": an option, but of a container. */
+static bool is_container_option(const char *name)
+{
+    const struct rmx_option *option;
+
+    for (size_t i = 0; (option = rmx_option_at(i)) != NULL; i++) {
+        if (strncmp(name, "--", 2) == 0 && strcmp(option->name, name + 2) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int refuse_unknown(char **argv, const struct option *options, const char *word)
 {
     const char *known[OPTIONS_MAX + 1] = { NULL };
@@ -69,6 +122,10 @@ static int refuse_unknown(char **argv, const struct option *options, const char 
         memcpy(name, word, bytes);
     }
     const char *near = strncmp(name, "--", 2) == 0 ? rmx_args_nearest(name + 2, known) : NULL;
+    if (near == NULL && strcmp(argv[0], "remux") == 0 && is_container_option(name)) {
+        rmx_say("%s: no option %s: it is a container's: --opt %s=...", argv[0], name, name + 2);
+        return RMX_ARGS_USAGE;
+    }
     if (near != NULL) {
         rmx_say("%s: no option %s: did you mean --%s?", argv[0], name, near);
     } else {
@@ -96,6 +153,17 @@ static int refuse(char **argv, const struct option *options, int got)
     const char *word = argv[optind - 1];
 
     if (is_letter(options, got)) {
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): rmx has one thread. */
+        const char *whole = argv[optind] != NULL && argv[optind][0] == '-' &&
+                                    argv[optind][1] == (char)optopt && argv[optind][2] != '\0'
+                                ? argv[optind]
+                                : word;
+        const char *ours = strcmp(argv[0], "remux") == 0 ? find_ours(whole) : NULL;
+
+        if (ours != NULL) {
+            rmx_say("%s: no option %s: here it is: %s", argv[0], whole, ours);
+            return RMX_ARGS_USAGE;
+        }
         rmx_say("%s: no option -%c: see 'rmx help %s'", argv[0], optopt, argv[0]);
         return RMX_ARGS_USAGE;
     }

@@ -19,6 +19,18 @@ class Options(Case):
         self.assertEqual((result.returncode, result.stderr), (0, b""))
         return self.at(out)
 
+    def test_what_ffmpeg_calls_otherwise_is_named(self):
+        for words, said in ((["-ss", "1"], "no option -ss: here it is: --start"),
+                            (["-c", "copy"], "no option -c: here it is: streams are always"),
+                            (["-c:v", "copy"], "no option -c:v: here it is: streams are"),
+                            (["-t", "5"], "no option -t: here it is: --duration"),
+                            (["-Z"], "no option -Z: see"),
+                            (["--movflags", "+faststart"], "it is a container's: --opt movflags=")):
+            with self.subTest(words=words):
+                result = self.rmx("remux", *words, clip("av.mp4"), "o.mp4")
+                self.assertEqual(result.returncode, 2)
+                self.assertIn(said, result.stderr.decode())
+
     def test_a_key_need_not_be_on_the_command_line(self):
         key = "00112233445566778899aabbccddeeff"
         with open(self.at("key.hex"), "w", encoding="ascii") as file:
