@@ -401,18 +401,40 @@ static int check_encryption(const char *list, size_t bytes, const char **why)
     return 0;
 }
 
-/* hlsenc would write the key into the folder, or encrypt nothing. */
-static int check_key(const char *list, size_t bytes, const char **why)
+bool rmx_option_is_on(const char *list, size_t bytes, const char *name)
 {
-    const char *flags = value_of(list, bytes, "hls_flags");
+    static const char *const yes[] = { "1", "true", "yes", "on" };
+    const char *value = value_of(list, bytes, name);
+    bool on = false;
+
+    for (size_t slot = 0; value != NULL && slot < sizeof(yes) / sizeof(*yes); slot++) {
+        on |= strcmp(value, yes[slot]) == 0;
+    }
+    return on;
+}
+
+static bool has_fragments(const char *list, size_t bytes, const struct rmx_format *format)
+{
+    const char *type = value_of(list, bytes, "hls_segment_type");
+
+    return type != NULL ? strcmp(type, "fmp4") == 0 || strcmp(type, "1") == 0
+                        : strstr(format->options, "hls_segment_type=fmp4") != NULL;
+}
+
+/* hlsenc would write the key into the folder, or encrypt nothing. */
+static int check_key(
+    const char *list, size_t bytes, const struct rmx_format *format, const char **why)
+{
     bool key = value_of(list, bytes, "hls_enc_key") != NULL;
     bool url = value_of(list, bytes, "hls_enc_key_url") != NULL;
 
     if (key != url || (!key && value_of(list, bytes, "hls_enc_iv") != NULL)) {
         return refuse("options: hls_enc_key: give it and hls_enc_key_url", why);
     }
-    return key && flags != NULL && strstr(flags, "single_file") != NULL
-               ? refuse("options: hls_enc_key: not for a single file", why)
+    return key && has_fragments(list, bytes, format)
+               ? refuse(
+                     "options: hls_enc_key: libavformat encrypts segments of MPEG-TS, not of MP4",
+                     why)
                : 0;
 }
 
@@ -464,7 +486,11 @@ int rmx_option_check_list(
     int err = check_encryption(list, bytes, why);
 
     if (err == 0) {
-        err = check_key(list, bytes, why);
+        err = check_key(list, bytes, format, why);
+    }
+    if (err == 0 && rmx_option_is_on(list, bytes, "single_file") &&
+        rmx_option_is_on(list, bytes, "hls_playlist")) {
+        err = refuse("options: single_file: not with playlists of HLS (hls_playlist)", why);
     }
     if (err == 0) {
         err = check_segments(list, bytes, why);

@@ -53,6 +53,9 @@ bool rmx_option_fits(const struct rmx_option *option, const struct rmx_format *f
  * what is wrong with it, or which name was probably meant. */
 int rmx_option_check(const char *pair, const struct rmx_format *format, const char **why);
 
+/* Is the switch on in a list, by the value given last? */
+bool rmx_option_is_on(const char *list, size_t bytes, const char *name);
+
 /* All of a list, which rmx_pairs_check() passed: each of them, and what they ask for together. */
 int rmx_option_check_list(
     const char *list, size_t bytes, const struct rmx_format *format, const char **why);

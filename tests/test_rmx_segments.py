@@ -5,6 +5,7 @@ parsers read, and that say of each segment what is in it; and what shows in a fo
 
     tests/test_rmx_segments.py BUILD_DIR [unittest arguments]
 """
+import fractions
 import json
 import os
 import shutil
@@ -30,6 +31,14 @@ def make_clips():
              "0", "-c:a", "aac", "-shortest"]
     ffmpeg(*video, *sound, *coded, "av.mp4")
     ffmpeg("-i", "av.mp4", "-c", "copy", "av.ts")
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x48:r=10:d=3", "-f", "lavfi", "-i", "sine=d=3",
+           "-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-g", "10",
+           "-c:a", "libvorbis", "-shortest", "vp.webm")
+    uneven = "select='gt(mod(n,7),1)',setpts='PTS+mod(N,5)*0.007/TB'"
+    ffmpeg(*video, *sound, "-vf", uneven, "-fps_mode", "vfr", "-enc_time_base", "1/1000",
+           "-video_track_timescale", "90000", *coded, "uneven.mp4")
+    ffmpeg("-i", "uneven.mp4", "-t", "1.5", "-c", "copy", "short.mp4")
+    ffmpeg("-i", "av.mp4", "-t", "1.4", "-c", "copy", "even.mp4")
     ffmpeg("-i", "av.mp4", "-c", "copy", "av.mkv")
     ffmpeg("-i", "av.mp4", "-c", "copy", "-an", "v.mp4")
     ffmpeg("-i", "av.mp4", "-c", "copy", "-vn", "a.aac")
@@ -130,6 +139,19 @@ class SameAsFfmpeg(Folder):
          ["-f", "dash", "-init_seg_name", "i$RepresentationID$.$ext$", "-media_seg_name",
           "m$RepresentationID$-$Number%03d$.$ext$", "-adaptation_sets",
           "id=0,streams=v id=1,streams=a"]),
+        ("dash", "av.mp4", "talk.mpd", {"single_file": "1"}, ["-f", "dash", "-single_file", "1"]),
+        ("dash", "av.mp4", "My Talk.mpd", {"single_file": "1", "seg_duration": "2",
+                                           "frag_type": "every_frame"},
+         ["-f", "dash", "-single_file", "1", "-seg_duration", "2", "-frag_type", "every_frame"]),
+        ("dash", "av.mp4", "talk.mpd", {"single_file": "1", "window_size": "2",
+                                        "extra_window_size": "1", "seg_duration": "1"},
+         ["-f", "dash", "-single_file", "1", "-window_size", "2", "-extra_window_size", "1",
+          "-seg_duration", "1"]),
+        ("dash", "av.mp4", "talk.mpd", {"window_size": "2", "seg_duration": "0.1"},
+         ["-f", "dash", "-window_size", "2", "-seg_duration", "0.1"]),
+        ("dash", "av.mp4", "talk.mpd", {"window_size": "2", "extra_window_size": "0",
+                                        "seg_duration": "1"},
+         ["-f", "dash", "-window_size", "2", "-extra_window_size", "0", "-seg_duration", "1"]),
         ("split", "av.mp4", "part%03d.mp4", {"segment_time": "3"},
          ["-f", "segment", "-segment_time", "3"]),
         ("split", "av.ts", "part%d.mkv", {"segment_times": "3,7.5", "reset_timestamps": "1"},
@@ -179,6 +201,27 @@ class SameAsFfmpeg(Folder):
                 self.assertNotIn(key.encode(), result.stdout + result.stderr)
                 self.assertFalse([name for name, data in content(self.at("www")).items()
                                   if bytes.fromhex(key) in data or key.encode() in data])
+
+    def test_an_encrypted_single_file_is_the_same_but_for_what_ffmpeg_leaves(self):
+        key, vector = "00112233445566778899aabbccddeeff", "0102030405060708090a0b0c0d0e0f10"
+        os.mkdir(self.at("other"))
+        with open(self.at("key"), "wb") as file:
+            file.write(bytes.fromhex(key))
+        with open(self.at("info"), "w") as file:
+            file.write(f"{self.at('key')}\n{self.at('key')}\n{vector}\n")
+        self.remux("--bitexact", "--opt", "hls_enc_key=" + key, "--opt",
+                   "hls_enc_key_url=" + self.at("key"), "--opt", "hls_enc_iv=" + vector, "--opt",
+                   "hls_flags=single_file", path_of("av.mp4"), "www/a.m3u8")
+        ffmpeg("-fflags", "+bitexact", "-i", path_of("av.mp4"), "-c", "copy", "-bitexact",
+               *hls("-hls_key_info_file", self.at("info"), "-hls_flags", "single_file"), "a.m3u8",
+               folder=self.at("other"))
+        os.unlink(self.at("other/a.ts.tmp"))
+        self.assertEqual(content(self.at("www")), content(self.at("other")))
+        ffmpeg("-allowed_extensions", "ALL", "-i", "www/a.m3u8", "-c", "copy", "plain.ts",
+               folder=self.at("."))
+        sizes = [sorted((p["codec_type"], p["size"]) for p in packets_of(path))
+                 for path in (self.at("plain.ts"), path_of("av.ts"))]
+        self.assertEqual(*sizes)
 
     def test_a_batch_does_so_too(self):
         os.mkdir(self.at("other"))
@@ -271,6 +314,74 @@ class Lists(Folder):
                     files = {os.path.basename(s[k]) for s in stream for k in ("uri", "init")
                              if s[k]}
                     self.assertEqual(set(self.shown()), {"talk.m3u8", *files})
+
+    def true_length(self, source):
+        """From the first picture to the end of the last; of one that does not say how long it
+        lasts, libavformat's guess is as long as they do on average."""
+        pictures = [p for p in packets_of(path_of(source)) if p["codec_type"] == "video"]
+        told = subprocess.run(
+            ["ffprobe", "-v", "error", "-of", "csv=p=0", "-select_streams", "v", "-show_entries",
+             "stream=avg_frame_rate", path_of(source)],
+            capture_output=True, check=True, timeout=PATIENCE_S)
+        usual = 1 / fractions.Fraction(told.stdout.decode().strip())
+        times = [float(p["pts_time"]) for p in pictures]
+        ends = [float(p["pts_time"]) + float(p.get("duration_time", usual)) for p in pictures]
+        return max(ends) - min(times)
+
+    def test_lengths_of_uneven_pictures_out_of_order_add_up(self):
+        for form, name in ("hls", "a.m3u8"), ("hls-fmp4", "a.m3u8"), ("dash", "a.mpd"):
+            for source in "uneven.mp4", "short.mp4", "even.mp4":
+                for options in [], ["--opt", "hls_playlist_type=event"], [
+                        "--opt", "hls_flags=single_file"]:
+                    if options and form == "dash":
+                        continue
+                    with self.subTest(form=form, source=source, options=options):
+                        self.remux("--format", form, *options, path_of(source), f"www/{name}")
+                        told = self.read(f"www/{name}")
+                        stated = sum(s["duration"] for s in told["streams"][0])
+                        self.assertLess(abs(stated - self.true_length(source)), EXACT_S)
+                        if form != "dash":
+                            self.assertEqual(told["target"], max(
+                                round(s["duration"]) for s in told["streams"][0]))
+
+    def test_dash_in_single_files_is_its_segments_one_behind_the_other(self):
+        for source, end in ("av.mp4", "mp4"), ("av.mkv", "mp4"), ("vp.webm", "webm"):
+            with self.subTest(source=source):
+                self.remux("--format", "dash", "--opt", "single_file=1", path_of(source),
+                           "www/a&b.mpd")
+                streams = self.read("www/a&b.mpd")["streams"]
+                self.assertEqual(len(streams), 2)
+                for number, stream in enumerate(streams):
+                    name = f"a&b-stream{number}.{end}"
+                    self.assertEqual({segment["uri"].rsplit("/", 1)[1] for segment in stream},
+                                     {name})
+                    data = content(self.at("www"))[name]
+                    at = stream[0]["range"]["offset"]
+                    init = data[:at]
+                    for segment in stream:
+                        first, bytes_ = segment["range"]["offset"], segment["range"]["length"]
+                        self.assertEqual(first, at)
+                        at += bytes_
+                        with open(self.at("one"), "wb") as out:
+                            out.write(init + data[first:at])
+                        self.assert_plays(self.at("one"))
+                    self.assertEqual(at, len(data))
+                    kind = ("video", "audio")[number]
+                    if end == "mp4":  # the muxer of WebM loses the last packets of sound
+                        self.assertEqual(
+                            [p["size"] for p in packets_of(self.at(f"www/{name}"))],
+                            [p["size"] for p in packets_of(path_of(source))
+                             if p["codec_type"] == kind])
+
+    def test_length_of_the_last_in_a_window(self):
+        self.remux("--opt", "hls_playlist_type=0", "--opt", "hls_list_size=1",
+                   path_of("uneven.mp4"), "www/a.m3u8")
+        whole = self.true_length("uneven.mp4")
+        self.remux(path_of("uneven.mp4"), "www/b.m3u8")
+        windowed = self.read("www/a.m3u8")["streams"][0]
+        segments = self.read("www/b.m3u8")["streams"][0]
+        self.assertLess(abs(windowed[0]["duration"] - segments[-1]["duration"]), EXACT_S)
+        self.assertLess(abs(sum(s["duration"] for s in segments) - whole), EXACT_S)
 
     def test_segments_hold_the_packets_of_the_unsegmented_remux(self):
         for form, whole in ("hls", "mpegts"), ("hls-fmp4", "fmp4"):
@@ -371,62 +482,6 @@ class Showing(Folder):
         self.assertEqual(content(self.at("www"))["a0.ts"], b"before")
         self.remux(path_of("v.mp4"), "www/a.m3u8")
         self.assertNotEqual(content(self.at("www"))["a0.ts"], b"before")
-
-
-class Refused(Folder):
-    TABLE = (
-        (["--format", "hls", "-"], "several files"),
-        (["www/a%d.m3u8"], "without '%'"),
-        (["nowhere/a.m3u8"], "No such file"),
-        (["--opt", "hls_segment_filename=../a%d.ts", "www/a.m3u8"], "without a folder"),
-        (["--opt", "hls_segment_filename=a.ts", "www/a.m3u8"], "where the number goes"),
-        (["--opt", "hls_segment_filename=a%d.ts", "--opt", "hls_flags=single_file", "www/a.m3u8"],
-         "has no number"),
-        (["--opt", "hls_fmp4_init_filename=/etc/passwd", "www/a.m3u8"], "without a folder"),
-        (["--opt", "media_seg_name=../$Number$", "www/a.mpd"], "without a folder"),
-        (["--opt", "hls_flags=append_list", "www/a.m3u8"], "flags is not known"),
-        (["--opt", "hls_key_info_file=/etc/passwd", "www/a.m3u8"], "option"),
-        (["--opt", "single_file=1", "www/a.mpd"], "option"),
-        (["--opt", "hls_enc_key=" + "0" * 32, "www/a.m3u8"], "hls_enc_key_url"),
-        (["--opt", "hls_enc_iv=" + "0" * 32, "www/a.m3u8"], "hls_enc_key"),
-        (["--opt", "hls_enc_key=12", "www/a.m3u8"], "32 hexadecimal digits"),
-        (["--opt", "hls_enc_key=" + "0" * 32, "--opt", "hls_enc_key_url=k", "--opt",
-          "hls_flags=single_file", "www/a.m3u8"], "not for a single file"),
-        (["--opt", "hls_enc_key=" + "0" * 32, "--opt", "hls_enc_key_url=k", "--format",
-          "hls-fmp4", "www/a.m3u8"], "Encrypted fmp4"),
-        (["--format", "split", "www/a.mkv"], "where the number goes"),
-        (["--format", "split", "www/a%d.xyz"], "segment_format"),
-        (["--format", "split", "www/a%d.m3u8"], "segment_format"),
-        (["--format", "split", "--opt", "segment_format=hls", "www/a%d.ts"], "no such word"),
-        (["--format", "split", "--opt", "segment_times=soon", "www/a%d.ts"], "soon"),
-        (["--format", "split", "--opt", "segment_size=0", "www/a%d.ts"], "segment_size"),
-        (["--format", "split", "--opt", "segment_size=1M", "--opt", "segment_time=2",
-          "www/a%d.ts"], "give one of"),
-        (["--isolation", "job", "www/a.m3u8"], "isolation"),
-    )
-
-    def test_with_the_reason(self):
-        for words, reason in self.TABLE:
-            with self.subTest(words=words):
-                result = self.rmx("remux", *words[:-1], path_of("v.mp4"), words[-1])
-                self.assertNotEqual(result.returncode, 0)
-                self.assertIn(reason, result.stderr.decode())
-                self.assertEqual(self.shown(), [])
-
-    def test_a_packet_that_dash_refuses_ends_the_job_and_no_worker(self):
-        ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x64:d=0.04", "-c:v", "libvpx-vp9", "one.webm")
-        ffmpeg("-i", "one.webm", "-map", "0", "-c", "copy", "-f", "data", "one.vp9")
-        media = content(clips)
-        packet = media["one.vp9"]
-        with open(self.at("bad.webm"), "wb") as file:
-            file.write(media["one.webm"].replace(packet, b"\0" + packet[1:]))
-        result = self.rmx("remux", "bad.webm", "www/a.mpd")
-        self.assert_one_line(result, "UNSUPPORTED")
-        self.assertEqual(self.shown(), [])
-
-    def test_where_the_list_would_be_there_is_a_folder(self):
-        os.mkdir(self.at("www/a.m3u8"))
-        self.assert_one_line(self.rmx("remux", path_of("v.mp4"), "www/a.m3u8"), "directory")
 
 
 if __name__ == "__main__":

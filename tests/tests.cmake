@@ -346,8 +346,8 @@ if(TARGET ringmuxd AND NOT RMX_SANITIZE STREQUAL "thread")
         set_tests_properties(test_cage PROPERTIES TIMEOUT 300)
     endif()
     foreach(test test_rmx test_rmx_death test_rmx_stream test_rmx_batch test_rmx_jobs
-            test_rmx_edits test_rmx_several test_rmx_segments test_rmx_split
-            test_rmx_manual test_examples)
+            test_rmx_edits test_rmx_several test_rmx_segments test_rmx_segments_refused
+            test_rmx_split test_rmx_manual test_examples)
         add_test(NAME ${test} COMMAND ${RMX_PYTHON} ${CMAKE_SOURCE_DIR}/tests/${test}.py
             ${CMAKE_BINARY_DIR})
         set_tests_properties(${test} PROPERTIES TIMEOUT 300)

@@ -8,8 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <libavutil/avstring.h>
 #include <libavutil/mem.h>
 
+#include "engine/worker/kept.h"
+#include "engine/worker/options.h"
 #include "engine/worker/words.h"
 #include "ring/base.h"
 
@@ -114,9 +117,13 @@ static int open_key(const struct rmx_job_spec *spec, AVIOContext **io, const cha
     return err;
 }
 
+/* Into a single file it comes once more. */
 static int open_encrypted(
-    const struct rmx_outlet *outlet, AVIOContext **io, const char *name, AVDictionary **options)
+    AVFormatContext *context, AVIOContext **io, const char *name, AVDictionary **options)
 {
+    const struct rmx_words *words = context->opaque;
+    const struct rmx_outlet *outlet = words->outlet;
+    bool single = rmx_options_has_flag(context, "hls_flags", "single_file");
     const AVDictionaryEntry *key = av_dict_get(*options, "encryption_key", NULL, 0);
     const AVDictionaryEntry *iv = av_dict_get(*options, "encryption_iv", NULL, 0);
     uint8_t bytes[2][KEY_BYTES];
@@ -127,13 +134,24 @@ static int open_encrypted(
             read_key(key->value, &bytes[0]) < 0 || read_key(iv->value, &bytes[1]) < 0)) {
         err = AVERROR(EINVAL);
     }
-    if (err == 0) {
+    if (err == 0 && single) {
+        err = rmx_kept_open_encrypted(words, bytes[0], bytes[1], io);
+    } else if (err == 0) {
         err = outlet->open_part(outlet->owner, name, io);
     }
-    if (err == 0) {
+    if (err == 0 && !single) {
         err = outlet->encrypt_part(outlet->owner, *io, bytes[0], bytes[1]);
     }
     explicit_bzero(bytes, sizeof(bytes));
+    return err;
+}
+
+/* What was encrypted last, once. */
+static int open_segment(struct rmx_kept *kept, AVIOContext **io)
+{
+    int err = open_bytes(io, kept->segment, kept->segment_bytes);
+
+    av_freep(&kept->segment);
     return err;
 }
 
@@ -142,22 +160,25 @@ static int open_file(
 {
     const struct rmx_words *words = context->opaque;
     const struct rmx_outlet *outlet = words->outlet;
-    size_t head = strlen(RMX_FILES_URL_HEAD);
-    bool encrypted = strncmp(url, ENCRYPTED, strlen(ENCRYPTED)) == 0;
+    bool encrypted = av_strstart(url, ENCRYPTED, &url);
 
     if (outlet->open_part && flags == AVIO_FLAG_READ) {
-        return open_key(words->spec, io, url);
+        return words->kept->segment ? open_segment(words->kept, io)
+                                    : open_key(words->spec, io, url);
     }
-    url += encrypted ? strlen(ENCRYPTED) : 0;
     if (!outlet->open_part || !(flags & AVIO_FLAG_WRITE) || (flags & AVIO_FLAG_READ) ||
-        strncmp(url, RMX_FILES_URL_HEAD, head) != 0) {
+        (!av_strstart(url, RMX_FILES_URL_HEAD, &url) &&
+            !av_strstart(url, RMX_FILES_URL_HEAD_DASH, &url))) {
         return AVERROR(EACCES);
     }
     if (is_delete(options)) {
-        return outlet->drop_part(outlet->owner, url + head);
+        return rmx_kept_drop(words, url) ? 0 : outlet->drop_part(outlet->owner, url);
     }
-    return encrypted ? open_encrypted(outlet, io, url + head, options)
-                     : outlet->open_part(outlet->owner, url + head, io);
+    if (encrypted) {
+        return open_encrypted(context, io, url, options);
+    }
+    return rmx_kept_takes(words, url) ? rmx_kept_open(words, url, io)
+                                      : outlet->open_part(outlet->owner, url, io);
 }
 
 static int close_file(AVFormatContext *context, AVIOContext *io)
@@ -171,6 +192,9 @@ static int close_file(AVFormatContext *context, AVIOContext *io)
         avio_context_free(&io);
         return 0;
     }
+    if (rmx_kept_has(words, io)) {
+        return rmx_kept_close(words, io);
+    }
     rmx_assert(outlet->close_part); /* who opened it */
     return outlet->close_part(outlet->owner, io);
 }
@@ -181,7 +205,9 @@ void rmx_files_attach(AVFormatContext *context)
     context->io_close2 = close_file;
 }
 
-void rmx_files_name(char (*url)[RMX_FILES_URL_BYTES], const char *name)
+void rmx_files_name(char (*url)[RMX_FILES_URL_BYTES], const char *muxer, const char *name)
 {
-    snprintf(*url, sizeof(*url), RMX_FILES_URL_HEAD "%s", name);
+    bool dash = strcmp(muxer, "dash") == 0;
+
+    snprintf(*url, sizeof(*url), "%s%s", dash ? RMX_FILES_URL_HEAD_DASH : RMX_FILES_URL_HEAD, name);
 }

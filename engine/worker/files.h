@@ -18,6 +18,9 @@
  * which nobody has, they leave that be. The slash is for those that look for a folder. */
 #define RMX_FILES_URL_HEAD "part:/"
 
+/* DASH deletes only where it thinks that it talks to a server. Nobody has that protocol, either. */
+#define RMX_FILES_URL_HEAD_DASH "http:/"
+
 #define RMX_FILES_URL_BYTES (sizeof(RMX_FILES_URL_HEAD) + RMX_FILE_NAME_BYTES)
 
 /* What HLS has its key from, in place of a file: the job's options hls_enc_key and its like. */
@@ -29,6 +32,6 @@ bool rmx_files_have_key(const struct rmx_job_spec *spec);
 void rmx_files_attach(AVFormatContext *context);
 
 /* What a muxer is to call the file. */
-void rmx_files_name(char (*url)[RMX_FILES_URL_BYTES], const char *name);
+void rmx_files_name(char (*url)[RMX_FILES_URL_BYTES], const char *muxer, const char *name);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "engine/worker/cuts.h"
 #include "engine/worker/files.h"
+#include "engine/worker/volumes.h"
 #include "ipc/format.h"
 #include "ipc/option.h"
 
@@ -58,9 +59,12 @@ static enum rmx_status apply(AVFormatContext *muxer, const char *pair, struct rm
     if (strncmp(name, "hls_enc_", strlen("hls_enc_")) == 0) {
         return RMX_STATUS_OK; /* the muxer reads them from a file: files.h */
     }
+    if (strcmp(name, "single_file") == 0) {
+        return RMX_STATUS_OK; /* volumes.h: it would open the file itself */
+    }
     if (strcmp(name, "hls_segment_filename") == 0 || strcmp(name, "segment_list") == 0) {
         /* names that are whole paths to the muxer */
-        rmx_files_name(&url, value);
+        rmx_files_name(&url, muxer->oformat->name, value);
         value = url;
     }
     return set(muxer, name, value, words);
@@ -133,6 +137,11 @@ enum rmx_status rmx_options_apply(AVFormatContext *muxer, const char *of_contain
         status =
             apply_container(muxer, of_container, words); /* this one does so whatever it is told */
     }
+    if (status == RMX_STATUS_OK && rmx_options_wants_single_dash(spec)) {
+        status = apply_container(muxer,
+            "use_template=0 init_seg_name=" RMX_VOLUMES_INIT " media_seg_name=" RMX_VOLUMES_SEGMENT,
+            words);
+    }
     if (status == RMX_STATUS_OK && rmx_files_have_key(spec)) {
         status = set(muxer, "hls_key_info_file", RMX_FILES_KEY_INFO, words);
     }
@@ -140,6 +149,14 @@ enum rmx_status rmx_options_apply(AVFormatContext *muxer, const char *of_contain
         status = set(muxer, "method", "PUT", words); /* so that it deletes as files.c knows it */
     }
     return status;
+}
+
+bool rmx_options_wants_single_dash(const struct rmx_job_spec *spec)
+{
+    const struct rmx_format *format = rmx_format_find(spec->format);
+
+    return strcmp(format->muxer, "dash") == 0 &&
+           rmx_option_is_on(spec->options, sizeof(spec->options), "single_file");
 }
 
 bool rmx_options_has_flag(const AVFormatContext *muxer, const char *option, const char *flag)

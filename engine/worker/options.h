@@ -21,6 +21,9 @@
 enum rmx_status rmx_options_apply(AVFormatContext *muxer, const char *of_container,
     const struct rmx_job_spec *spec, struct rmx_words *words);
 
+/* Does the job ask for DASH in single files (volumes.h)? */
+bool rmx_options_wants_single_dash(const struct rmx_job_spec *spec);
+
 /* Is a flag of an option made of flags set? False where the muxer has no such option. */
 bool rmx_options_has_flag(const AVFormatContext *muxer, const char *option, const char *flag);
 

@@ -18,6 +18,7 @@
 #include <libavutil/mem.h>
 #include <libavutil/opt.h>
 
+#include "engine/worker/kept.h"
 #include "engine/worker/options.h"
 #include "engine/worker/streams.h"
 #include "engine/worker/words.h"
@@ -243,6 +244,13 @@ static bool outlasts_time_code(
            av_sat_add64(begin, duration_of(packet, stream)) > INT32_MAX;
 }
 
+static struct rmx_lists *lists_of(const struct rmx_pace *pace)
+{
+    const struct rmx_words *words = pace->muxer->opaque;
+
+    return words && words->kept ? &words->kept->lists : NULL;
+}
+
 int rmx_pace_keep(struct rmx_pace *pace, AVPacket *packet)
 {
     const AVStream *stream = pace->muxer->streams[packet->stream_index];
@@ -266,6 +274,9 @@ int rmx_pace_keep(struct rmx_pace *pace, AVPacket *packet)
     }
     if (pace->fragments) {
         limit_sample(track, packet, stream);
+    }
+    if (lists_of(pace)) {
+        rmx_lists_note(lists_of(pace), pace->muxer, packet, duration_of(packet, stream));
     }
     track->dts = packet->dts;
     track->since++;
@@ -371,5 +382,8 @@ bool rmx_pace_is_exact(const struct rmx_pace *pace)
 
 bool rmx_pace_may_finish(const struct rmx_pace *pace)
 {
+    if (lists_of(pace)) {
+        lists_of(pace)->ending = true;
+    }
     return !pace->segments || !pace->tracks || pace->muxer->streams[0]->nb_frames > 0;
 }

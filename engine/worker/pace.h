@@ -48,9 +48,9 @@ bool rmx_pace_is_exact(const struct rmx_pace *pace);
 /* After each packet: has it ended a fragment? */
 void rmx_pace_note_written(struct rmx_pace *pace);
 
-/* Can the output be finished, once its packets are out of libavformat's queue? Not DASH whose first
- * stream had no packet that the muxer, and the filters in front of it, took: it would divide by how
- * long that is. */
+/* Before the end. Can the output be finished, once its packets are out of libavformat's queue? Not
+ * DASH whose first stream had no packet that the muxer, and the filters in front of it, took: it
+ * would divide by how long that is. */
 bool rmx_pace_may_finish(const struct rmx_pace *pace);
 
 /* Accepts one that was zeroed. */

@@ -13,6 +13,7 @@
 
 #include "engine/worker/charset.h"
 #include "engine/worker/inputs.h"
+#include "engine/worker/kept.h"
 #include "engine/worker/outputs.h"
 #include "engine/worker/probe.h"
 #include "engine/worker/purse.h"
@@ -30,6 +31,7 @@ struct remux {
     const struct rmx_inlet *inlet;
     const struct rmx_outlet *outlet;
     struct rmx_words words;
+    struct rmx_kept kept;
     struct rmx_inputs inputs;
     struct rmx_outputs outputs;
     AVPacket *packet;
@@ -352,10 +354,12 @@ void rmx_remux_run(const struct rmx_job_spec *spec, const struct rmx_inlet *inle
     result->packets_in = 0;
     result->packets_out = 0;
     result->bytes_expected = 0;
+    remux.words.kept = &remux.kept;
     remux.packet = av_packet_alloc();
     if (remux.packet) {
         status = spec->kind == RMX_JOB_PROBE ? run_probe(&remux) : run_remux(&remux);
     }
     report(result, status, &remux);
     close_all(&remux);
+    rmx_kept_fini(&remux.kept);
 }

@@ -24,8 +24,9 @@
 /* --- the context ----------------------------------------------------------------------------- */
 
 /* What the output is called; of one file nobody asks. The spec passed the check. */
-static const char *name_of(const struct rmx_job_spec *spec, const struct rmx_format *format)
+const char *rmx_target_name(const struct rmx_job_spec *spec)
 {
+    const struct rmx_format *format = rmx_format_find(spec->format);
     struct rmx_edit_whole whole;
     const char *why;
     int err = rmx_edit_gather(spec->edits, sizeof(spec->edits), RMX_EDIT_JOB, &whole, &why);
@@ -40,7 +41,7 @@ static AVFormatContext *new_context(const struct rmx_format *format, AVIOContext
     bool bitexact = spec->flags & RMX_JOB_BITEXACT;
     char url[RMX_FILES_URL_BYTES];
 
-    rmx_files_name(&url, name_of(spec, format));
+    rmx_files_name(&url, format->muxer, rmx_target_name(spec));
     if (avformat_alloc_output_context2(&context, NULL, format->muxer, url) < 0) {
         return NULL;
     }
@@ -125,7 +126,7 @@ static enum rmx_status check_output(AVFormatContext *context, const struct rmx_f
     }
     if (!rmx_target_container(context)) {
         rmx_words_say(words, "%s does not tell what the parts are: give a segment_format",
-            name_of(spec, format));
+            rmx_target_name(spec));
         return RMX_STATUS_BAD_OPTION;
     }
     if (live && back) {

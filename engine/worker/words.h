@@ -14,12 +14,15 @@
 #include "engine/worker/outlet.h"
 #include "ipc/job.h"
 
+struct rmx_kept;
+
 struct rmx_words {
     char text[RMX_JOB_TEXT_BYTES];
     char warning[RMX_JOB_TEXT_BYTES]; /* for a job that ends OK */
     bool open; /* the last line had no newline yet: what comes next continues it */
     const struct rmx_outlet *outlet; /* of a muxer, whose contexts find it as they find this */
     const struct rmx_job_spec *spec; /* likewise: its output's */
+    struct rmx_kept *kept;           /* likewise */
 };
 
 /* Once per process: libavformat's log goes to the words of the context that logs. */
