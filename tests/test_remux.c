@@ -223,6 +223,24 @@ Test(remux, a_cut_off_file_may_be_allowed)
     cr_assert_gt(result.bytes_expected, input.size);
 }
 
+/* Where it cannot go back to, and the demuxer says so each time it is asked. */
+Test(remux, a_sample_that_has_gone_by_ends_the_input_once)
+{
+    struct rmx_job_spec spec = media_job("mpegts");
+
+    spec.flags = RMX_JOB_ALLOW_TRUNCATED | RMX_JOB_LIVE;
+    media_make_mp4(&input, NULL);
+    unsigned char *chunks = memmem(input.bytes, input.size, "stco", 4);
+
+    cr_assert_not_null(chunks);
+    cr_assert_gt(chunks[11], 1);  /* of them */
+    memset(chunks + 16, 0x7f, 4); /* which is to say that the input was cut off */
+    struct rmx_job_result result = media_run(&spec, &input, &output);
+
+    assert_status(&result, RMX_STATUS_OK);
+    cr_assert_gt(result.bytes_expected, input.size);
+}
+
 Test(remux, a_file_without_its_index_is_truncated_not_empty)
 {
     media_make_mp4(&input, NULL);

@@ -202,7 +202,9 @@ static enum rmx_status copy_next(struct remux *remux, struct rmx_intake *intake)
         return status == RMX_STATUS_OK ? leave_input(remux, intake) : status;
     }
     if (err < 0) {
-        return judge_read(remux, intake, err);
+        enum rmx_status status = judge_read(remux, intake, err);
+
+        return status == RMX_STATUS_OK ? leave_input(remux, intake) : status; /* no more of it */
     }
     err = copy_packet(remux, intake, &past_end);
     if (err < 0) {
