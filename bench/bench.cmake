@@ -15,6 +15,7 @@ add_executable(rmx-bench
     bench/process.c
     bench/pair.c
     bench/echo.c
+    bench/growth_media.c
     bench/ck_rival.c
     bench/ring_items.c
     bench/ring_sleepers.c
@@ -26,19 +27,23 @@ add_executable(rmx-bench
     bench/live_peer.c
     bench/bench_cancel.c
     bench/bench_chunks.c
+    bench/bench_cost.c
     bench/bench_fair.c
     bench/bench_faststart.c
     bench/bench_faults.c
     bench/bench_file.c
+    bench/bench_growth.c
     bench/bench_ipc.c
     bench/bench_live.c
+    bench/bench_onoff.c
     bench/bench_overload.c
     bench/bench_ring.c
     bench/bench_scale.c
     bench/bench_small_job.c)
 target_link_libraries(rmx-bench PRIVATE ringmux_static rmx_engine rmx_flags Threads::Threads m)
 target_compile_definitions(rmx-bench PRIVATE
-    RMX_BENCH_DAEMON="${CMAKE_BINARY_DIR}/ringmuxd")
+    RMX_BENCH_DAEMON="${CMAKE_BINARY_DIR}/ringmuxd"
+    RMX_BENCH_ODD_WORKER="${CMAKE_BINARY_DIR}/tests/odd-worker")
 set_target_properties(rmx-bench PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
 
 # ck_ring, to compare with: where it is not there, rmx-bench says so in the rows it cannot measure.

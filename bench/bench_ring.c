@@ -21,8 +21,10 @@
 #include "bench/ring_stage.h"
 #include "ring/base.h"
 
-#define ONE_WAY_RUNS 10u
-#define TRIES        10u /* of a run that was disturbed */
+#define ONE_WAY_RUNS    10u
+#define TRIES           10u                   /* of a run that was disturbed */
+#define BUDGET_NS       UINT64_C(20000000000) /* of a group: a busy machine disturbs often */
+#define QUICK_BUDGET_NS UINT64_C(6000000000)
 
 _Static_assert(
     sizeof(struct rmx_reference) <= RMX_STAGE_BACK, "the way back would lie on the way there");
@@ -84,6 +86,7 @@ static struct rmx_entrant *run(struct rmx_frame *frame, struct rmx_ring_stage *s
         .judge = watched ? judge : NULL,
         .judged = &watch,
         .tries = TRIES,
+        .budget_ns = frame->quick ? QUICK_BUDGET_NS : BUDGET_NS,
     };
 
     rmx_rounds_run(&rounds, trials);
@@ -174,8 +177,9 @@ static void run_sizes(struct rmx_frame *frame, struct rmx_ring_stage *stage)
         .count = SIZES,
     };
     uint32_t trials = frame->trials / 12 + 1;
+    uint64_t until_ns = rmx_samples_now_ns() + QUICK_BUDGET_NS;
 
-    for (uint32_t trial = 0; trial < trials; trial++) {
+    for (uint32_t trial = 0; trial < trials && rmx_samples_now_ns() < until_ns; trial++) {
         for (uint32_t i = 0; i < SIZES; i++) {
             rmx_samples_add(&samples[i], rmx_ring_chunks_of(stage, 1024u << i));
         }

@@ -9,6 +9,8 @@
 
 #include "ring/base.h"
 
+#define ROUNDS_MIN 3u
+
 /* Returns what it measured, and of which kind the run was. */
 static double run_once(
     const struct rmx_rounds *rounds, const struct rmx_entrant *entrant, int *kind)
@@ -45,6 +47,8 @@ static void run_round(const struct rmx_rounds *rounds, uint32_t round, bool coun
 
 void rmx_rounds_run(const struct rmx_rounds *rounds, uint32_t trials)
 {
+    uint64_t began_ns;
+
     for (size_t i = 0; i < rounds->count; i++) {
         rounds->entrants[i].kinds = calloc(trials, 1);
         rmx_assert(rounds->entrants[i].kinds != NULL);
@@ -52,7 +56,12 @@ void rmx_rounds_run(const struct rmx_rounds *rounds, uint32_t trials)
     for (uint32_t i = 0; i < rounds->warm_ups; i++) {
         run_round(rounds, i, false);
     }
+    began_ns = rmx_samples_now_ns();
     for (uint32_t i = 0; i < trials; i++) {
+        if (rounds->budget_ns > 0 && i >= ROUNDS_MIN &&
+            rmx_samples_now_ns() - began_ns > rounds->budget_ns) {
+            break;
+        }
         run_round(rounds, i, true);
     }
 }

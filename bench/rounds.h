@@ -29,6 +29,7 @@ struct rmx_rounds {
     int (*judge)(void *judged, bool after);
     void *judged;
     uint32_t tries;
+    uint64_t budget_ns; /* no further round after so long, but three at least; 0 = no such limit */
 };
 
 void rmx_rounds_run(const struct rmx_rounds *rounds, uint32_t trials);
