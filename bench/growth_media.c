@@ -21,8 +21,6 @@
 #define LOOKS_MAX    500 /* 10 s */
 /* 1024 samples of sound a packet: 7.8 packets a second. */
 #define TINY_SOUND   "anullsrc=channel_layout=mono:sample_rate=8000"
-"anullsrc=channel_layout=mono:sample_rate=8000" /* 1024 samples of sound a packet: 7.8 packets \
-                                                   a second */
 #define TINY_SECONDS "128"
 #define TINY_PACKETS 1000u
 
