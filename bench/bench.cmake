@@ -39,10 +39,14 @@ add_executable(rmx-bench
     bench/bench_overload.c
     bench/bench_ring.c
     bench/bench_scale.c
-    bench/bench_small_job.c)
+    bench/bench_job.c
+    bench/job_means.c
+    bench/job_load.c
+    bench/rivals.c)
 target_link_libraries(rmx-bench PRIVATE ringmux_static rmx_engine rmx_flags Threads::Threads m)
 target_compile_definitions(rmx-bench PRIVATE
     RMX_BENCH_DAEMON="${CMAKE_BINARY_DIR}/ringmuxd"
+    RMX_BENCH_PEERS="${CMAKE_BINARY_DIR}/bench/peers"
     RMX_BENCH_ODD_WORKER="${CMAKE_BINARY_DIR}/tests/odd-worker")
 set_target_properties(rmx-bench PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
 
@@ -54,3 +58,28 @@ else()
     message(STATUS "rmx-bench: no ck_ring to compare with (libck-dev)")
 endif()
 target_compile_definitions(rmx-bench PRIVATE RMX_BENCH_CK=$<BOOL:${CK_FOUND}>)
+
+# libavformat in process, with the worker's heap: the loop that one would write oneself.
+add_executable(rmx-bench-libavformat bench/peers/libavformat.c)
+target_link_libraries(rmx-bench-libavformat PRIVATE rmx_flags PkgConfig::AVFORMAT)
+if(NOT RMX_SANITIZE)
+    target_sources(rmx-bench-libavformat PRIVATE engine/worker/heap.c engine/worker/purse.c)
+    target_link_libraries(rmx-bench-libavformat PRIVATE mimalloc)
+endif()
+set_target_properties(rmx-bench-libavformat PROPERTIES
+    OUTPUT_NAME libavformat RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench/peers)
+
+# A Go service that forks ffmpeg. Where there is no Go, rmx-bench says so.
+find_program(RMX_GO go)
+if(RMX_GO)
+    add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/bench/peers/forks
+        COMMAND ${CMAKE_COMMAND} -E env GO111MODULE=off CGO_ENABLED=0 GOFLAGS=
+            GOCACHE=${CMAKE_BINARY_DIR}/bench/go-cache
+            ${RMX_GO} build -o ${CMAKE_BINARY_DIR}/bench/peers/forks
+            ${CMAKE_SOURCE_DIR}/bench/peers/forks.go
+        DEPENDS ${CMAKE_SOURCE_DIR}/bench/peers/forks.go
+        COMMENT "Building the Go service to compare with" VERBATIM)
+    add_custom_target(rmx-bench-forks ALL DEPENDS ${CMAKE_BINARY_DIR}/bench/peers/forks)
+else()
+    message(STATUS "rmx-bench: no Go service to compare with (golang-go)")
+endif()

@@ -11,6 +11,11 @@
 
 #define ROUNDS_MIN 3u
 
+static double run_entrant(const struct rmx_rounds *rounds, const struct rmx_entrant *entrant)
+{
+    return entrant->run(entrant->user != NULL ? entrant->user : rounds->user);
+}
+
 /* Returns what it measured, and of which kind the run was. */
 static double run_once(
     const struct rmx_rounds *rounds, const struct rmx_entrant *entrant, int *kind)
@@ -21,10 +26,10 @@ static double run_once(
     for (uint32_t i = 0; i <= rounds->tries && *kind < 0; i++) {
         if (rounds->judge == NULL) {
             *kind = 0;
-            return entrant->run(rounds->user);
+            return run_entrant(rounds, entrant);
         }
         (void)rounds->judge(rounds->judged, false);
-        value = entrant->run(rounds->user);
+        value = run_entrant(rounds, entrant);
         *kind = rounds->judge(rounds->judged, true);
     }
     return value;
@@ -37,7 +42,7 @@ static void run_round(const struct rmx_rounds *rounds, uint32_t round, bool coun
         int kind = 0;
 
         if (!counts) {
-            (void)entrant->run(rounds->user);
+            (void)run_entrant(rounds, entrant);
             continue;
         }
         rmx_samples_add(&entrant->samples, run_once(rounds, entrant, &kind));

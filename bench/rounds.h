@@ -17,6 +17,7 @@ struct rmx_entrant {
     double (*run)(void *user);  /* does it once, and returns what it measured */
     struct rmx_samples samples; /* name and unit; one value for each round that counts */
     signed char *kinds;         /* with a judge: of each round's run; made by the rounds */
+    void *user;                 /* what run() is given; NULL = the rounds' */
 };
 
 struct rmx_rounds {
