@@ -24,14 +24,15 @@
 #include "bench/rounds.h"
 #include "ring/base.h"
 
-#define WARM_JOBS     500u
-#define BATCH         40u
-#define US            1e3
-#define SECONDS       1e9
-#define WAYS_MAX      24
-#define CHANNEL_BYTES ((size_t)600 << 20) /* rings of the usual size for 1,024 jobs */
-#define NAME_BYTES    64
-#define OPEN_NS_MIN   UINT64_C(50000000)
+#define WARM_JOBS    500u
+#define BATCH        40u
+#define US           1e3
+#define SECONDS      1e9
+#define WAYS_MAX     24
+#define PAIR_BYTES   ((size_t)560 << 10) /* two rings of the usual size, and what is beside them */
+#define WARM_AT_ONCE 64u
+#define NAME_BYTES   64
+#define OPEN_NS_MIN  UINT64_C(50000000)
 
 static const struct rmx_job_target targets[] = {
     { "fmp4", "mp4", "+frag_keyframe+empty_moov+default_base_moof" },
@@ -394,8 +395,9 @@ static void start(struct bench *bench, uint32_t workers)
 
     (void)snprintf(count, sizeof(count), "--workers=%u", workers);
     error = rmx_open_private(&bench->scene.client, &options);
-    if (error >= 0 && workers > 1) {
-        error = rmx_memory(bench->scene.client, CHANNEL_BYTES);
+    if (error >= 0 && workers > 1) { /* a channel to each worker, room in all of them for all */
+        error = rmx_memory(
+            bench->scene.client, (RMX_JOB_LOAD_MAX / workers + WARM_AT_ONCE) * PAIR_BYTES);
     }
     if (error < 0) {
         rmx_process_die("private daemon", strerrordesc_np(-error));
@@ -403,6 +405,13 @@ static void start(struct bench *bench, uint32_t workers)
     (void)rmx_job_means_run(&way);
     way.means = RMX_JOB_RING;
     (void)rmx_job_means_run(&way);
+    if (workers > 1) { /* so that the client has all its channels */
+        struct rmx_job_load load = {
+            .way = way, .concurrency = WARM_AT_ONCE, .ns = bench->frame.ns
+        };
+
+        (void)rmx_job_load_closed(&load);
+    }
 }
 
 static void make_media(struct bench *bench)

@@ -396,12 +396,14 @@ void rmx_job_load_open(const struct rmx_job_way *way, double rate, uint64_t ns, 
     struct rmx_job_load_open *seen)
 {
     struct rmx_client *client = way->scene->client;
-    uint64_t due_ns = rmx_samples_now_ns();
-    uint64_t end_ns = due_ns + ns;
+    uint64_t due_ns;
+    uint64_t end_ns;
     struct places places;
 
     init_places(&places, way, RMX_JOB_LOAD_MAX);
     rmx_spin(client, 0);
+    due_ns = rmx_samples_now_ns();
+    end_ns = due_ns + ns;
     due_ns += random_gap(&seed, 1e9 / rate);
     while (due_ns < end_ns) {
         serve_until(&places, client, due_ns, seen);

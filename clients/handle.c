@@ -6,6 +6,7 @@
 #include "clients/handle.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -22,6 +23,7 @@
 #define NS_PER_S   UINT64_C(1000000000)
 #define EVENTS_MAX 16
 #define PAUSES     16 /* between looks at the mail */
+#define LOOKS      16 /* at the mail, between looks at the sockets, which are system calls */
 
 enum watched { /* what an event of sleep_fd is about */
     KICK,
@@ -307,13 +309,23 @@ static bool has_mail(const struct rmx_client *client)
     return false;
 }
 
+/* Has a daemon said something, as that a job has ended? Takes nothing. */
+static bool has_message(int sleep_fd)
+{
+    struct pollfd poll_fd = { .fd = sleep_fd, .events = POLLIN };
+
+    return poll(&poll_fd, 1, 0) > 0;
+}
+
 bool rmx_handle_poll(struct rmx_client *client, uint64_t until_ns)
 {
     uint64_t spun_ns = client->spin_ns > 0 ? rmx_clock_in(client->spin_ns) : 0;
     uint64_t wakes = client->wakes;
+    int sleep_fd = client->sleep_fd;
+    bool told = false;
 
     until_ns = spun_ns < until_ns ? spun_ns : until_ns;
-    while (client->streams != NULL && rmx_clock_ns() < until_ns) {
+    for (uint32_t look = 1; client->streams != NULL && !told && rmx_clock_ns() < until_ns; look++) {
         if (has_mail(client)) {
             take_mail(client);
             return true;
@@ -322,6 +334,7 @@ bool rmx_handle_poll(struct rmx_client *client, uint64_t until_ns)
         for (int i = 0; i < PAUSES; i++) {
             rmx_handle_pause();
         }
+        told = look % LOOKS == 0 && has_message(sleep_fd);
         pthread_mutex_lock(&client->lock);
         if (client->wakes != wakes) {
             return true;

@@ -103,8 +103,9 @@ static inline bool rmx_handle_is_over(const struct rmx_client *client)
 void rmx_handle_digest(struct rmx_client *client);
 
 /* Polls the channels for mail as long as rmx_spin() allows, at most until then, and takes it in.
- * Returns true: look again, there was some or another thread had news; false: nothing happened, and
- * rmx_handle_wait() may follow. The lock is let go of now and then. */
+ * Returns true: look again, there was some or another thread had news; false: nothing happened, or
+ * a daemon said something, and rmx_handle_wait() may follow, which hears it. The lock is let go of
+ * now and then. */
 bool rmx_handle_poll(struct rmx_client *client, uint64_t until_ns);
 
 /* One step of a loop that polls shared memory. */

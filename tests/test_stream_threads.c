@@ -126,6 +126,23 @@ Test(stream_threads, what_another_hears_ends_the_wait_of_who_spins)
     close_all();
 }
 
+Test(stream_threads, who_spins_hears_that_a_job_has_ended)
+{
+    pthread_t waiter;
+
+    open_client();
+    submit(NULL);
+    sem_init(&started, 0, 0);
+    rmx_spin(client, PATIENCE_MS * NS_PER_MS);
+    cr_assert_eq(pthread_create(&waiter, NULL, waits, NULL), 0);
+    sem_wait(&started);
+    (void)poll(NULL, 0, 20); /* as above */
+    fake_worker_done(&worker, job, RMX_OK);
+    pthread_join(waiter, NULL);
+    cr_assert_lt(waited_ns, PATIENCE_MS * NS_PER_MS);
+    close_all();
+}
+
 Test(stream_threads, spinning_ends_in_time)
 {
     struct rmx_result result;
