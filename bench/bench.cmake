@@ -83,3 +83,9 @@ if(RMX_GO)
 else()
     message(STATUS "rmx-bench: no Go service to compare with (golang-go)")
 endif()
+
+if(RMX_TESTS AND NOT RMX_SANITIZE)
+    add_test(NAME test_bench COMMAND ${RMX_PYTHON} ${CMAKE_SOURCE_DIR}/tests/test_bench.py
+        ${CMAKE_BINARY_DIR})
+    set_tests_properties(test_bench PROPERTIES TIMEOUT 900)
+endif()

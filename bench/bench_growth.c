@@ -303,6 +303,26 @@ static void run_held(struct bench *bench, uint32_t most)
 
 /* --- many sessions ---------------------------------------------------------------------------- */
 
+static void open_sessions(const struct rmx_daemon *daemon, struct rmx_client **clients,
+    uint32_t count, struct rmx_samples *ms, struct rmx_samples *mib)
+{
+    double before = memory_mib(daemon->pid);
+    uint64_t began = rmx_samples_now_ns();
+    uint64_t ignored;
+
+    for (uint32_t i = 0; i < count; i++) {
+        clients[i] = rmx_daemon_client(daemon);
+        if (rmx_ping(clients[i], &ignored) < 0) {
+            rmx_process_die("ping", "no answer");
+        }
+    }
+    rmx_samples_add(ms, (double)(rmx_samples_now_ns() - began) / 1e6);
+    rmx_samples_add(mib, memory_mib(daemon->pid) - before);
+    for (uint32_t i = 0; i < count; i++) {
+        rmx_close(&clients[i]);
+    }
+}
+
 static void run_sessions(struct rmx_frame *frame, uint32_t most)
 {
     static struct rmx_client *clients[SESSIONS_MAX];
@@ -323,29 +343,20 @@ static void run_sessions(struct rmx_frame *frame, uint32_t most)
         .y = "memory beyond idle, MiB",
         .points = mib,
     };
+    struct rmx_samples warm_ups = { .unit = "" };
     struct rmx_daemon daemon;
-    uint64_t ignored;
 
     rmx_daemon_start(&daemon, "1", settings);
-    clients[0] = rmx_daemon_client(&daemon);
-    rmx_close(&clients[0]);
+    open_sessions(&daemon, clients, 4, &warm_ups, &warm_ups);
     for (uint32_t count = 1; count <= most; count *= 4) {
-        double before = memory_mib(daemon.pid);
-        uint64_t began = rmx_samples_now_ns();
-        double ms;
-        double more;
+        struct rmx_samples ms = { .unit = "ms" };
+        struct rmx_samples more = { .unit = "MiB" };
 
-        for (uint32_t i = 0; i < count; i++) {
-            clients[i] = rmx_daemon_client(&daemon);
-            (void)rmx_ping(clients[i], &ignored);
+        for (uint32_t trial = 0; trial < frame->trials; trial++) {
+            open_sessions(&daemon, clients, count, &ms, &more);
         }
-        ms = (double)(rmx_samples_now_ns() - began) / 1e6;
-        more = memory_mib(daemon.pid) - before;
-        for (uint32_t i = 0; i < count; i++) {
-            rmx_close(&clients[i]);
-        }
-        points[time.count++] = (struct rmx_frame_point){ count, ms, ms, ms };
-        mib[memory.count++] = (struct rmx_frame_point){ count, more, more, more };
+        points[time.count++] = point_of(count, &ms);
+        mib[memory.count++] = point_of(count, &more);
     }
     rmx_daemon_stop(&daemon);
     rmx_frame_series(frame, &time);

@@ -22,12 +22,14 @@
 #include "bench/process.h"
 #include "bench/rounds.h"
 
-#define OPS 100u /* of a run */
+#define OPS         100u /* of a run */
+#define WORKERS_MAX 16
 
 enum { CAGED, FREE, CREDITS, NO_CREDITS, ACCOUNTS, NO_ACCOUNTS, ENTRANTS };
 
 static struct bench {
     struct rmx_client *client[ENTRANTS];
+    struct rmx_samples cpu_us[2]; /* of a job of a caged worker, and of a free one */
     struct rmx_growth_media media;
     uint32_t ops;
 } bench;
@@ -73,16 +75,39 @@ static double median_us(int which, void (*run)(struct rmx_client *client))
     return (double)rmx_histogram_percentile(&ns, 0.5) / 1e3;
 }
 
+static double workers_cpu_us(int which)
+{
+    pid_t workers[WORKERS_MAX];
+    pid_t daemon = (pid_t)rmx_daemon_pid(bench.client[which]);
+    size_t count = rmx_process_workers(daemon, workers, WORKERS_MAX);
+    uint64_t ns = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        ns += rmx_process_cpu_ns(workers[i]);
+    }
+    return (double)ns / 1e3;
+}
+
+/* The kernel's count, too: the one to trust on a busy machine. */
+static double median_and_cpu_us(int which)
+{
+    double before = workers_cpu_us(which);
+    double median = median_us(which, run_small);
+
+    rmx_samples_add(&bench.cpu_us[which - CAGED], (workers_cpu_us(which) - before) / bench.ops);
+    return median;
+}
+
 static double caged(void *user)
 {
     (void)user;
-    return median_us(CAGED, run_small);
+    return median_and_cpu_us(CAGED);
 }
 
 static double uncaged(void *user)
 {
     (void)user;
-    return median_us(FREE, run_small);
+    return median_and_cpu_us(FREE);
 }
 
 static double credits(void *user)
@@ -163,6 +188,12 @@ static void run_sandbox(struct rmx_frame *frame, const char *worker)
     bench.client[FREE] = open_one(worker, "free", none);
     (void)unsetenv("RMX_ODD");
     run_pair(frame, RMX_AIM_sandbox_cost, CAGED);
+    bench.cpu_us[0].name = "worker_cpu_caged";
+    bench.cpu_us[1].name = "worker_cpu_free";
+    for (int i = 0; i < 2; i++) {
+        bench.cpu_us[i].unit = "us";
+        rmx_frame_measure(frame, &bench.cpu_us[i]);
+    }
 }
 
 int rmx_bench_onoff_run(int argc, char **argv)

@@ -147,7 +147,7 @@ static void run_sleepers(struct rmx_frame *frame, struct rmx_ring_stage *stage)
     };
 
     rmx_rounds_row(
-        frame, RMX_AIM_wake, &e[RMX_SLEEP_OURS].samples, &e[RMX_SLEEP_FUTEX].samples, NULL);
+        frame, RMX_AIM_wake, &e[RMX_WAKE_OURS].samples, &e[RMX_WAKE_FUTEX].samples, NULL);
     rmx_frame_row(frame, RMX_AIM_quiet_publishes, &told);
     for (uint32_t i = 0; i < ONE_WAY_RUNS; i++) {
         rmx_ring_one_way(stage);

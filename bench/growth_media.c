@@ -24,7 +24,7 @@
 #define TINY_SECONDS "128"
 #define TINY_PACKETS 1000u
 
-    static struct rmx_growth_media *to_remove;
+static struct rmx_growth_media *to_remove;
 
 static void clean_up(void)
 {

@@ -19,6 +19,8 @@
 #include "ring/mail.h"
 
 #define SLEEP_MS      1000
+#define WAKES         40u
+#define PARK_NS       100000u /* after so long it sleeps */
 #define HALF_CHUNK    16384u
 #define HALF_SLOTS    64u
 #define SERVICE_NS    2000u /* what the consumer does with a chunk, so that half load is known */
@@ -197,6 +199,98 @@ static double sleep_futex(void *user)
     return rmx_pair_run(&stage->pair, ask_futex, answer_futex) / stage->trips / 1e3;
 }
 
+/* --- a peer that is asleep ----------------------------------------------------------------------
+ */
+
+/* Waits until the far end has said that it is done with message i, and then until it sleeps. */
+static void let_sleep(struct rmx_ring_stage *stage, uint32_t i)
+{
+    uint64_t until;
+
+    while (atomic_load_explicit(&stage->word[1], memory_order_acquire) != i) {
+        rmx_core_relax();
+    }
+    until = rmx_samples_now_ns() + PARK_NS;
+    while (rmx_samples_now_ns() < until) {
+        rmx_core_relax();
+    }
+}
+
+/* The far end was woken by message i, sent at sent_ns. */
+static void woken(struct rmx_ring_stage *stage, uint32_t i, uint64_t sent_ns)
+{
+    rmx_histogram_add(&stage->woken_ns, rmx_samples_now_ns() - sent_ns);
+    atomic_store_explicit(&stage->word[1], i, memory_order_release);
+}
+
+static void wake_peer(void *user)
+{
+    struct rmx_ring_stage *stage = user;
+    struct end end;
+
+    attach(&end, stage, false);
+    for (uint32_t i = 1; i <= WAKES; i++) {
+        let_sleep(stage, i - 1);
+        post(&end, rmx_samples_now_ns());
+    }
+    close(end.epoll);
+}
+
+static void be_woken(void *user)
+{
+    struct rmx_ring_stage *stage = user;
+    struct end end;
+
+    attach(&end, stage, true);
+    for (uint32_t i = 1; i <= WAKES; i++) {
+        woken(stage, i, take(&end));
+    }
+    close(end.epoll);
+}
+
+static void wake_futex(void *user)
+{
+    struct rmx_ring_stage *stage = user;
+
+    for (uint32_t i = 1; i <= WAKES; i++) {
+        let_sleep(stage, i - 1);
+        stage->sent_ns = rmx_samples_now_ns();
+        tell_word(&stage->word[0], i);
+    }
+}
+
+static void be_woken_by_futex(void *user)
+{
+    struct rmx_ring_stage *stage = user;
+
+    for (uint32_t i = 1; i <= WAKES; i++) {
+        await_word(&stage->word[0], i);
+        woken(stage, i, stage->sent_ns);
+    }
+}
+
+/* The median, in microseconds. */
+static double wake_us(struct rmx_ring_stage *stage, rmx_pair_part *near, rmx_pair_part *far)
+{
+    make_mail(stage);
+    stage->spin_ns = 0;
+    atomic_store_explicit(&stage->word[0], 0, memory_order_relaxed);
+    atomic_store_explicit(&stage->word[1], 0, memory_order_relaxed);
+    memset(&stage->woken_ns, 0, sizeof(stage->woken_ns));
+    (void)rmx_pair_run(&stage->pair, near, far);
+    return (double)rmx_histogram_percentile(&stage->woken_ns, 0.5) / 1e3;
+}
+
+static double wake_ours(void *user)
+{
+    return wake_us(user, wake_peer, be_woken);
+}
+
+static double wake_by_futex(void *user)
+{
+    return wake_us(user, wake_futex, be_woken_by_futex);
+}
+
 /* --- half load ----------------------------------------------------------------------------------
  */
 
@@ -315,6 +409,8 @@ void rmx_ring_one_way(struct rmx_ring_stage *stage)
 struct rmx_entrant *rmx_ring_sleepers(size_t *count)
 {
     static struct rmx_entrant entrants[] = {
+        [RMX_WAKE_OURS] = { wake_ours, { .name = "wake", .unit = "us" } },
+        [RMX_WAKE_FUTEX] = { wake_by_futex, { .name = "wake_futex", .unit = "us" } },
         [RMX_SLEEP_OURS] = { sleep_ours, { .name = "round_trip_sleeping", .unit = "us" } },
         [RMX_SLEEP_FUTEX] = { sleep_futex, { .name = "round_trip_futex", .unit = "us" } },
         [RMX_SLEEP_ADAPTIVE] = { sleep_adaptive, { .name = "round_trip_adaptive", .unit = "us" } },

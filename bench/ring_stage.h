@@ -40,6 +40,8 @@ struct rmx_ring_stage {
     uint64_t publishes;
     uint64_t calls;                        /* system calls of them */
     _Alignas(64) _Atomic uint32_t word[2]; /* of the raw futex */
+    uint64_t sent_ns;                      /* the futex's message */
+    struct rmx_histogram woken_ns;
     struct rmx_histogram one_way_ns;
     struct rmx_pair pair; /* the near end's */
 };
@@ -58,7 +60,14 @@ enum {
     RMX_ITEMS_CK,
     RMX_TRIP_CK
 };
-enum { RMX_SLEEP_OURS, RMX_SLEEP_FUTEX, RMX_SLEEP_ADAPTIVE, RMX_SLEEP_QUIET };
+enum {
+    RMX_WAKE_OURS,
+    RMX_WAKE_FUTEX,
+    RMX_SLEEP_OURS,
+    RMX_SLEEP_FUTEX,
+    RMX_SLEEP_ADAPTIVE,
+    RMX_SLEEP_QUIET
+};
 enum { RMX_CHUNKS_BULK, RMX_CHUNKS_SMALL, RMX_CHUNKS_MEMCPY };
 
 /* GB/s of chunks of this size through the bulk ring. */
