@@ -133,7 +133,7 @@ static void put(int stream, int64_t dts, int64_t delay, int64_t duration)
 
 static void finish(void)
 {
-    cr_assert(rmx_pace_may_finish(&pace));
+    cr_assert(rmx_pace_end(&pace));
     cr_assert_geq(av_write_trailer(muxer), 0);
 }
 
@@ -313,7 +313,7 @@ Test(pace, segments_without_the_first_stream_are_not_finished)
     open_as("dash", NULL);
     begin(true);
     put(SOUND, 0, 0, 3600);
-    cr_assert_not(rmx_pace_may_finish(&pace));
+    cr_assert_not(rmx_pace_end(&pace));
 }
 
 Test(pace, a_muxer_of_several_files_is_not_asked_for_what_it_gathers)

@@ -457,7 +457,7 @@ int rmx_mux_finish(struct rmx_mux *mux)
     int flushed = empty_queue(mux);
 
     err = err < 0 ? err : flushed;
-    if (!rmx_pace_may_finish(&mux->pace)) {
+    if (!rmx_pace_end(&mux->pace)) {
         return err < 0 ? err : AVERROR_INVALIDDATA;
     }
     bool reserved = reserves_index(mux->context); /* which it forgets */
@@ -478,7 +478,7 @@ static void abandon(struct rmx_mux *mux)
         return;
     }
     (void)empty_queue(mux);
-    if (rmx_pace_may_finish(&mux->pace)) {
+    if (rmx_pace_end(&mux->pace)) {
         (void)av_write_trailer(mux->context);
     }
 }

@@ -380,7 +380,7 @@ bool rmx_pace_is_exact(const struct rmx_pace *pace)
            (pace->unheard == 0 || (pace->from_zero && !pace->edits));
 }
 
-bool rmx_pace_may_finish(const struct rmx_pace *pace)
+bool rmx_pace_end(const struct rmx_pace *pace)
 {
     if (lists_of(pace)) {
         lists_of(pace)->ending = true;

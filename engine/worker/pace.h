@@ -48,10 +48,10 @@ bool rmx_pace_is_exact(const struct rmx_pace *pace);
 /* After each packet: has it ended a fragment? */
 void rmx_pace_note_written(struct rmx_pace *pace);
 
-/* Before the end. Can the output be finished, once its packets are out of libavformat's queue? Not
- * DASH whose first stream had no packet that the muxer, and the filters in front of it, took: it
- * would divide by how long that is. */
-bool rmx_pace_may_finish(const struct rmx_pace *pace);
+/* No packet comes any more, and none is in libavformat's queue: lists that are written from now
+ * on are the last (lists.h). Can the output be finished? Not DASH whose first stream had no packet
+ * that the muxer, and the filters in front of it, took: it would divide by how long that is. */
+bool rmx_pace_end(const struct rmx_pace *pace);
 
 /* Accepts one that was zeroed. */
 void rmx_pace_fini(struct rmx_pace *pace);
