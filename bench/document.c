@@ -61,6 +61,9 @@ void rmx_document_close(struct rmx_document *json, char bracket)
     if (json->depth == 0) {
         (void)fputc('\n', json->file);
     }
+    if (json->depth == ONE_LINE_FROM) {
+        (void)fflush(json->file); /* a line is told at once: who is killed has told what he had */
+    }
 }
 
 void rmx_document_number(struct rmx_document *json, const char *key, double value)

@@ -146,7 +146,8 @@ def unmet_lines(results, missed):
                       + (f", beside {result['beside']}" if result["beside"] else "") + ")"
                       + (f": {result['note']}." if result["note"] else ".")]
             if profile:
-                lines += [f"{profile[0]} Tried: {profile[1]} What would close it: {profile[2]}"]
+                tried = f" Tried: {profile[1]}" if profile[1] != "-" else ""
+                lines += [f"{profile[0]}{tried} What would close it: {profile[2]}"]
             else:
                 lines += ["Nobody has looked into this one yet, or it was met before."]
     return lines
@@ -213,6 +214,6 @@ def write(page, folder, kind, told):
     for name, document in told["documents"].items():
         lines += command_lines(name, document, folder, link, kind)
     for name, why in told["failures"].items():
-        lines += ["", f"## rmx-bench {name}", "", f"Not measured: {why}"]
+        lines += ["", f"## rmx-bench {name}: not all of it was measured", "", why + "."]
     with open(page, "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
