@@ -38,7 +38,8 @@ add_executable(rmx-bench
     bench/bench_onoff.c
     bench/bench_overload.c
     bench/bench_ring.c
-    bench/bench_scale.c
+    bench/live_trial.c
+    bench/live_herd.c
     bench/bench_job.c
     bench/job_means.c
     bench/job_load.c

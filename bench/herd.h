@@ -15,7 +15,7 @@
 #include "clients/ringmux.h"
 
 #define RMX_HERD_FRAGMENTS_MAX 512
-#define RMX_HERD_CLIENTS_MAX   8
+#define RMX_HERD_CLIENTS_MAX   9
 #define RMX_HERD_CLIENT_JOBS   500u /* and a client may have no more */
 
 /* The media, and what comes out of it: known from one job that was given it write by write. */
