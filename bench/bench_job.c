@@ -381,7 +381,8 @@ static void start(struct bench *bench, uint32_t workers)
 {
     char count[32];
     const char *const settings[] = { "--log-level=error", count, "--credits=1024",
-        "--jobs-max=8192", "--channel-bytes=1GiB", "--channels-bytes=4GiB", NULL };
+        "--overload-cpu=0", "--overload-queue=0", "--overload-rings=0", "--jobs-max=8192",
+        "--channel-bytes=1GiB", "--channels-bytes=4GiB", NULL };
     const struct rmx_private_options options = { .daemon = RMX_BENCH_DAEMON, .settings = settings };
     struct rmx_job_way way = {
         .means = RMX_JOB_FD,
