@@ -140,10 +140,12 @@ int rmx_bench_cost_run(int argc, char **argv)
     };
     static const char *const settings[] = { "--log-level=error", "--workers=1", NULL };
     static struct rmx_entrant entrants[ENTRANTS] = {
-        [SMALL] = { small, { .name = "cpu_of_1000_small_jobs", .unit = "s" } },
-        [SMALL_FFMPEG] = { small_ffmpeg, { .name = "cpu_of_1000_ffmpeg", .unit = "s" } },
-        [LARGE] = { large, { .name = "cpu_of_a_gigabyte", .unit = "s" } },
-        [LARGE_FFMPEG] = { large_ffmpeg, { .name = "cpu_of_a_gigabyte_ffmpeg", .unit = "s" } },
+        [SMALL] = { .run = small, .samples = { .name = "cpu_of_1000_small_jobs", .unit = "s" } },
+        [SMALL_FFMPEG] = { .run = small_ffmpeg,
+            .samples = { .name = "cpu_of_1000_ffmpeg", .unit = "s" } },
+        [LARGE] = { .run = large, .samples = { .name = "cpu_of_a_gigabyte", .unit = "s" } },
+        [LARGE_FFMPEG] = { .run = large_ffmpeg,
+            .samples = { .name = "cpu_of_a_gigabyte_ffmpeg", .unit = "s" } },
     };
     static struct bench bench;
     const struct rmx_rounds rounds = {

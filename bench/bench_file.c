@@ -245,10 +245,10 @@ int rmx_bench_file_run(int argc, char **argv)
         .name = "file", .options = options, .trials = 31, .quick_trials = 9, .ms = 1, .quick_ms = 1
     };
     static struct rmx_entrant entrants[ENTRANTS] = {
-        [FILE_IN] = { file_in, { .name = "file_in", .unit = "GB/s" } },
-        [PREAD] = { by_pread, { .name = "pread", .unit = "GB/s" } },
-        [FILE_OUT] = { file_out, { .name = "file_out", .unit = "GB/s" } },
-        [PWRITE] = { by_pwrite, { .name = "pwrite", .unit = "GB/s" } },
+        [FILE_IN] = { .run = file_in, .samples = { .name = "file_in", .unit = "GB/s" } },
+        [PREAD] = { .run = by_pread, .samples = { .name = "pread", .unit = "GB/s" } },
+        [FILE_OUT] = { .run = file_out, .samples = { .name = "file_out", .unit = "GB/s" } },
+        [PWRITE] = { .run = by_pwrite, .samples = { .name = "pwrite", .unit = "GB/s" } },
     };
     static struct bench bench = { .region = RMX_REGION_INIT };
     const struct rmx_rounds rounds = {

@@ -187,12 +187,13 @@ static double noop_awake(void *user)
 }
 
 static struct rmx_entrant entrants[ENTRANTS] = {
-    [ECHO_ASLEEP] = { echo_asleep, { .name = "seqpacket_asleep", .unit = "us" } },
-    [PING] = { ping, { .name = "ping", .unit = "us" } },
-    [NOOP_ASLEEP] = { noop_asleep, { .name = "noop_asleep", .unit = "us" } },
-    [ECHO_AWAKE] = { echo_awake, { .name = "seqpacket_awake", .unit = "us" } },
-    [NOOP_AWAKE] = { noop_awake, { .name = "noop_awake", .unit = "us" } },
-    [ECHO_POLLING] = { echo_polling, { .name = "seqpacket_polling", .unit = "us" } },
+    [ECHO_ASLEEP] = { .run = echo_asleep, .samples = { .name = "seqpacket_asleep", .unit = "us" } },
+    [PING] = { .run = ping, .samples = { .name = "ping", .unit = "us" } },
+    [NOOP_ASLEEP] = { .run = noop_asleep, .samples = { .name = "noop_asleep", .unit = "us" } },
+    [ECHO_AWAKE] = { .run = echo_awake, .samples = { .name = "seqpacket_awake", .unit = "us" } },
+    [NOOP_AWAKE] = { .run = noop_awake, .samples = { .name = "noop_awake", .unit = "us" } },
+    [ECHO_POLLING] = { .run = echo_polling,
+        .samples = { .name = "seqpacket_polling", .unit = "us" } },
 };
 
 /* --- batches -------------------------------------------------------------------------------------

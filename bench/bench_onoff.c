@@ -135,12 +135,12 @@ static double no_accounts(void *user)
 }
 
 static struct rmx_entrant entrants[ENTRANTS] = {
-    [CAGED] = { caged, { .name = "small_job_caged", .unit = "us" } },
-    [FREE] = { uncaged, { .name = "small_job_free", .unit = "us" } },
-    [CREDITS] = { credits, { .name = "noop_credits", .unit = "us" } },
-    [NO_CREDITS] = { no_credits, { .name = "noop_no_credits", .unit = "us" } },
-    [ACCOUNTS] = { accounts, { .name = "noop_accounts", .unit = "us" } },
-    [NO_ACCOUNTS] = { no_accounts, { .name = "noop_no_accounts", .unit = "us" } },
+    [CAGED] = { .run = caged, .samples = { .name = "small_job_caged", .unit = "us" } },
+    [FREE] = { .run = uncaged, .samples = { .name = "small_job_free", .unit = "us" } },
+    [CREDITS] = { .run = credits, .samples = { .name = "noop_credits", .unit = "us" } },
+    [NO_CREDITS] = { .run = no_credits, .samples = { .name = "noop_no_credits", .unit = "us" } },
+    [ACCOUNTS] = { .run = accounts, .samples = { .name = "noop_accounts", .unit = "us" } },
+    [NO_ACCOUNTS] = { .run = no_accounts, .samples = { .name = "noop_no_accounts", .unit = "us" } },
 };
 
 /* odd: what RMX_ODD says to the tests' worker; NULL = the usual one. */

@@ -110,9 +110,12 @@ static double hot_memcpy(void *user)
 struct rmx_entrant *rmx_ring_chunks(size_t *count)
 {
     static struct rmx_entrant entrants[] = {
-        [RMX_CHUNKS_BULK] = { bulk, { .name = "chunks_4MiB_ring", .unit = "GB/s" } },
-        [RMX_CHUNKS_SMALL] = { small, { .name = "chunks_256KiB_ring", .unit = "GB/s" } },
-        [RMX_CHUNKS_MEMCPY] = { hot_memcpy, { .name = "memcpy_one_core", .unit = "GB/s" } },
+        [RMX_CHUNKS_BULK] = { .run = bulk,
+            .samples = { .name = "chunks_4MiB_ring", .unit = "GB/s" } },
+        [RMX_CHUNKS_SMALL] = { .run = small,
+            .samples = { .name = "chunks_256KiB_ring", .unit = "GB/s" } },
+        [RMX_CHUNKS_MEMCPY] = { .run = hot_memcpy,
+            .samples = { .name = "memcpy_one_core", .unit = "GB/s" } },
     };
 
     memset(source, 1, sizeof(source));

@@ -309,13 +309,19 @@ static double trip_ck(void *user)
 struct rmx_entrant *rmx_ring_items(size_t *count)
 {
     static struct rmx_entrant entrants[] = {
-        [RMX_ITEMS_OURS] = { run_ours, { .name = "items_one_by_one", .unit = "M/s" } },
-        [RMX_ITEMS_BATCH] = { run_batch, { .name = "items_by_32", .unit = "M/s" } },
-        [RMX_ITEMS_REFERENCE] = { run_reference, { .name = "items_reference", .unit = "M/s" } },
-        [RMX_TRIP_OURS] = { trip_ours, { .name = "round_trip_spinning", .unit = "ns" } },
-        [RMX_TRIP_REFERENCE] = { trip_reference, { .name = "round_trip_reference", .unit = "ns" } },
-        [RMX_ITEMS_CK] = { run_ck, { .name = "items_ck_ring", .unit = "M/s" } },
-        [RMX_TRIP_CK] = { trip_ck, { .name = "round_trip_ck_ring", .unit = "ns" } },
+        [RMX_ITEMS_OURS] = { .run = run_ours,
+            .samples = { .name = "items_one_by_one", .unit = "M/s" } },
+        [RMX_ITEMS_BATCH] = { .run = run_batch,
+            .samples = { .name = "items_by_32", .unit = "M/s" } },
+        [RMX_ITEMS_REFERENCE] = { .run = run_reference,
+            .samples = { .name = "items_reference", .unit = "M/s" } },
+        [RMX_TRIP_OURS] = { .run = trip_ours,
+            .samples = { .name = "round_trip_spinning", .unit = "ns" } },
+        [RMX_TRIP_REFERENCE] = { .run = trip_reference,
+            .samples = { .name = "round_trip_reference", .unit = "ns" } },
+        [RMX_ITEMS_CK] = { .run = run_ck, .samples = { .name = "items_ck_ring", .unit = "M/s" } },
+        [RMX_TRIP_CK] = { .run = trip_ck,
+            .samples = { .name = "round_trip_ck_ring", .unit = "ns" } },
     };
 
     *count = sizeof(entrants) / sizeof(entrants[0]) - (rmx_ck_bytes() == 0 ? 2 : 0);

@@ -409,12 +409,17 @@ void rmx_ring_one_way(struct rmx_ring_stage *stage)
 struct rmx_entrant *rmx_ring_sleepers(size_t *count)
 {
     static struct rmx_entrant entrants[] = {
-        [RMX_WAKE_OURS] = { wake_ours, { .name = "wake", .unit = "us" } },
-        [RMX_WAKE_FUTEX] = { wake_by_futex, { .name = "wake_futex", .unit = "us" } },
-        [RMX_SLEEP_OURS] = { sleep_ours, { .name = "round_trip_sleeping", .unit = "us" } },
-        [RMX_SLEEP_FUTEX] = { sleep_futex, { .name = "round_trip_futex", .unit = "us" } },
-        [RMX_SLEEP_ADAPTIVE] = { sleep_adaptive, { .name = "round_trip_adaptive", .unit = "us" } },
-        [RMX_SLEEP_QUIET] = { quiet, { .name = "publishes_without_a_call", .unit = "%" } },
+        [RMX_WAKE_OURS] = { .run = wake_ours, .samples = { .name = "wake", .unit = "us" } },
+        [RMX_WAKE_FUTEX] = { .run = wake_by_futex,
+            .samples = { .name = "wake_futex", .unit = "us" } },
+        [RMX_SLEEP_OURS] = { .run = sleep_ours,
+            .samples = { .name = "round_trip_sleeping", .unit = "us" } },
+        [RMX_SLEEP_FUTEX] = { .run = sleep_futex,
+            .samples = { .name = "round_trip_futex", .unit = "us" } },
+        [RMX_SLEEP_ADAPTIVE] = { .run = sleep_adaptive,
+            .samples = { .name = "round_trip_adaptive", .unit = "us" } },
+        [RMX_SLEEP_QUIET] = { .run = quiet,
+            .samples = { .name = "publishes_without_a_call", .unit = "%" } },
     };
 
     *count = sizeof(entrants) / sizeof(entrants[0]);
