@@ -3,10 +3,11 @@
  * What a chunk's size costs between two processes: 1 to 256 KiB through a chunk ring with mail and
  * bells, as a client and a worker have them in a channel, beside the same through a pipe.
  *
- *     rmx-bench chunks [-t TRIALS] [-m MS] [-r RING_KIB] [-p SPIN_US] [-s SLOW_MB_S]
+ *     rmx-bench chunks [--trials N] [--ms MS] [--ring-kib N] [--spin-us N] [--slow-mb-s N]
  *
- * Prints JSON; a table on standard error. Default: 7 trials of 60 ms for each cell, a ring (and a
- * pipe) of 1 MiB, 50 us of polling before a sleep, as a worker does by default; about 12 s.
+ * Prints JSON. Default: 7 trials of 60 ms for each cell, a ring (and a pipe) of 1 MiB, 50 us of
+ * polling before a sleep, as a worker does by default; about 12 s. What users measured of what they
+ * have, for comparison: 16 KiB 982 MB/s, p95 12.4 ms; 4 KiB 957, 8.9 ms; 1 KiB 863, 5.2 ms.
  *
  * A chunk's way begins when the producer has it at hand, before it waits for room, and ends when
  * the consumer has copied it out; so it holds the time in which the ring ahead of it drains. Each
@@ -28,7 +29,9 @@
 #include "bench/chunk_end.h"
 #include "bench/command.h"
 #include "bench/core.h"
+#include "bench/frame.h"
 #include "bench/histogram.h"
+#include "bench/process.h"
 #include "bench/samples.h"
 #include "ring/base.h"
 
@@ -274,9 +277,9 @@ static void run_trial(struct bench *bench, enum kind kind, struct cell *cell, do
     rmx_samples_add(&cell->mb_s, (double)told->bytes * 1e3 / (double)(told->ended_ns - began));
 }
 
-static void run_trials(struct bench *bench, long trials, struct rmx_samples *line)
+static void run_trials(struct bench *bench, uint32_t trials, struct rmx_samples *line)
 {
-    for (long trial = 0; trial < trials; trial++) {
+    for (uint32_t trial = 0; trial < trials; trial++) {
         for (size_t size = 0; size < SIZES; size++) {
             for (int cell = 0; cell < LOADS * KINDS; cell++) {
                 double line_ns = 0;
@@ -291,53 +294,77 @@ static void run_trials(struct bench *bench, long trials, struct rmx_samples *lin
     }
 }
 
-static double us(struct cell *cell, double part)
+/* What a series shows of a cell. */
+enum shown { MB_S, WAY_P50, WAY_P99, CALLS, WAKES, SHOWN };
+
+static const struct {
+    const char *name;
+    const char *y;
+} shown[SHOWN] = {
+    [MB_S] = { "throughput", "MB/s" },
+    [WAY_P50] = { "way_p50", "a chunk's way, p50, us" },
+    [WAY_P99] = { "way_p99", "a chunk's way, p99, us" },
+    [CALLS] = { "calls", "system calls for each MiB" },
+    [WAKES] = { "wakes", "wake-ups for each MiB" },
+};
+
+static struct rmx_frame_point point_of(struct cell *cell, uint32_t size, enum shown what)
 {
-    return (double)rmx_histogram_percentile(&cell->way_ns, part) / 1e3;
+    struct rmx_frame_point point = { .x = size };
+
+    switch (what) {
+    case MB_S:
+        point.y = rmx_samples_percentile(&cell->mb_s, 0.5);
+        point.low = rmx_samples_percentile(&cell->mb_s, 0);
+        point.high = rmx_samples_percentile(&cell->mb_s, 1);
+        return point;
+    case WAY_P50:
+    case WAY_P99:
+        point.y = (double)rmx_histogram_percentile(&cell->way_ns, what == WAY_P50 ? 0.5 : 0.99);
+        point.y /= 1e3;
+        break;
+    case CALLS:
+        point.y = cell->calls / cell->mib;
+        break;
+    case WAKES:
+        point.y = cell->wakes / cell->mib;
+        break;
+    case SHOWN:
+        break;
+    }
+    point.low = point.y;
+    point.high = point.y;
+    return point;
 }
 
-static void print_row(struct cell *cell, const char *kind, uint32_t size)
+static void print_series(struct rmx_frame *frame, enum load load, enum kind kind, enum shown what)
 {
-    (void)fprintf(stderr, "%7u  %-5s %9.0f %9.1f %9.1f %9.1f %11.3f %11.3f\n", size / 1024, kind,
-        rmx_samples_percentile(&cell->mb_s, 0.5), us(cell, 0.5), us(cell, 0.95), us(cell, 0.99),
-        cell->calls / cell->mib, cell->wakes / cell->mib);
-    printf("  {\"chunk_bytes\": %u, \"kind\": \"%s\",\n  ", size, kind);
-    rmx_samples_print(&cell->mb_s, ",");
-    printf("    \"calls_per_mib\": %.4g, \"wakes_per_mib\": %.4g, \"chunks_per_s\": %.6g,\n",
-        cell->calls / cell->mib, cell->wakes / cell->mib, cell->chunks / cell->seconds);
-    printf("    \"way\": ");
-    rmx_histogram_print(&cell->way_ns, "us", 1e3, stdout);
+    struct rmx_frame_point points[SIZES];
+    char group[64];
+    const struct rmx_frame_series series = { .name = kind_names[kind],
+        .group = group,
+        .x = "chunk, bytes",
+        .y = shown[what].y,
+        .points = points,
+        .count = SIZES };
+
+    (void)snprintf(group, sizeof(group), "chunks_%s_%s", load_names[load], shown[what].name);
+    for (size_t i = 0; i < SIZES; i++) {
+        points[i] = point_of(&cells[load][kind][i], sizes[i], what);
+    }
+    rmx_frame_series(frame, &series);
 }
 
-static void print_load(enum load load)
+static void print(struct rmx_frame *frame, struct rmx_samples *line)
 {
-    (void)fprintf(stderr,
-        "\n%s\n  chunk            MB/s   p50 us    p95 us    p99 us   calls/MiB"
-        "   wakes/MiB\n",
-        load_names[load]);
-    printf("  \"%s\": [\n", load_names[load]);
-    for (size_t size = 0; size < SIZES; size++) {
-        for (size_t kind = 0; kind < KINDS; kind++) {
-            bool last = size + 1 == SIZES && kind + 1 == KINDS;
-
-            print_row(&cells[load][kind][size], kind_names[kind], sizes[size]);
-            printf("}%s\n", last ? "" : ",");
+    for (int load = 0; load < LOADS; load++) {
+        for (int what = 0; what < SHOWN; what++) {
+            for (int kind = 0; kind < KINDS; kind++) {
+                print_series(frame, (enum load)load, (enum kind)kind, (enum shown)what);
+            }
         }
     }
-    printf("  ]");
-}
-
-/* What our users measured of what they have: MB/s, p95, writes a second. */
-static void print_reference(void)
-{
-    (void)fprintf(stderr, "\nusers' reference: 16 KiB 982 MB/s, p95 12.4 ms, 62,100 writes/s;"
-                          " 4 KiB 957, 8.9 ms, 248,500; 1 KiB 863, 5.2 ms, 994,000\n");
-    printf(
-        "  \"users_reference\": [\n"
-        "  {\"chunk_bytes\": 16384, \"mb_s\": 982, \"p95_us\": 12400, \"writes_per_s\": 62100},\n"
-        "  {\"chunk_bytes\": 4096, \"mb_s\": 957, \"p95_us\": 8900, \"writes_per_s\": 248500},\n"
-        "  {\"chunk_bytes\": 1024, \"mb_s\": 863, \"p95_us\": 5200, \"writes_per_s\": 994000}\n"
-        "  ]");
+    rmx_frame_measure(frame, line);
 }
 
 static void make_bench(struct bench *bench)
@@ -358,53 +385,46 @@ static void make_bench(struct bench *bench)
     }
 }
 
-static int usage(void)
-{
-    (void)fprintf(stderr,
-        "usage: rmx-bench chunks [-t TRIALS] [-m MS] [-r RING_KIB: 512 to 65536, a "
-        "power of two] [-p SPIN_US] [-s SLOW_MB_S]\n");
-    return 2;
-}
-
 int rmx_bench_chunks_run(int argc, char **argv)
 {
+    static struct rmx_frame_option options[] = {
+        { .name = "ring-kib", .text = "a power of two", .value = 1024, .min = 512, .max = 65536 },
+        { .name = "spin-us", .text = "of polling before a sleep", .value = 50, .max = 1000000 },
+        { .name = "slow-mb-s",
+            .text = "of a slow consumer",
+            .value = 250,
+            .min = 1,
+            .max = 100000 },
+        { .name = NULL },
+    };
+    static const struct rmx_frame_plan plan = { .name = "chunks",
+        .options = options,
+        .trials = 7,
+        .quick_trials = 2,
+        .ms = 60,
+        .quick_ms = 20 };
     struct bench bench = { .region = RMX_REGION_INIT };
     struct rmx_samples line = { .name = "cache_line_round_trip", .unit = "ns" };
-    long value[5] = { 7, 60, 1024, 50, 250 }; /* in the order of the letters below */
-    const char *letters = "tmrps";
-    int option;
+    struct rmx_frame frame;
+    uint32_t kib;
 
-    while ((option = getopt(argc, argv, "t:m:r:p:s:")) != -1) {
-        if (option == '?') {
-            return usage();
-        }
-        value[strchr(letters, option) - letters] = strtol(optarg, NULL, 10);
+    rmx_frame_begin(&frame, &plan, argc, argv);
+    kib = (uint32_t)rmx_frame_option(&frame, "ring-kib")->value;
+    if ((kib & (kib - 1)) != 0) {
+        rmx_process_die("--ring-kib", "must be a power of two");
     }
-    if (optind != argc || value[0] < 1 || value[0] > 1000 || value[1] < 1 || value[1] > 10000 ||
-        value[2] < 512 || value[2] > 65536 || (value[2] & (value[2] - 1)) != 0 || value[3] < 0 ||
-        value[4] < 1) {
-        return usage();
-    }
-    bench.trial_ns = (uint64_t)value[1] * 1000000;
-    bench.ring_bytes = (uint32_t)value[2] << 10;
-    bench.spin_ns = (uint64_t)value[3] * 1000;
-    bench.slow_bytes_per_ms = (uint64_t)value[4] * 1000;
+    bench.trial_ns = frame.ns;
+    bench.ring_bytes = kib << 10;
+    bench.spin_ns = (uint64_t)rmx_frame_option(&frame, "spin-us")->value * 1000;
+    bench.slow_bytes_per_ms = (uint64_t)rmx_frame_option(&frame, "slow-mb-s")->value * 1000;
     rmx_core_pin(0);
     memset(source, 1, sizeof(source));
     for (size_t i = 0; i < (size_t)LOADS * KINDS * SIZES; i++) {
         (&cells[0][0][0])[i].mb_s = (struct rmx_samples){ .name = "throughput", .unit = "MB/s" };
     }
     make_bench(&bench);
-    run_trials(&bench, value[0], &line);
-    printf("{\n  \"bench\": \"chunks\", \"trials\": %ld, \"ring_bytes\": %u, \"spin_us\": %ld,\n",
-        value[0], bench.ring_bytes, value[3]);
-    for (int load = 0; load < LOADS; load++) {
-        print_load((enum load)load);
-        printf(",\n");
-    }
-    rmx_samples_print(&line, ",");
-    print_reference();
-    printf("\n}\n");
+    run_trials(&bench, frame.trials, &line);
+    print(&frame, &line);
     rmx_region_fini(&bench.region);
-    return 0;
+    return rmx_frame_end(&frame);
 }

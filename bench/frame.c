@@ -309,6 +309,9 @@ static void print_growth(struct rmx_frame *frame, const struct rmx_frame_series 
 void rmx_frame_series(struct rmx_frame *frame, const struct rmx_frame_series *series)
 {
     open_result(frame, "series", series->name);
+    if (series->group != NULL) {
+        rmx_document_text(&frame->json, "group", series->group);
+    }
     rmx_document_text(&frame->json, "x", series->x);
     rmx_document_text(&frame->json, "y", series->y);
     if (series->growth && series->count > 1) {

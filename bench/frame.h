@@ -64,7 +64,8 @@ struct rmx_frame_point {
 
 struct rmx_frame_series {
     const char *name;
-    const char *x; /* what, with its unit: "file size, MB" */
+    const char *group; /* those of one group, of the same x's, are shown together; NULL = alone */
+    const char *x;     /* what, with its unit: "file size, MB" */
     const char *y;
     const struct rmx_frame_point *points;
     size_t count;

@@ -307,14 +307,30 @@ static void try_idle(struct bench *bench, size_t jobs)
 static void tell_series(struct bench *bench)
 {
     const struct rmx_frame_series series[] = {
-        { "streams_latency_p50", "streams at once", "a fragment's latency, ms", bench->p50_ms,
-            bench->steps, false },
-        { "streams_latency_p99", "streams at once", "a fragment's latency, ms", bench->p99_ms,
-            bench->steps, false },
-        { "streams_cpu", "streams at once", "workers' CPU, % of a core", bench->cpu, bench->steps,
-            true },
-        { "streams_memory", "streams at once", "workers' memory, MiB", bench->memory, bench->steps,
-            true },
+        { .name = "p50",
+            .group = "streams_latency",
+            .x = "streams at once",
+            .y = "a fragment's latency, ms",
+            .points = bench->p50_ms,
+            .count = bench->steps },
+        { .name = "p99",
+            .group = "streams_latency",
+            .x = "streams at once",
+            .y = "a fragment's latency, ms",
+            .points = bench->p99_ms,
+            .count = bench->steps },
+        { .name = "streams_cpu",
+            .x = "streams at once",
+            .y = "workers' CPU, % of a core",
+            .points = bench->cpu,
+            .count = bench->steps,
+            .growth = true },
+        { .name = "streams_memory",
+            .x = "streams at once",
+            .y = "workers' memory, MiB",
+            .points = bench->memory,
+            .count = bench->steps,
+            .growth = true },
     };
 
     for (size_t i = 0; i < sizeof(series) / sizeof(series[0]); i++) {

@@ -49,16 +49,53 @@ def plot(folder, kind, name, lines):
     return os.path.basename(path)
 
 
-def plot_series(folder, kind, series):
-    points = [p for p in series["points"] if p["y"] is not None and p["y"] > 0]
-    if len(points) < 2:
+def groups_of(results):
+    """[(name, [series])]: series of one group together, in the order they came."""
+    groups = {}
+    for result in results:
+        if result["kind"] == "series":
+            groups.setdefault(result.get("group", result["name"]), []).append(result)
+    return list(groups.items())
+
+
+def plot_group(folder, kind, name, group):
+    """Series of the same x's and y, each with its lowest and highest."""
+    blocks, curves = [], []
+    for at, series in enumerate(group):
+        points = [p for p in series["points"] if (p["y"] or 0) > 0]
+        if len(points) > 1:
+            blocks.append(f"$s{at} << END\n" + "\n".join(
+                f"{p['x']} {p['y']} {max(p['low'] or 0, p['y'] / 1e6)} {p['high']}"
+                for p in points) + "\nEND")
+            curves.append(f"$s{at} using 1:2:3:4 with yerrorlines pt 7 lw 2 title "
+                          + quoted(series["name"].replace("_", " ")))
+    if not curves:
         return None
-    data = "\n".join(f"{p['x']} {p['y']} {max(p['low'], 1e-9)} {p['high']}" for p in points)
-    log = all(p["x"] > 0 for p in points)
-    return plot(folder, kind, series["name"], [
-        f"$data << END\n{data}\nEND", "set logscale xy" if log else "", "set key off",
-        f"set xlabel {quoted(series['x'])}", f"set ylabel {quoted(series['y'])}",
-        "plot $data using 1:2:3:4 with yerrorlines pt 7 lw 2 lc rgb '#1f77b4'"])
+    log = all(p["x"] > 0 for series in group for p in series["points"])
+    return plot(folder, kind, name, [
+        *blocks, "set logscale xy" if log else "", "set key top left" if len(group) > 1 else
+        "set key off", f"set xlabel {quoted(group[0]['x'])}", f"set ylabel {quoted(group[0]['y'])}",
+        "plot " + ", ".join(curves)])
+
+
+def group_lines(name, group):
+    """A table: of one series with its spread, of several beside each other."""
+    lines = []
+    for series in group:
+        if "slope" in series:
+            lines += [f"{series['name'].replace('_', ' ')} grows as the power "
+                      f"{series['slope']:.2f} of {series['x']}, at its end "
+                      f"{series['last_slope']:.2f}"
+                      + (": **worse than linear**." if series["worse_than_linear"] else ".")]
+    lines = ["", f"{name.replace('_', ' ')}: {group[0]['y']}, by {group[0]['x']}. "
+             + " ".join(lines), ""]
+    if len(group) == 1:
+        return lines + table((group[0]["x"], group[0]["y"], "from", "to"), [
+            [number(p[key]) for key in ("x", "y", "low", "high")] for p in group[0]["points"]])
+    at = {series["name"]: {p["x"]: p["y"] for p in series["points"]} for series in group}
+    xs = sorted({x for points in at.values() for x in points})
+    return lines + table((group[0]["x"], *(series["name"] for series in group)), [
+        [number(x)] + [number(points.get(x)) for points in at.values()] for x in xs])
 
 
 def plot_histograms(folder, kind, name, histograms):
@@ -157,7 +194,6 @@ def command_lines(name, document, folder, link, kind):
     results = document.get("results", [])
     measures = [r for r in results if r["kind"] == "measure" and r["count"]]
     histograms = [r for r in results if r["kind"] == "histogram" and r["count"]]
-    series = [r for r in results if r["kind"] == "series"]
     lines = ["", f"## rmx-bench {name}", ""]
     if not results:
         return lines + [f"See raw/{name}.json."]
@@ -171,17 +207,10 @@ def command_lines(name, document, folder, link, kind):
             for h in histograms])
         if path := plot_histograms(folder, kind, name, histograms):
             lines += ["", f"![{name}, percentiles]({link}{path})"]
-    for one in series:
-        slope = ""
-        if "slope" in one:
-            slope = (f" It grows as the power {one['slope']:.2f}, at its end "
-                     f"{one['last_slope']:.2f}"
-                     + (": **worse than linear**." if one["worse_than_linear"] else "."))
-        lines += ["", f"{one['name'].replace('_', ' ')}: {one['y']}, by {one['x']}.{slope}", ""]
-        lines += table((one["x"], one["y"], "from", "to"), [
-            [number(p[key]) for key in ("x", "y", "low", "high")] for p in one["points"]])
-        if path := plot_series(folder, kind, one):
-            lines += ["", f"![{one['name']}]({link}{path})"]
+    for group_name, group in groups_of(results):
+        lines += group_lines(group_name, group)
+        if path := plot_group(folder, kind, group_name, group):
+            lines += ["", f"![{group_name}]({link}{path})"]
     return lines
 
 
