@@ -9,7 +9,9 @@
  * Before and after each run of ends that spin, the cores' distance is probed (pair.h). Runs are
  * told apart by it, and one counts only if it did not change and both processes had their cores.
  */
+#include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -195,6 +197,23 @@ static void run_sizes(struct rmx_frame *frame, struct rmx_ring_stage *stage)
     rmx_frame_series(frame, &series);
 }
 
+/* Two ends that spin need a core each. */
+static bool alone_on_a_core(void)
+{
+    cpu_set_t set;
+
+    return sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) < 2;
+}
+
+static void miss_all(struct rmx_frame *frame)
+{
+    for (int i = 0; i < RMX_AIM_COUNT; i++) {
+        if (strcmp(rmx_aim_at((enum rmx_aim_name)i)->command, "ring") == 0) {
+            rmx_frame_miss(frame, (enum rmx_aim_name)i, "it needs two cpus");
+        }
+    }
+}
+
 int rmx_bench_ring_run(int argc, char **argv)
 {
     static const struct rmx_frame_plan plan = {
@@ -206,6 +225,10 @@ int rmx_bench_ring_run(int argc, char **argv)
     size_t ignored;
 
     rmx_frame_begin(&frame, &plan, argc, argv);
+    if (alone_on_a_core()) {
+        miss_all(&frame);
+        return rmx_frame_end(&frame);
+    }
     (void)rmx_ring_chunks(&ignored); /* its memory is there before the fork */
     rmx_pair_make(&pair, RMX_STAGE_BYTES, sizeof(*stage));
     stage = pair.user;

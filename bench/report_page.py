@@ -5,6 +5,7 @@ import subprocess
 
 PARTS = ("p50", "p75", "p90", "p95", "p99", "p99.9", "p99.99", "max")
 PLOT_SECONDS = 60
+BUSY_SHARE = 4  # a load of a quarter of the cpus, before we began
 TERMINALS = {
     "svg": "set terminal svg noenhanced size 760,420 dynamic background rgb 'white' font 'sans,12'",
     "png": "set terminal pngcairo noenhanced size 760,420 font 'sans,10'",
@@ -152,6 +153,10 @@ def machine_lines(machine):
              f"- {machine['system']}, kernel {machine['kernel']}"]
     lines += [f"- {name}: {version or 'not there'}" for name, version in
               machine["versions"].items()]
+    if max(machine["load_before"], 0) > machine["cpus"] / BUSY_SHARE or machine["nice"]:
+        lines += ["", "**The machine was busy with other work before this run, or the run was to "
+                  "give way to it: absolute figures, percentiles above all, are worse than it can "
+                  "do, and comparisons of one process with several are unfair to the several.**"]
     return lines
 
 

@@ -109,7 +109,7 @@ class Report(unittest.TestCase):
                     *options], **more)
 
     def test_page_plots_and_results_are_written(self):
-        done = self.report("--build", BUILD, "--tiny", "--only", "file,ring")
+        done = self.report("--build", BUILD, "--tiny", "--only", "file,ipc")
         if shutil.which("gnuplot") is None:
             self.assertEqual(done.returncode, 2)
             self.assertIn(b"apt-get install gnuplot", done.stderr)
@@ -122,10 +122,10 @@ class Report(unittest.TestCase):
             self.assertEqual({"name", "ours", "peer", "ratio", "aim", "met"} - set(result), set())
         with open(os.path.join(self.folder, "report.md"), encoding="utf-8") as file:
             page = file.read()
-        for part in ("| file in, page cache |", "## rmx-bench ring", "](chunks_by_size.svg)",
+        for part in ("| file in, page cache |", "## rmx-bench ipc", "](noop_by_batch.svg)",
                      "ffmpeg version"):
             self.assertIn(part, page)
-        for name in ("chunks_by_size.svg", "ring_percentiles.svg", "raw/ring.json", "machine.json"):
+        for name in ("noop_by_batch.svg", "ipc_percentiles.svg", "raw/ipc.json", "machine.json"):
             self.assertGreater(os.path.getsize(os.path.join(self.folder, name)), 100)
 
     def test_what_is_missing_is_said(self):
