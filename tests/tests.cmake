@@ -154,6 +154,7 @@ add_test(NAME test_log_json COMMAND ${Python3_EXECUTABLE} -B
 # --- tests of the worker ----------------------------------------------------------------------
 rmx_criterion(test_fiber tests/test_fiber.c rmx_worker)
 rmx_criterion(test_avio tests/test_avio.c rmx_worker)
+rmx_criterion(test_wakes tests/test_wakes.c rmx_worker)
 rmx_criterion(test_turns tests/test_turns.c rmx_worker)
 rmx_criterion(test_alarms tests/test_alarms.c rmx_ring)
 rmx_criterion(test_chime tests/test_chime.c rmx_worker Threads::Threads)

@@ -271,6 +271,12 @@ void rmx_sink_init(struct rmx_sink *sink, struct rmx_avio *avio, const struct rm
     *sink = (struct rmx_sink){ .avio = avio, .ring = *ring };
 }
 
+void rmx_sink_hurry(struct rmx_sink *sink)
+{
+    rmx_assert(sink->total == 0 && !sink->gathering);
+    sink->untold = sink->ring.ring.slots / READY_SHARE;
+}
+
 int rmx_sink_add(struct rmx_sink *sink, bool seekable, bool forward_only)
 {
     int buffer_bytes = seekable ? BUFFER_BYTES_SEEKABLE : BUFFER_BYTES_STREAM;

@@ -47,6 +47,10 @@ struct rmx_sink {
 /* ring: our end of an output ring nothing was put into. */
 void rmx_sink_init(struct rmx_sink *sink, struct rmx_avio *avio, const struct rmx_chunk_ring *ring);
 
+/* The first chunk is told of at once, as if it were half of the ring: somebody waits for it alone.
+ * Before anything is written. */
+void rmx_sink_hurry(struct rmx_sink *sink);
+
 /* The next output, at least one, before anything is written. forward_only: a muxer that wants to go
  * back all the same, where that cannot be, ends the job NEEDS_SEEKABLE_OUTPUT. Returns 0 or
  * -ENOMEM. */

@@ -31,12 +31,27 @@ static int corrupt(struct rmx_source *source)
     return rmx_avio_end(source->avio, RMX_STATUS_PEER_CORRUPT, 0);
 }
 
+/* Is the end of the input in the ring, or already here? Then nobody waits for room; of a seek the
+ * feed is told in any case, and for that alone it may have asked. */
+static bool has_end(struct rmx_source *source)
+{
+    struct rmx_chunk last;
+    uint32_t ready = 0;
+
+    if (source->ended) {
+        return true;
+    }
+    return rmx_ring_peek(&source->ring.ring, &ready) == 0 && ready > 0 &&
+           rmx_chunk_read(&source->ring, ready - 1, &last) == 0 &&
+           last.generation == source->ring.generation && (last.flags & RMX_CHUNK_END) != 0;
+}
+
 /* Tells the feed about the room there is now, if it waits for that. */
 static void tell_room(struct rmx_source *source)
 {
     source->untold = 0;
     rmx_lastwords_count_move();
-    if (rmx_ring_producer_asked(&source->ring.ring)) {
+    if (!has_end(source) && rmx_ring_producer_asked(&source->ring.ring)) {
         source->avio->tell(source->avio->owner, RMX_NOTE_INPUT);
     }
 }

@@ -210,6 +210,9 @@ static enum rmx_status connect_rings(struct task *task, const struct rmx_flow_sh
     task->prompt = stream || (task->spec.flags & RMX_JOB_LIVE) != 0;
     rmx_source_init(&task->source, &task->avio, &input, task->spec.inputs > 1);
     rmx_sink_init(&task->sink, &task->avio, &output);
+    if ((task->port & RMX_PORT_CHANNEL_OUT) != 0) {
+        rmx_sink_hurry(&task->sink);
+    }
     if (add_inputs(task, flow) < 0 || add_outputs(task) < 0) {
         return RMX_STATUS_OVER_LIMIT;
     }
