@@ -32,6 +32,7 @@
 #define PAIR_BYTES   ((size_t)560 << 10) /* two rings of the usual size, and what is beside them */
 #define WARM_AT_ONCE 64u
 #define NAME_BYTES   64
+#define JOB_NS       UINT64_C(1000000)
 #define OPEN_NS_MIN  UINT64_C(50000000)
 
 static const struct rmx_job_target targets[] = {

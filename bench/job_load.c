@@ -155,26 +155,30 @@ static uint32_t collect(
     return (uint32_t)got;
 }
 
+/* The time begins when as many are under way as shall be, or as the client has credits for. */
 static double closed_ours(const struct rmx_job_load *load)
 {
     struct rmx_client *client = load->way.scene->client;
+    uint64_t jobs = 0;
     uint64_t from_ns;
     uint64_t until_ns;
-    uint64_t jobs = 0;
-    uint64_t now = rmx_samples_now_ns();
+    uint64_t now;
     struct places places;
 
     init_places(&places, &load->way, load->concurrency);
+    rmx_spin(client, 0);
+    while (places.free != NULL && submit(&places, 0)) {
+    }
+    now = rmx_samples_now_ns();
     from_ns = now + load->ns / 4;
     until_ns = now + load->ns;
-    rmx_spin(client, 0);
-    for (; now < until_ns; now = rmx_samples_now_ns()) {
-        uint32_t ended;
+    while (now < until_ns) {
+        uint32_t ended = collect(&places, client, WAIT_MS, NULL);
 
+        now = rmx_samples_now_ns();
+        jobs += now >= from_ns ? ended : 0;
         while (places.free != NULL && submit(&places, now)) {
         }
-        ended = collect(&places, client, WAIT_MS, NULL);
-        jobs += now >= from_ns ? ended : 0;
     }
     while (places.used > 0) {
         (void)collect(&places, client, WAIT_MS, NULL);
