@@ -73,6 +73,16 @@ class BySize(Folder):
         self.assertGreater(len(whole), 3)
         self.assertEqual(content(ours), whole)
 
+    def test_parts_may_begin_anywhere(self):
+        size = 20000
+        parts = self.split(path_of("v.mp4"), "part%03d.mkv", size, "--opt", "break_non_keyframes=1")
+        self.assertGreater(len(parts), 5)
+        for name in sorted(parts)[:-1]:
+            held = [int(packet["size"]) for packet in
+                    packets_of(os.path.join(self.at("ours"), name))]
+            self.assertGreaterEqual(sum(held), size)
+            self.assertLess(sum(held[:-1]), size)
+
     def test_live_parts_hold_every_packet(self):
         live = self.split(path_of("av.ts"), "part%d.ts", "30k", "--live")
         self.assertGreater(len(live), 3)

@@ -134,18 +134,24 @@ static const AVStream *find_reference(const AVFormatContext *muxer)
 int rmx_cuts_begin(struct rmx_cuts *cuts, AVFormatContext *muxer, const struct rmx_job_spec *spec)
 {
     const char *size = value_of(spec, RMX_CUTS_SIZE_OPTION);
+    int64_t anywhere = 0;
 
     if (!size) {
         return 0;
+    }
+    if (muxer->nb_streams == 0 ||
+        av_opt_get_int(muxer->priv_data, "break_non_keyframes", 0, &anywhere) < 0) {
+        return AVERROR(EINVAL);
     }
     *cuts = (struct rmx_cuts){
         .muxer = muxer,
         .reference = find_reference(muxer),
         .size = (int64_t)av_strtod(size, NULL), /* as ipc/option.c let it in */
         .last_key = -1,
+        .anywhere = anywhere != 0,
     };
     cuts->first = part_of(cuts);
-    return muxer->nb_streams > 0 ? hold(cuts) : AVERROR(EINVAL);
+    return hold(cuts);
 }
 
 /* Is the part large enough for the next one to begin with this packet of the reference? */
@@ -184,7 +190,7 @@ int rmx_cuts_note(struct rmx_cuts *cuts, const AVPacket *packet)
     }
     reference = packet->stream_index == cuts->reference->index;
     err = look(cuts);
-    if (err >= 0 && reference && (packet->flags & AV_PKT_FLAG_KEY)) {
+    if (err >= 0 && reference && ((packet->flags & AV_PKT_FLAG_KEY) || cuts->anywhere)) {
         decide(cuts);
         err = look(cuts);
         cuts->last_key = cuts->packets;

@@ -32,6 +32,7 @@ struct rmx_cuts {
     int64_t first;    /* the muxer's number of the first part */
     int64_t part;     /* and of the one it was at when last looked at */
     bool armed;       /* and the muxer knows */
+    bool anywhere;    /* each packet of the reference counts as a key frame */
 };
 
 /* Tells the muxer, which has its chapters and no header yet, if the job asks for that. Returns 0 or
