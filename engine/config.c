@@ -182,7 +182,7 @@ static bool has_no_value(const char *name)
 {
     return strcmp(name, "help") == 0 || strcmp(name, "version") == 0 ||
            strcmp(name, "print-config") == 0 || strcmp(name, "print-man-options") == 0 ||
-           strcmp(name, "replace") == 0;
+           strcmp(name, "print-placement") == 0 || strcmp(name, "replace") == 0;
 }
 
 /* Takes --name=value, --name value or --name without one at argv[*at], and moves on. */
@@ -230,6 +230,8 @@ static void find_wishes(struct load *load, int argc, char **argv, struct wish *w
                 complain(load, "--config is given twice");
             }
             wish->file = option.value;
+        } else if (strcmp(option.name, "topology") == 0) {
+            load->config->topology = option.value;
         } else if (strcmp(option.name, "replace") == 0) {
             load->config->replace = true;
         } else if (!option.value && wish->question[0] == '\0') {
@@ -243,7 +245,8 @@ static void set_from_arguments(struct load *load, int argc, char **argv)
     struct option option;
 
     for (int at = 1; at < argc && next_option(load, argc, argv, &at, &option);) {
-        if (option.value && strcmp(option.name, "config") != 0) {
+        if (option.value && strcmp(option.name, "config") != 0 &&
+            strcmp(option.name, "topology") != 0) {
             set(load, option.name, option.value);
         }
     }
@@ -351,6 +354,7 @@ enum rmx_config_next rmx_config_load(
 {
     struct load load = { .config = config };
     struct wish wish = { .file = NULL };
+    bool placement;
 
     rmx_assert(error_bytes > 0);
     load.error = error;
@@ -358,7 +362,8 @@ enum rmx_config_next rmx_config_load(
     *config = (struct rmx_config){ .workers = 0 };
     set_defaults(config);
     find_wishes(&load, argc, argv, &wish);
-    if (!load.failed && wish.question[0] && strcmp(wish.question, "print-config") != 0) {
+    if (!load.failed && wish.question[0] && strcmp(wish.question, "print-config") != 0 &&
+        strcmp(wish.question, "print-placement") != 0) {
         answer(wish.question, config);
         return RMX_CONFIG_EXIT_OK;
     }
@@ -367,8 +372,15 @@ enum rmx_config_next rmx_config_load(
     }
     set_from_arguments(&load, argc, argv);
     check_together(&load, config);
+    placement = strcmp(wish.question, "print-placement") == 0;
+    if (config->topology && !placement) {
+        complain(&load, "--topology is for --print-placement only");
+    }
     if (load.failed) {
         return RMX_CONFIG_EXIT_USAGE;
+    }
+    if (placement) {
+        return RMX_CONFIG_PLACEMENT;
     }
     if (wish.question[0]) {
         answer(wish.question, config);

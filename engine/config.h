@@ -36,10 +36,12 @@ struct rmx_config {
 #undef RMX_SETTING
 #undef RMX_GROUP
     bool replace; /* --replace, which stands on the command line alone: take over from a daemon */
+    const char *topology; /* --topology, of argv, likewise; NULL = this machine */
 };
 
 enum rmx_config_next {
     RMX_CONFIG_RUN,        /* *config is complete */
+    RMX_CONFIG_PLACEMENT,  /* it is, and --print-placement asks for its plan only */
     RMX_CONFIG_EXIT_OK,    /* it was a question (--help, ...) and stdout has the answer */
     RMX_CONFIG_EXIT_USAGE, /* error says what is wrong, in one line */
 };

@@ -64,7 +64,8 @@ void rmx_manual_help(FILE *out)
 
     fputs(
         "usage: ringmuxd [--config FILE] [--replace] [--NAME=VALUE]...\n"
-        "       ringmuxd --help | --version | [...] --print-config\n\n"
+        "       ringmuxd [...] --print-config | --print-placement [--topology WHICH]\n"
+        "       ringmuxd --help | --version\n\n"
         "Remuxes media for the processes of this host that connect to its socket.\n\n"
         "  --config FILE\n"
         "      Read settings from FILE: name = value, one a line, # starts a comment. The names\n"
@@ -73,7 +74,13 @@ void rmx_manual_help(FILE *out)
         "      Take over the socket of the daemon that listens there, when all is ready; that one\n"
         "      then drains and ends. Where there is none, listen.\n"
         "  --print-config\n"
-        "      Print every setting with its value, in the form of such a file, and exit.\n\n"
+        "      Print every setting with its value, in the form of such a file, and exit.\n"
+        "  --print-placement\n"
+        "      Print which cpus and nodes lanes and workers would have, and exit.\n"
+        "  --topology WHICH\n"
+        "      Print it for another machine: a file of hwloc's XML (a name with a slash, or "
+        ".xml),\n"
+        "      or a description such as \"numa:2 l3:1 core:4 pu:2\".\n\n"
         "SIGHUP: settings that say `reloadable` are read again.\n",
         out);
     for (const struct rmx_setting *end = row + count; row < end; row++) {

@@ -115,6 +115,19 @@ static void pin_workers(
     }
 }
 
+/* Does one of the lane's workers have a cpu under the same cache? */
+static bool is_near_a_worker(const struct rmx_plan *plan, const struct rmx_topology *topology,
+    uint32_t lane, uint32_t i, const bool *used)
+{
+    for (uint32_t at = 0; at < topology->cpus; at++) {
+        if (used[at] && topology->cpu[at].cache == topology->cpu[i].cache &&
+            lane_of(plan, topology, at) == lane) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool core_is_free(const struct rmx_topology *topology, uint32_t i, const bool *used)
 {
     uint32_t at = i - rank_of(topology, i);
@@ -127,7 +140,27 @@ static bool core_is_free(const struct rmx_topology *topology, uint32_t i, const 
     return true;
 }
 
-/* Where the lane's thread may run: free cores, else free cpus, else all its cpus. */
+/* Of these cpus, those that share a cache with a worker, if any do. */
+static void keep_near(struct rmx_plan *plan, const struct rmx_topology *topology, uint32_t lane,
+    const bool *used, cpu_set_t *cpus)
+{
+    cpu_set_t near;
+
+    CPU_ZERO(&near);
+    for (uint32_t i = 0; i < topology->cpus; i++) {
+        uint32_t number = topology->cpu[i].number;
+
+        if (CPU_ISSET(number, cpus) && is_near_a_worker(plan, topology, lane, i, used)) {
+            CPU_SET(number, &near);
+        }
+    }
+    if (CPU_COUNT(&near) > 0) {
+        *cpus = near;
+    }
+}
+
+/* Where the lane's thread may run: free cores, else free cpus, of these the ones under a worker's
+ * cache; else all its cpus. */
 static void place_lane(
     struct rmx_plan *plan, const struct rmx_topology *topology, uint32_t lane, const bool *used)
 {
@@ -156,6 +189,7 @@ static void place_lane(
     plan->lane[lane].cpus = CPU_COUNT(&free_cores)  ? free_cores
                             : CPU_COUNT(&free_cpus) ? free_cpus
                                                     : all;
+    keep_near(plan, topology, lane, used, &plan->lane[lane].cpus);
 }
 
 /* Counts each lane's cpus and finds the node its memory belongs to, if it is one. */

@@ -7,8 +7,9 @@
  *   per core, those that share a cache side by side.
  * - A worker is pinned to one cpu, the first of its core.
  * - A lane's thread is bound to the cpus of its lane that have no worker: whole free cores if there
- *   are any, else the siblings of the workers' cpus. If workers have them all it is bound to all:
- *   then it runs wherever a worker sleeps, and a bound one would wait for a worker that does not.
+ *   are any, best under the same cache as a worker, else the siblings of the workers' cpus. If
+ * workers have them all it is bound to all: then it runs wherever a worker sleeps, and a bound one
+ * would wait for a worker that does not.
  */
 #ifndef RMX_ENGINE_PLAN_H
 #define RMX_ENGINE_PLAN_H

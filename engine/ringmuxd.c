@@ -26,6 +26,7 @@
 #include "engine/listener.h"
 #include "engine/log.h"
 #include "engine/notify.h"
+#include "engine/placement.h"
 #include "engine/plan.h"
 #include "engine/privilege.h"
 #include "engine/reload.h"
@@ -449,6 +450,8 @@ int main(int argc, char **argv)
     case RMX_CONFIG_EXIT_USAGE:
         (void)complain(error, 0);
         return EXIT_USAGE;
+    case RMX_CONFIG_PLACEMENT:
+        return (int)rmx_placement_print(&sup.config, stdout);
     case RMX_CONFIG_RUN:
         break;
     }

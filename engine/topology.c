@@ -5,6 +5,7 @@
 #include "engine/topology.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <hwloc.h>
 #include <hwloc/glibc-sched.h>
 #include <poll.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,6 +27,8 @@
     (HWLOC_TOPOLOGY_FLAG_NO_DISTANCES | HWLOC_TOPOLOGY_FLAG_NO_MEMATTRS |                          \
         HWLOC_TOPOLOGY_FLAG_NO_CPUKINDS)
 
+#define XML_BYTES_MAX (16u << 20) /* 512 cpus are 1 MB */
+
 #define WAKE_TRIALS_MAX  200
 #define WAKE_TRIALS_MIN  5
 #define WAKE_BUDGET_NS   2000000u /* then no new trial starts */
@@ -33,20 +37,67 @@
 #define WAKE_LAST_CALL   2u
 #define NS_PER_SECOND    1000000000ull
 
-static int load(hwloc_topology_t hwloc, const char *synthetic)
+/* The whole file, and a NUL that counts. */
+static int read_xml(const char *path, char **text, size_t *bytes)
+{
+    rmx_autofd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+    ssize_t got;
+
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        return -errno;
+    }
+    if (!S_ISREG(st.st_mode) || st.st_size == 0 || st.st_size > XML_BYTES_MAX) {
+        return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+    }
+    *text = calloc(1, (size_t)st.st_size + 1);
+    if (*text == NULL) {
+        return -ENOMEM;
+    }
+    got = read(fd, *text, (size_t)st.st_size);
+    *bytes = (size_t)st.st_size + 1;
+    return got < 0 ? -errno : 0;
+}
+
+static int set_xml(hwloc_topology_t hwloc, const char *path)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    int result = read_xml(path, &text, &bytes);
+
+    if (result == 0 && hwloc_topology_set_xmlbuffer(hwloc, text, (int)bytes) < 0) {
+        result = -EINVAL;
+    }
+    free(text);
+    return result;
+}
+
+static bool is_file(const char *description)
+{
+    size_t length = strlen(description);
+
+    return strchr(description, '/') != NULL ||
+           (length > 4 && strcmp(description + length - 4, ".xml") == 0);
+}
+
+static int load(hwloc_topology_t hwloc, const char *description)
 {
     unsigned long flags = LOAD_FLAGS;
+    int result = 0;
 
-    if (synthetic) {
-        if (hwloc_topology_set_synthetic(hwloc, synthetic) < 0) {
-            return -EINVAL;
-        }
+    if (description && is_file(description)) {
+        result = set_xml(hwloc, description);
+    } else if (description) {
+        result = hwloc_topology_set_synthetic(hwloc, description) < 0 ? -EINVAL : 0;
     } else {
         flags |= HWLOC_TOPOLOGY_FLAG_RESTRICT_TO_CPUBINDING | HWLOC_TOPOLOGY_FLAG_IS_THISSYSTEM;
         hwloc_topology_set_components(hwloc, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86");
     }
+    if (result < 0) {
+        return result;
+    }
     if (hwloc_topology_set_flags(hwloc, flags) < 0 || hwloc_topology_load(hwloc) < 0) {
-        return errno ? -errno : -EINVAL;
+        return description || errno == 0 ? -EINVAL : -errno;
     }
     return 0;
 }
@@ -118,15 +169,43 @@ static int list_cpus(struct rmx_topology *topology)
     return topology->cpus ? 0 : -ENODEV;
 }
 
-int rmx_topology_load(struct rmx_topology *topology, const char *synthetic)
+static void list_devices(struct rmx_topology *topology)
+{
+    hwloc_obj_t device = NULL;
+
+    while ((device = hwloc_get_next_osdev(topology->hwloc, device)) &&
+           topology->devices < RMX_TOPOLOGY_DEVICES_MAX) {
+        hwloc_obj_t home = hwloc_get_non_io_ancestor_obj(topology->hwloc, device);
+        hwloc_obj_osdev_type_t type = device->attr->osdev.type;
+        struct rmx_topology_device *entry = &topology->device[topology->devices];
+
+        if ((type != HWLOC_OBJ_OSDEV_NETWORK && type != HWLOC_OBJ_OSDEV_BLOCK) || !device->name ||
+            !home || !home->nodeset || hwloc_bitmap_weight(home->nodeset) != 1) {
+            continue; /* attached to no node, or to several */
+        }
+        (void)snprintf(entry->name, sizeof(entry->name), "%s", device->name);
+        for (char *at = entry->name; *at; at++) {
+            if (*at <= ' ' || *at >= 0x7f || *at == ',') {
+                *at = '?';
+            }
+        }
+        entry->node_number = (uint32_t)hwloc_bitmap_first(home->nodeset);
+        topology->devices++;
+    }
+}
+
+static int load_machine(struct rmx_topology *topology, const char *description, bool with_devices)
 {
     int result;
 
-    *topology = (struct rmx_topology){ .is_this_machine = !synthetic };
+    *topology = (struct rmx_topology){ .is_this_machine = !description };
     if (hwloc_topology_init(&topology->hwloc) < 0) {
         return -ENOMEM;
     }
-    result = load(topology->hwloc, synthetic);
+    if (with_devices) {
+        (void)hwloc_topology_set_io_types_filter(topology->hwloc, HWLOC_TYPE_FILTER_KEEP_IMPORTANT);
+    }
+    result = load(topology->hwloc, description);
     if (result == 0) {
         result = list_cpus(topology);
     }
@@ -134,8 +213,21 @@ int rmx_topology_load(struct rmx_topology *topology, const char *synthetic)
         rmx_topology_fini(topology);
         return result;
     }
-    topology->quota = synthetic ? 0 : rmx_quota_read(RMX_QUOTA_MEMBERSHIP, RMX_QUOTA_ROOT);
+    if (with_devices) {
+        list_devices(topology);
+    }
+    topology->quota = description ? 0 : rmx_quota_read(RMX_QUOTA_MEMBERSHIP, RMX_QUOTA_ROOT);
     return 0;
+}
+
+int rmx_topology_load(struct rmx_topology *topology, const char *description)
+{
+    return load_machine(topology, description, false);
+}
+
+int rmx_topology_load_with_devices(struct rmx_topology *topology, const char *description)
+{
+    return load_machine(topology, description, true);
 }
 
 void rmx_topology_fini(struct rmx_topology *topology)

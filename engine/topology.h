@@ -27,6 +27,14 @@ struct rmx_topology_cpu {
     uint32_t node_number;
 };
 
+/* A network or block device, and the node it is attached to. */
+struct rmx_topology_device {
+    char name[32];
+    uint32_t node_number;
+};
+
+#define RMX_TOPOLOGY_DEVICES_MAX 64u
+
 struct rmx_topology {
     struct hwloc_topology *hwloc;
     bool is_this_machine; /* false: made up, nothing can be bound */
@@ -34,8 +42,10 @@ struct rmx_topology {
     uint32_t cores;
     uint32_t caches;
     uint32_t nodes;
-    uint32_t quota; /* cpus' worth of time the cgroup grants, rounded up; 0 = no limit */
+    uint32_t quota;   /* cpus' worth of time the cgroup grants, rounded up; 0 = no limit */
+    uint32_t devices; /* used entries of device[]; only where they were asked for */
     struct rmx_topology_cpu cpu[RMX_CPUS_MAX]; /* those of one core, cache and node together */
+    struct rmx_topology_device device[RMX_TOPOLOGY_DEVICES_MAX];
 };
 
 #define RMX_TOPOLOGY_INIT                                                                          \
@@ -43,10 +53,14 @@ struct rmx_topology {
         .hwloc = NULL                                                                              \
     }
 
-/* synthetic: NULL for this machine, as far as its cgroups and our affinity allow; else an hwloc
- * description of one, such as "numa:2 l3:1 core:4 pu:2" (tests). Returns 0, or -errno: -EINVAL for
- * a description that makes no sense, -ENODEV if no cpu is left to us. */
-int rmx_topology_load(struct rmx_topology *topology, const char *synthetic);
+/* description: NULL for this machine, as far as its cgroups and our affinity allow; else an hwloc
+ * description of one, such as "numa:2 l3:1 core:4 pu:2", or, if it has a slash or ends in .xml, the
+ * name of a file of hwloc's XML (lstopo makes them). Returns 0, or -errno: -EINVAL for a
+ * description that makes no sense, -ENODEV if no cpu is left to us, what open() and read() say. */
+int rmx_topology_load(struct rmx_topology *topology, const char *description);
+
+/* The same with devices, which takes longer: not for a start. */
+int rmx_topology_load_with_devices(struct rmx_topology *topology, const char *description);
 void rmx_topology_fini(struct rmx_topology *topology);
 
 /* Binds the calling thread to a set of cpus. Returns 0, or -errno: we go on unbound. */

@@ -349,7 +349,7 @@ if(TARGET ringmuxd AND NOT RMX_SANITIZE STREQUAL "thread")
     endif()
     foreach(test test_rmx test_rmx_death test_rmx_stream test_rmx_batch test_rmx_jobs
             test_rmx_edits test_rmx_several test_rmx_segments test_rmx_segments_refused
-            test_rmx_split test_rmx_manual test_examples)
+            test_rmx_split test_rmx_manual test_examples test_placement)
         add_test(NAME ${test} COMMAND ${RMX_PYTHON} ${CMAKE_SOURCE_DIR}/tests/${test}.py
             ${CMAKE_BINARY_DIR})
         set_tests_properties(${test} PROPERTIES TIMEOUT 300)

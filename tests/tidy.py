@@ -51,6 +51,7 @@ ALLOCATES = {
     "engine/peer.c",
     "engine/queue.c",
     "engine/ringmuxd.c",
+    "engine/topology.c",
     "engine/warden.c",
     "engine/worker/heap.c",
 }
