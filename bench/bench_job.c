@@ -269,8 +269,15 @@ static struct rmx_entrant *add_load(
     return &group->entrant[at];
 }
 
+static uint32_t concurrency_of(const struct rmx_entrant *entrant)
+{
+    const struct rmx_job_load *load = entrant->user;
+
+    return load->concurrency;
+}
+
 static void print_steps(
-    struct bench *bench, const char *name, struct rmx_entrant *steps, size_t count)
+    struct bench *bench, const char *name, const struct rmx_entrant *steps, size_t count)
 {
     struct rmx_frame_point points[STEPS];
     const struct rmx_frame_series series = {
@@ -280,9 +287,10 @@ static void print_steps(
     for (size_t i = 0; i < count; i++) {
         struct rmx_spread spread = rmx_spread_of(&steps[i].samples, NULL);
 
-        points[i] = (struct rmx_frame_point){
-            .x = 1u << i, .y = spread.median, .low = spread.low, .high = spread.high
-        };
+        points[i] = (struct rmx_frame_point){ .x = concurrency_of(&steps[i]),
+            .y = spread.median,
+            .low = spread.low,
+            .high = spread.high };
     }
     rmx_frame_series(&bench->frame, &series);
 }
@@ -293,7 +301,8 @@ static double run_closed(struct bench *bench)
     struct load_group group = { .count = 0 };
     const struct rmx_rounds rounds = { .entrants = group.entrant, .warm_ups = 1 };
     struct rmx_rounds all = rounds;
-    size_t steps = bench->frame.tiny ? 3 : STEPS;
+    uint32_t stride = bench->frame.quick ? 2 : 1; /* 1, 4, 16 ... 1024 */
+    size_t steps = bench->frame.tiny ? 2 : (STEPS + stride - 1) / stride;
     struct rmx_entrant *ffmpeg;
     struct rmx_entrant *go;
     struct rmx_entrant *loop;
@@ -301,7 +310,8 @@ static double run_closed(struct bench *bench)
 
     for (int means = 0; means < 2; means++) {
         for (size_t i = 0; i < steps; i++) {
-            (void)add_load(bench, &group, means == 0 ? RMX_JOB_RING : RMX_JOB_FD, 1u << i);
+            (void)add_load(
+                bench, &group, means == 0 ? RMX_JOB_RING : RMX_JOB_FD, 1u << (i * stride));
         }
     }
     ffmpeg = add_load(bench, &group, RMX_JOB_FFMPEG, bench->cores * 2);

@@ -4,6 +4,7 @@
  */
 #include "bench/job_means.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -45,6 +46,22 @@ const char *const rmx_job_means_name[RMX_JOB_MEANS] = {
 /* --- the scene ---------------------------------------------------------------------------------
  */
 
+static struct rmx_job_scene *to_clear; /* whatever way this program ends */
+
+static void clear(void)
+{
+    DIR *dir = to_clear != NULL ? opendir(to_clear->dir) : NULL;
+    const struct dirent *entry;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    if (dir != NULL) {
+        (void)closedir(dir);
+        (void)rmdir(to_clear->dir);
+    }
+}
+
 void rmx_job_means_init(struct rmx_job_scene *scene, const char *dir, size_t room_bytes)
 {
     static const char *const forked[] = { "-v", "error", "-i", "pipe:0", "-c", "copy", "-movflags",
@@ -55,6 +72,8 @@ void rmx_job_means_init(struct rmx_job_scene *scene, const char *dir, size_t roo
     if (mkdtemp(scene->dir) == NULL) {
         rmx_process_die(dir, strerrordesc_np(errno));
     }
+    to_clear = scene;
+    (void)atexit(clear);
     (void)snprintf(scene->output, sizeof(scene->output), "%s/output", scene->dir);
     scene->room = malloc(room_bytes);
     rmx_assert(scene->room != NULL);
@@ -79,8 +98,8 @@ void rmx_job_means_fini(struct rmx_job_scene *scene)
 {
     rmx_rivals_loop_end(&scene->loop);
     rmx_rivals_forks_end(&scene->forks);
-    (void)unlink(scene->output);
-    (void)rmdir(scene->dir);
+    clear();
+    to_clear = NULL;
     free(scene->room);
 }
 
