@@ -61,6 +61,14 @@ void rmx_feed_init(struct rmx_feed *feed, struct rmx_loop *loop, struct rmx_stat
     feed->window = window_first(feed);
 }
 
+/* It has seen all there is, gives none of it back, and sleeps for more: it looks for something
+ * further on. It asks before it wakes us (and if we are awake, our own ask comes after its), so a
+ * relaxed look is enough; a lie costs read-ahead. */
+static bool starves(struct rmx_ring *ring)
+{
+    return atomic_load_explicit(&ring->shm->consumer_asks, memory_order_relaxed) != 0;
+}
+
 /* How many more slots may be filled ahead of the consumer. */
 static uint32_t allowed(struct rmx_feed *feed)
 {
@@ -77,6 +85,9 @@ static uint32_t allowed(struct rmx_feed *feed)
         feed->window = feed->window > ring->slots / 2 ? ring->slots : feed->window * 2;
     }
     used = ring->slots - room + feed->taken;
+    if (used >= feed->window && feed->taken == 0 && starves(ring)) {
+        feed->window = feed->window > ring->slots / 2 ? ring->slots : feed->window * 2;
+    }
     return used < feed->window ? feed->window - used : 0;
 }
 

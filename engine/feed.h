@@ -5,7 +5,8 @@
  * the lane's thread. Must never look at the bytes it moves.
  *
  * Read-ahead starts small and doubles while the worker reads on; a seek starts it again. A file
- * that fits into the ring is read at once.
+ * that fits into the ring is read at once. A worker that sleeps for more and gives nothing back
+ * looks for something further on: it gets more, up to all of the ring.
  */
 #ifndef RMX_ENGINE_FEED_H
 #define RMX_ENGINE_FEED_H

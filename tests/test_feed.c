@@ -169,6 +169,61 @@ Test(feed, file_of_exactly_the_ring_is_read_at_once)
     cr_assert_eq(read_all(0), SLOTS * CHUNK);
 }
 
+enum { WIDE_SLOTS = 256, FILE_CHUNKS = 2 * WIDE_SLOTS };
+
+/* The feed of such a file into a ring that is larger than what it reads ahead at first. */
+static void start_wide(uint64_t bytes)
+{
+    int fd = temporary("/var/tmp", bytes);
+    struct rmx_chunk_ring producer;
+
+    rmx_region_fini(&region);
+    cr_assert_eq(rmx_region_create(&region, "test", rmx_chunk_ring_bytes(WIDE_SLOTS, CHUNK), 0), 0);
+    cr_assert_eq(rmx_chunk_ring_init(&region, 0, WIDE_SLOTS, CHUNK, 0), 0);
+    cr_assert_eq(rmx_chunk_ring_attach(&consumer, &region, 0, WIDE_SLOTS, CHUNK), 0);
+    cr_assert_eq(rmx_chunk_ring_attach(&producer, &region, 0, WIDE_SLOTS, CHUNK), 0);
+    cr_assert_eq(rmx_file_take_input(&file, &fd), 0);
+    const struct rmx_files files = { &file, 1 };
+
+    rmx_feed_init(&feed, &loop, &stats, &files, &producer, 4);
+    feed.moved = moved;
+}
+
+/* An index in front, or what lies behind a short beginning: looked for before anything is used. */
+Test(feed, consumer_that_sleeps_for_more_and_gives_nothing_back_sees_a_whole_ring)
+{
+    uint32_t ready = 0;
+
+    start_wide((uint64_t)FILE_CHUNKS * CHUNK);
+    rmx_feed_pump(&feed);
+    for (int turn = 0; turn < TURNS_MAX && ready < WIDE_SLOTS; turn++) {
+        rmx_ring_ask(&consumer.ring.shm->consumer_asks);
+        if (rmx_ring_producer_asked(&consumer.ring)) {
+            rmx_feed_pump(&feed);
+        }
+        cr_assert_geq(rmx_loop_turn(&loop, 1000000), 0);
+        cr_assert_eq(rmx_ring_peek(&consumer.ring, &ready), 0);
+    }
+
+    cr_assert_eq(ready, WIDE_SLOTS);
+    cr_assert_eq(read_all(0), (uint64_t)FILE_CHUNKS * CHUNK);
+}
+
+Test(feed, consumer_that_sleeps_for_nothing_is_read_little_ahead)
+{
+    uint32_t ready = 0;
+
+    start_wide((uint64_t)FILE_CHUNKS * CHUNK);
+    for (int turn = 0; turn < 50; turn++) {
+        rmx_feed_pump(&feed);
+        cr_assert_geq(rmx_loop_turn(&loop, 100000), 0);
+    }
+    cr_assert_eq(rmx_ring_peek(&consumer.ring, &ready), 0);
+
+    cr_assert_eq(ready * CHUNK, 256 * 1024);
+    cr_assert_eq(read_all(0), (uint64_t)FILE_CHUNKS * CHUNK);
+}
+
 Test(feed, reading_starts_at_the_descriptors_position)
 {
     int fd = temporary("/var/tmp", 10000);

@@ -39,6 +39,22 @@ class Remux(Case):
             self.assertEqual((result.returncode, result.stdout, result.stderr), (0, b"", b""))
             self.assert_only("out.ts")
 
+    def test_an_index_of_megabytes_in_a_file_larger_than_the_ring(self):
+        """Hours of sound: the worker looks for the index's end before it takes any of it."""
+        self.start_daemon()
+        make = ["ffmpeg", "-v", "error", "-nostdin", "-y"]
+        for command in (
+                [*make, "-f", "lavfi", "-i", "anullsrc=channel_layout=mono:sample_rate=8000",
+                 "-t", "128", "-c:a", "aac", "-b:a", "8k", self.at("short.mp4")],
+                [*make, "-stream_loop", "699", "-i", self.at("short.mp4"), "-c", "copy",
+                 self.at("behind.mp4")],
+                [*make, "-i", self.at("behind.mp4"), "-c", "copy", "-movflags", "+faststart",
+                 self.at("front.mp4")]):
+            subprocess.run(command, check=True, timeout=PATIENCE_S)
+        for source in ("behind.mp4", "front.mp4"):
+            result = self.rmx("remux", "--format", "fmp4", source, "out.mp4")
+            self.assertEqual((result.returncode, result.stderr), (0, b""), source)
+
     def test_pipes_in_and_out(self):
         self.start_daemon()
         with open(clip("a.flac"), "rb") as file:

@@ -358,6 +358,10 @@ static void wait_for_more(struct rmx_source *source, uint32_t ready)
         rmx_ring_withdraw(&ring->shm->consumer_asks);
         return; /* who looks next sees it */
     }
+    /* After the ask: the feed reads no further ahead than usual unless it sees that. */
+    if (rmx_ring_producer_asked(ring)) {
+        source->avio->tell(source->avio->owner, RMX_NOTE_INPUT);
+    }
     source->avio->sleep(source->avio->owner, RMX_WAIT_INPUT, until_ns);
 }
 
