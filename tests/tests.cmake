@@ -356,6 +356,14 @@ if(TARGET ringmuxd AND NOT RMX_SANITIZE STREQUAL "thread")
     endforeach()
 endif()
 
+# The first process of a guest, and so without a library: see tests/guest/run.py.
+if(NOT RMX_SANITIZE)
+    add_executable(guest_init tests/guest/init.c)
+    target_link_libraries(guest_init PRIVATE rmx_flags)
+    target_link_options(guest_init PRIVATE -static)
+    set_target_properties(guest_init PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endif()
+
 # --- tests of streams: whole files through client rings ----------------------------------------
 add_executable(stream_tool tests/stream_tool.c tests/stream_files.c)
 target_link_libraries(stream_tool PRIVATE ringmux_static rmx_flags)
