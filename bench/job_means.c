@@ -53,6 +53,9 @@ static void clear(void)
     DIR *dir = to_clear != NULL ? opendir(to_clear->dir) : NULL;
     const struct dirent *entry;
 
+    if (to_clear != NULL) {
+        rmx_rivals_forks_end(&to_clear->forks);
+    }
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
         (void)unlinkat(dirfd(dir), entry->d_name, 0);
     }
@@ -97,7 +100,6 @@ void rmx_job_means_init(struct rmx_job_scene *scene, const char *dir, size_t roo
 void rmx_job_means_fini(struct rmx_job_scene *scene)
 {
     rmx_rivals_loop_end(&scene->loop);
-    rmx_rivals_forks_end(&scene->forks);
     clear();
     to_clear = NULL;
     free(scene->room);
