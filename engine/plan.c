@@ -115,19 +115,6 @@ static void pin_workers(
     }
 }
 
-/* Does one of the lane's workers have a cpu under the same cache? */
-static bool is_near_a_worker(const struct rmx_plan *plan, const struct rmx_topology *topology,
-    uint32_t lane, uint32_t i, const bool *used)
-{
-    for (uint32_t at = 0; at < topology->cpus; at++) {
-        if (used[at] && topology->cpu[at].cache == topology->cpu[i].cache &&
-            lane_of(plan, topology, at) == lane) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool core_is_free(const struct rmx_topology *topology, uint32_t i, const bool *used)
 {
     uint32_t at = i - rank_of(topology, i);
@@ -144,13 +131,19 @@ static bool core_is_free(const struct rmx_topology *topology, uint32_t i, const 
 static void keep_near(struct rmx_plan *plan, const struct rmx_topology *topology, uint32_t lane,
     const bool *used, cpu_set_t *cpus)
 {
+    bool has_worker[RMX_CPUS_MAX] = { false }; /* by cache */
     cpu_set_t near;
 
     CPU_ZERO(&near);
     for (uint32_t i = 0; i < topology->cpus; i++) {
+        if (used[i] && lane_of(plan, topology, i) == lane) {
+            has_worker[topology->cpu[i].cache] = true;
+        }
+    }
+    for (uint32_t i = 0; i < topology->cpus; i++) {
         uint32_t number = topology->cpu[i].number;
 
-        if (CPU_ISSET(number, cpus) && is_near_a_worker(plan, topology, lane, i, used)) {
+        if (CPU_ISSET(number, cpus) && has_worker[topology->cpu[i].cache]) {
             CPU_SET(number, &near);
         }
     }
