@@ -88,8 +88,8 @@ def group_lines(name, group):
                       f"{series['slope']:.2f} of {series['x']}, at its end "
                       f"{series['last_slope']:.2f}"
                       + (": **worse than linear**." if series["worse_than_linear"] else ".")]
-    lines = ["", f"{name.replace('_', ' ')}: {group[0]['y']}, by {group[0]['x']}. "
-             + " ".join(lines), ""]
+    lines = ["", (f"{name.replace('_', ' ')}: {group[0]['y']}, by {group[0]['x']}. "
+             + " ".join(lines)).rstrip(), ""]
     if len(group) == 1:
         return lines + table((group[0]["x"], group[0]["y"], "from", "to"), [
             [number(p[key]) for key in ("x", "y", "low", "high")] for p in group[0]["points"]])
@@ -153,6 +153,9 @@ def machine_lines(machine):
              f"- {machine['system']}, kernel {machine['kernel']}"]
     lines += [f"- {name}: {version or 'not there'}" for name, version in
               machine["versions"].items()]
+    if machine["reused"]:
+        lines += ["", "Taken over from an earlier run on this machine: "
+                  + ", ".join(machine["reused"]) + "."]
     if max(machine["load_before"], 0) > machine["cpus"] / BUSY_SHARE or machine["nice"]:
         lines += ["", "**The machine was busy with other work before this run, or the run was to "
                   "give way to it: absolute figures, percentiles above all, are worse than it can "
