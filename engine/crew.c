@@ -335,9 +335,9 @@ static void place(const struct rmx_lane *lane, const struct rmx_berth *berth)
     error = rmx_topology_bind_memory(lane->topology, berth->arena.base, berth->arena.size, node);
     if (error == 0 && rmx_topology_memory_is_on(
                           lane->topology, berth->arena.base, berth->arena.size, node) == 0) {
-        error = -EXDEV;
-    }
-    if (error < 0) {
+        rmx_log(RMX_LOG_WARN, "arena_elsewhere", RMX_LOG_U64("node", node),
+            RMX_LOG_STR("why", "some of its pages lie on other nodes: has this one room?"));
+    } else if (error < 0) {
         rmx_log(RMX_LOG_WARN, "arena_not_bound", RMX_LOG_U64("node", node),
             RMX_LOG_ERRNO("why", error));
     }

@@ -170,7 +170,8 @@ def faults_of(guest):
     if 0 in busy.values():
         yield f"jobs did not run on each node: CPU time of its workers is {busy} ticks"
     for line in guest.log:
-        if line.get("event") in ("arena_not_bound", "worker_not_pinned", "lane_not_bound"):
+        if line.get("event") in ("arena_not_bound", "arena_elsewhere",
+                                 "worker_not_pinned", "lane_not_bound"):
             yield f"the daemon says {line}"
 
 
