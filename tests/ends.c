@@ -167,7 +167,7 @@ void ends_open(const void *bytes, size_t size, bool seekable, uint32_t slots, ui
     rmx_assert(
         rmx_source_add(&ends.source, seekable ? size : RMX_SOURCE_SIZE_UNKNOWN, seekable) == 0);
     rmx_sink_init(&ends.sink, &ends.avio, &out);
-    rmx_assert(rmx_sink_add(&ends.sink, false, true) == 0);
+    rmx_assert(rmx_sink_add(&ends.sink, false, RMX_SINK_FORWARD) == 0);
 }
 
 void ends_finish(void)

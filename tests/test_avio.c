@@ -153,7 +153,7 @@ static void open_sink(struct rmx_sink *sink, uint32_t slots, bool seekable)
 {
     struct rmx_chunk_ring ring = make_ring(slots, drain);
     rmx_sink_init(sink, &test.avio, &ring);
-    cr_assert_eq(rmx_sink_add(sink, seekable, !seekable), 0);
+    cr_assert_eq(rmx_sink_add(sink, seekable, RMX_SINK_FORWARD), 0);
 }
 
 static void close_all(struct rmx_source *source, struct rmx_sink *sink)

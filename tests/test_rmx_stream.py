@@ -19,6 +19,7 @@ import rmx_case
 from rmx_case import Case, PATIENCE_S, children_of, clip, ffprobe, program, wait_until
 
 AT_ONCE_S = 10  # on a busy machine; what is meant are milliseconds
+FRAGMENTS = "+frag_keyframe+empty_moov+default_base_moof"
 HELD_BYTES_MAX = 4 << 20  # of rings and pipes: more than that in flight is hoarded somewhere
 
 
@@ -89,6 +90,31 @@ class Streams(Case):
                     self.assertEqual(packets(self.at("piped")), packets(self.at("out")))
                 else:
                     self.assertEqual(piped.stdout, whole)
+
+    def test_hours_of_sound_in_one_fragment(self):
+        """Its head gets its size when it is complete, megabytes later, in what takes no patches."""
+        once = contents(clip("a.aac"))
+        for name, seconds in ("short", 2), ("hours", 3 * 3600):
+            with self.subTest(seconds=seconds):
+                sound, indexed = self.at(name + ".aac"), self.at(name + ".m4a")
+                with open(sound, "wb") as file:
+                    file.write(once * (seconds // 2))
+                copy = ["ffmpeg", "-v", "error", "-nostdin", "-y", "-fflags", "+bitexact"]
+                subprocess.run([*copy, "-i", sound, "-c", "copy", "-fflags", "+bitexact", indexed],
+                               check=True, timeout=PATIENCE_S)
+                subprocess.run([*copy, "-i", indexed, "-c", "copy", "-fflags", "+bitexact",
+                                "-movflags", FRAGMENTS, self.at("peer.mp4")],
+                               check=True, timeout=PATIENCE_S)
+                whole = self.remuxed("--format", "fmp4", source=indexed, out="whole.mp4")
+                self.assertEqual(whole, contents(self.at("peer.mp4")))
+                options = ["--bitexact", "--format", "fmp4"]
+                daemon = self.rmx("remux", *options, indexed, "-")
+                self.assertEqual((daemon.returncode, daemon.stderr), (0, b""))
+                self.assertTrue(daemon.stdout == whole, "the daemon writes it")
+                whole = self.remuxed("--format", "fmp4", source=sound, out="whole.mp4")
+                shared = self.piped("--format", "fmp4", source=sound)
+                self.assertEqual((shared.returncode, shared.stderr), (0, b""))
+                self.assertTrue(shared.stdout == whole, "the client takes it from a ring")
 
     def test_one_way_only(self):
         whole = self.remuxed("--format", "mpegts", source=clip("av.ts"), out="out.ts")

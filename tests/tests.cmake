@@ -163,6 +163,7 @@ target_sources(test_chime PRIVATE tests/crowd.c)
 # A job's two ends in memory.
 add_library(rmx_ends STATIC tests/ends.c)
 target_link_libraries(rmx_ends PUBLIC rmx_moving)
+rmx_criterion(test_hold tests/test_hold.c rmx_ends)
 rmx_criterion(test_index tests/test_index.c rmx_ends)
 rmx_criterion(test_copy tests/test_copy.c rmx_ends rmx_media)
 rmx_criterion(test_rehearsal tests/test_rehearsal.c rmx_media)

@@ -22,9 +22,18 @@ typedef uint8_t written_byte;
 
 /* libavformat's own buffer. Where the sink can seek it holds only what is written byte by byte: see
  * `direct` below. Where it cannot, muxers still go back inside this buffer to patch the sizes of
- * what they just wrote (an MP4 fragment's head), so all of that must fit. */
+ * what they just wrote, and so all of that must fit, but for MP4's boxes (see hold.h). */
 #define BUFFER_BYTES_SEEKABLE (4 * 1024)
 #define BUFFER_BYTES_STREAM   (64 * 1024)
+
+static const char went_back[] =
+    "the muxer goes back to what was sent already: give a file or a positional sink, or allow a "
+    "spool";
+
+static const char head_too_large[] =
+    "a fragment has so many packets that its head is over 64 MiB: give a frag_duration";
+
+_Static_assert(RMX_HOLD_BYTES_MAX == 64 << 20, "the text says so");
 
 /* Of the ring: when so much of it was offered, the drain is told. */
 #define READY_SHARE 2u
@@ -218,16 +227,64 @@ void rmx_sink_turn_to(struct rmx_sink *sink, uint16_t part, uint64_t at, uint64_
     sink->at = at;
 }
 
-static int write_bytes(void *opaque, written_byte *bytes, int size)
+/* Ends the job, unless it was over already. */
+static int end_job(struct rmx_sink *sink, enum rmx_status status, const char *why)
 {
-    struct rmx_sink_output *output = opaque;
+    if (sink->avio->status == RMX_STATUS_OK) {
+        sink->ended = status;
+        sink->why = why;
+    }
+    return rmx_avio_end(sink->avio, status, 0);
+}
+
+static bool holds_boxes(const struct rmx_sink_output *output)
+{
+    return !output->seekable && (output->manner & RMX_SINK_BOXES) != 0;
+}
+
+static int write_at(
+    struct rmx_sink_output *output, uint64_t at, const unsigned char *bytes, int size)
+{
     struct rmx_sink *sink = output->sink;
     int written;
 
-    rmx_sink_turn_to(sink, output->part, output->at, output->end);
+    rmx_sink_turn_to(sink, output->part, at, output->end);
     written = rmx_sink_write(sink, bytes, size);
-    output->at = sink->at;
     output->end = sink->end;
+    return written;
+}
+
+static int pass_boxes(void *owner, uint64_t at, const unsigned char *bytes, size_t size)
+{
+    int written = write_at(owner, at, bytes, (int)size);
+
+    return written < 0 ? written : 0;
+}
+
+static int write_boxes(struct rmx_sink_output *output, const unsigned char *bytes, int size)
+{
+    int error = rmx_hold_write(&output->hold, output->at, bytes, (size_t)size);
+
+    if (error == -E2BIG) {
+        return end_job(output->sink, RMX_STATUS_OVER_LIMIT, head_too_large);
+    }
+    return error < 0 ? error : size; /* -ENOMEM is AVERROR(ENOMEM) */
+}
+
+static int write_bytes(void *opaque, written_byte *bytes, int size)
+{
+    struct rmx_sink_output *output = opaque;
+    int written;
+
+    if (rmx_avio_over(output->sink->avio)) {
+        return AVERROR_EXIT;
+    }
+    if (size < 0 || output->at > (uint64_t)(INT64_MAX - size)) {
+        return AVERROR(EINVAL);
+    }
+    written = holds_boxes(output) ? write_boxes(output, bytes, size)
+                                  : write_at(output, output->at, bytes, size);
+    output->at += written > 0 ? (uint64_t)written : 0;
     return written;
 }
 
@@ -235,6 +292,9 @@ static bool in_hand(const struct rmx_sink_output *output, uint64_t at)
 {
     const struct rmx_sink *sink = output->sink;
 
+    if (holds_boxes(output)) {
+        return rmx_hold_reaches(&output->hold, at);
+    }
     return at == output->at || (sink->gathering && sink->part == output->part &&
                                    at >= sink->start && at <= sink->start + sink->filled);
 }
@@ -258,8 +318,8 @@ static int64_t seek(void *opaque, int64_t offset, int whence)
     if (!output->seekable && !in_hand(output, (uint64_t)base)) {
         /* A muxer that only patches what it just wrote does not look whether this failed, and would
          * write the patch at the wrong place. The others try, and do without. */
-        return output->forward_only
-                   ? rmx_avio_end(output->sink->avio, RMX_STATUS_NEEDS_SEEKABLE_OUTPUT, 0)
+        return (output->manner & RMX_SINK_FORWARD) != 0
+                   ? end_job(output->sink, RMX_STATUS_NEEDS_SEEKABLE_OUTPUT, went_back)
                    : AVERROR(EPIPE);
     }
     output->at = (uint64_t)base;
@@ -277,7 +337,7 @@ void rmx_sink_hurry(struct rmx_sink *sink)
     sink->untold = sink->ring.ring.slots / READY_SHARE;
 }
 
-int rmx_sink_add(struct rmx_sink *sink, bool seekable, bool forward_only)
+int rmx_sink_add(struct rmx_sink *sink, bool seekable, unsigned manner)
 {
     int buffer_bytes = seekable ? BUFFER_BYTES_SEEKABLE : BUFFER_BYTES_STREAM;
     unsigned char *buffer = av_malloc((size_t)buffer_bytes);
@@ -291,7 +351,8 @@ int rmx_sink_add(struct rmx_sink *sink, bool seekable, bool forward_only)
         .sink = sink,
         .part = (uint16_t)sink->outputs,
         .seekable = seekable,
-        .forward_only = forward_only,
+        .manner = manner,
+        .hold = { .pass = pass_boxes, .owner = output },
     };
     output->context = avio_alloc_context(buffer, buffer_bytes, 1, output, NULL, write_bytes, seek);
     if (output->context == NULL) {
@@ -319,6 +380,9 @@ void rmx_sink_push(struct rmx_sink *sink)
 
 void rmx_sink_finish(struct rmx_sink *sink)
 {
+    for (uint32_t i = 0; i < sink->outputs; i++) {
+        (void)rmx_hold_end(&sink->output[i].hold);
+    }
     sink->avio->ending = true;
     if (!sink->gathering) {
         sink->at = sink->end;
@@ -342,6 +406,7 @@ void rmx_sink_end_empty(struct rmx_chunk_ring *ring)
 void rmx_sink_fini(struct rmx_sink *sink)
 {
     for (uint32_t i = 0; i < sink->outputs; i++) {
+        rmx_hold_fini(&sink->output[i].hold);
         av_freep((void *)&sink->output[i].context->buffer);
         avio_context_free(&sink->output[i].context);
     }

@@ -14,19 +14,28 @@
 #include <libavformat/avio.h>
 
 #include "engine/worker/avio.h"
+#include "engine/worker/hold.h"
 #include "ipc/job.h"
 #include "ring/chunk.h"
 
 struct rmx_sink;
 
+/* What a muxer does where its output cannot be gone back in. */
+enum rmx_sink_manner {
+    RMX_SINK_TRIES = 0,   /* it tries, and does without */
+    RMX_SINK_FORWARD = 1, /* it promises never to need that */
+    RMX_SINK_BOXES = 2,   /* or'ed: it writes MP4 boxes, and their sizes after them: see hold.h */
+};
+
 struct rmx_sink_output {
     struct rmx_sink *sink;
     AVIOContext *context;
-    uint16_t part;     /* its number */
-    bool seekable;     /* the drain writes by offset */
-    bool forward_only; /* the muxer promises never to need that */
-    uint64_t at;       /* where the muxer's next byte goes */
-    uint64_t end;      /* one beyond the furthest byte written */
+    uint16_t part;        /* its number */
+    bool seekable;        /* the drain writes by offset */
+    unsigned manner;      /* enum rmx_sink_manner */
+    struct rmx_hold hold; /* not seekable, BOXES */
+    uint64_t at;          /* where the muxer's next byte goes */
+    uint64_t end;         /* one beyond the furthest byte sent on */
 };
 
 struct rmx_sink {
@@ -42,6 +51,9 @@ struct rmx_sink {
     uint64_t start;  /* gathering: of the chunk's first byte, in the stream */
     uint32_t filled; /* gathering: bytes in it */
     uint32_t untold; /* chunks offered since the drain was last told */
+
+    enum rmx_status ended; /* why the sink ended the job, for whoever is to know; OK: it did not */
+    const char *why;       /* in a sentence */
 };
 
 /* ring: our end of an output ring nothing was put into. */
@@ -51,10 +63,10 @@ void rmx_sink_init(struct rmx_sink *sink, struct rmx_avio *avio, const struct rm
  * Before anything is written. */
 void rmx_sink_hurry(struct rmx_sink *sink);
 
-/* The next output, at least one, before anything is written. forward_only: a muxer that wants to go
- * back all the same, where that cannot be, ends the job NEEDS_SEEKABLE_OUTPUT. Returns 0 or
- * -ENOMEM. */
-int rmx_sink_add(struct rmx_sink *sink, bool seekable, bool forward_only);
+/* The next output, at least one, before anything is written. FORWARD: a muxer that wants to go back
+ * all the same, where that cannot be, ends the job NEEDS_SEEKABLE_OUTPUT. BOXES: one that is larger
+ * than is held ends it OVER_LIMIT. Returns 0 or -ENOMEM. */
+int rmx_sink_add(struct rmx_sink *sink, bool seekable, unsigned manner);
 
 /* Writes where the stream is. Returns size, or an AVERROR. */
 int rmx_sink_write(struct rmx_sink *sink, const unsigned char *bytes, int size);

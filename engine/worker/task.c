@@ -23,7 +23,8 @@
 #include "ipc/several.h"
 #include "ring/base.h"
 
-#define MP4_NAMES "mov,mp4,m4a,3gp,3g2,mj2" /* of the demuxer */
+#define MP4_NAMES  "mov,mp4,m4a,3gp,3g2,mj2" /* of the demuxer */
+#define MP4_MUXERS "mov,mp4,ipod,3gp,3g2,f4v,psp,ismv"
 
 static const char must_go_back[] =
     "the index of this MP4 follows its samples: give a file or a source that seeks, "
@@ -165,16 +166,21 @@ static int add_inputs(struct task *task, const struct rmx_flow_shm *flow)
     return err;
 }
 
-/* Where the output cannot be gone back in, does its muxer promise not to? */
-static bool goes_forward(const struct task *task, uint32_t output)
+/* What its muxer does where the output cannot be gone back in. */
+static unsigned manner_of(const struct task *task, uint32_t output)
 {
     struct rmx_job_spec own;
     const struct rmx_format *format;
     const char *why;
+    unsigned manner;
 
     (void)rmx_several_take_output(&task->spec, output, &own, &why);
     format = rmx_format_find(own.format);
-    return format != NULL && format->patch != RMX_PATCH_HELPS;
+    if (format == NULL) {
+        return RMX_SINK_TRIES;
+    }
+    manner = format->patch == RMX_PATCH_HELPS ? RMX_SINK_TRIES : RMX_SINK_FORWARD;
+    return av_match_name(format->muxer, MP4_MUXERS) ? manner | RMX_SINK_BOXES : manner;
 }
 
 static int add_outputs(struct task *task)
@@ -184,7 +190,7 @@ static int add_outputs(struct task *task)
 
     for (uint32_t i = 0; i < outputs && err == 0; i++) {
         err = rmx_sink_add(
-            &task->sink, (task->port & RMX_PORT_SEEKABLE_OUTPUT(i)) != 0, goes_forward(task, i));
+            &task->sink, (task->port & RMX_PORT_SEEKABLE_OUTPUT(i)) != 0, manner_of(task, i));
     }
     return err;
 }
@@ -300,6 +306,9 @@ static void finish_output(struct task *task)
 /* Of an end that came from outside; "" = the status says it all. */
 static const char *why_of(const struct task *task)
 {
+    if (task->avio.status == task->sink.ended) {
+        return task->sink.why;
+    }
     switch (task->avio.status) {
     case RMX_STATUS_NEEDS_SEEKABLE_INPUT:
         return must_go_back;
