@@ -38,6 +38,7 @@ add_executable(rmx-bench
     bench/bench_onoff.c
     bench/bench_overload.c
     bench/bench_ring.c
+    bench/live_control.c
     bench/live_trial.c
     bench/live_herd.c
     bench/bench_job.c

@@ -19,6 +19,7 @@
 
 #include "bench/command.h"
 #include "bench/frame.h"
+#include "bench/live_control.h"
 #include "bench/live_herd.h"
 #include "bench/live_trial.h"
 #include "bench/process.h"
@@ -71,6 +72,7 @@ struct bench {
     int core;                   /* the workers', and ffmpeg's */
     char dir[64];
     struct rmx_histogram row[SIDES]; /* of all ways at ROW_RATE */
+    struct rmx_live_control control; /* likewise, in turn with them */
 };
 
 /* --- the media -------------------------------------------------------------------------------- */
@@ -111,8 +113,7 @@ static void remove_clips(const struct bench *bench)
     (void)rmdir(bench->dir);
 }
 
-/* --- packet in to packet out --------------------------------------------------------------------
- */
+/* --- packet in to packet out ------------------------------------------------------------------ */
 
 static void run_side(struct bench *bench, struct rmx_live_trial *trial, const struct way *way,
     double rate, enum side side, struct rmx_live_cell *cell)
@@ -130,6 +131,14 @@ static void run_side(struct bench *bench, struct rmx_live_trial *trial, const st
         peer.polling = side != RINGMUX;
     }
     rmx_live_trial_run(trial, &peer, rate, packets < 1 ? 1 : (size_t)packets, cell);
+}
+
+static void run_control(struct bench *bench)
+{
+    double exchanges = ROW_RATE * (double)bench->frame.ns / 1e9;
+
+    rmx_live_control_run(
+        &bench->control, bench->core, ROW_RATE, exchanges < 2 ? 1 : (size_t)exchanges / 2);
 }
 
 static double us(const struct rmx_histogram *histogram, double part)
@@ -173,12 +182,32 @@ static void run_way(struct bench *bench, const struct way *way)
 
         for (uint32_t turn = 0; turn < bench->frame.trials * SIDES; turn++) {
             run_side(bench, &trial, way, rates[i], (enum side)(turn % SIDES), &cells[turn % SIDES]);
+            if (rates[i] == ROW_RATE && turn % SIDES == ALL_POLLING) {
+                run_control(bench);
+            }
         }
         tell(bench, way, rates[i], cells);
         free(cells);
     }
     rmx_live_trial_fini(&trial);
     free(clip);
+}
+
+static void tell_control(struct bench *bench)
+{
+    const struct {
+        const char *name;
+        const struct rmx_histogram *histogram;
+    } kinds[] = {
+        { "live.control.word", &bench->control.bare },
+        { "live.control.word_and_memory", &bench->control.touching },
+    };
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        rmx_frame_histogram(&bench->frame, kinds[i].name, "us", kinds[i].histogram, 1e3);
+        rmx_frame_say(&bench->frame, "%-50s p50 %9.1f  p99 %9.1f  max %9.1f us", kinds[i].name,
+            us(kinds[i].histogram, 0.5), us(kinds[i].histogram, 0.99), us(kinds[i].histogram, 1));
+    }
 }
 
 static void tell_rows(struct bench *bench)
@@ -193,7 +222,7 @@ static void tell_rows(struct bench *bench)
         { RMX_AIM_live_p50_ffmpeg, 0.5, FFMPEG },
         { RMX_AIM_live_p99_ffmpeg, 0.99, FFMPEG },
     };
-    char note[128];
+    char note[224];
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct rmx_frame_row row = {
@@ -203,9 +232,11 @@ static void tell_rows(struct bench *bench)
         };
 
         (void)snprintf(note, sizeof(note),
-            "%d packets/s, caller and worker poll; both asleep %.4g us, caller polls %.4g us",
+            "%d packets/s, caller and worker poll; both asleep %.4g us, caller polls %.4g us; the "
+            "bare machine, two threads and a word: %.3g us, %.3g us if one reads %u KiB",
             ROW_RATE, us(&bench->row[RINGMUX], rows[i].part),
-            us(&bench->row[POLLING], rows[i].part));
+            us(&bench->row[POLLING], rows[i].part), us(&bench->control.bare, rows[i].part),
+            us(&bench->control.touching, rows[i].part), RMX_LIVE_CONTROL_TOUCHED >> 10);
         rmx_frame_row(&bench->frame, rows[i].name, &row);
     }
 }
@@ -262,6 +293,7 @@ static void run_ways(struct bench *bench, const char *only)
             run_way(bench, &ways[i]);
         }
     }
+    tell_control(bench);
     tell_rows(bench);
     rmx_close(&bench->client);
     rmx_close(&bench->polling);

@@ -4,7 +4,6 @@
  */
 #include "bench/cut.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,6 +53,19 @@ static unsigned pes_begins(const unsigned char *ts)
     return ts[at + 3];
 }
 
+/* Of a video's PES packet, whose length is not given: does its last transport packet tell? */
+static bool is_open(enum rmx_cut_stream stream, const unsigned char *last)
+{
+    return stream == RMX_CUT_VIDEO && (last[3] & 0x20) == 0;
+}
+
+static void add_pes(
+    struct rmx_cut *cut, const unsigned char *bytes, uint64_t end, enum rmx_cut_stream stream)
+{
+    add(cut, end, stream);
+    cut->packet[cut->count - 1].open = is_open(stream, bytes + end - TS_BYTES);
+}
+
 static void find_ts(struct rmx_cut *cut, const unsigned char *bytes, size_t size)
 {
     uint32_t pid = 0;
@@ -66,7 +78,7 @@ static void find_ts(struct rmx_cut *cut, const unsigned char *bytes, size_t size
 
         if (id >= FIRST_AUDIO_WORD) {
             if (pid != 0) {
-                add(cut, end, stream);
+                add_pes(cut, bytes, end, stream);
             }
             pid = this_pid;
             stream = id >= FIRST_VIDEO_WORD ? RMX_CUT_VIDEO : RMX_CUT_AUDIO;
@@ -76,7 +88,7 @@ static void find_ts(struct rmx_cut *cut, const unsigned char *bytes, size_t size
         }
     }
     if (pid != 0) {
-        add(cut, end, stream);
+        add_pes(cut, bytes, end, stream);
     }
 }
 

@@ -7,6 +7,7 @@
 #ifndef RMX_BENCH_CUT_H
 #define RMX_BENCH_CUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,8 @@ enum rmx_cut_stream { RMX_CUT_VIDEO, RMX_CUT_AUDIO, RMX_CUT_STREAMS };
 struct rmx_cut_packet {
     uint64_t end;
     enum rmx_cut_stream stream;
+    bool open; /* nothing in it tells that it ends: a PES packet without a length that fills its
+                  last transport packet to the last byte */
 };
 
 struct rmx_cut {

@@ -154,7 +154,12 @@ static void judge_stream(struct rmx_live_trial *trial, const struct rmx_cut *out
         if (arrived < trial->wrote_ns[number]) {
             rmx_process_die(trial->name, "a packet came out before it went in");
         }
-        rmx_histogram_add(&cell->own, arrived - trial->wrote_ns[number]);
+        if (trial->in.packet[number].open && arrived > known) {
+            rmx_histogram_add(&cell->own, arrived - known);
+            cell->open++;
+        } else {
+            rmx_histogram_add(&cell->own, arrived - trial->wrote_ns[number]);
+        }
         rmx_histogram_add(&cell->next, arrived > known ? arrived - known : 0);
     }
     free(in_number);

@@ -9,8 +9,9 @@
  * number, counted from the end of its stream. "own": the time from before the write of the packet
  * itself until the read that brought its last byte has returned. A TS does not say where a picture
  * ends: a demuxer must see the next one begin, or see how the multiplexer fills up its last packet.
- * So "next" tells how long after the write of the stream's next packet it came: 0 where nobody
- * waited for that one. Both are the same whoever remuxes.
+ * Where there is nothing to fill up (one picture in 184), nobody can know, and "own" counts from
+ * the write of the stream's next packet, which tells. "next" tells how long after that any packet
+ * came: 0 where nobody waited for it. All is the same whoever remuxes.
  */
 #ifndef RMX_BENCH_LIVE_TRIAL_H
 #define RMX_BENCH_LIVE_TRIAL_H
@@ -36,6 +37,7 @@ struct rmx_live_trial {
 struct rmx_live_cell {
     struct rmx_histogram own;
     struct rmx_histogram next;
+    uint64_t open; /* of those: how many the next packet had to end */
 };
 
 /* The clip stays the caller's, and is to stay. */
