@@ -38,6 +38,7 @@ rmx_fuzz(config tests/fuzz_config.c 2000 rmx_engine_base)
 rmx_fuzz(options tests/fuzz_options.c 5000 rmx_remux)
 rmx_fuzz(edits tests/fuzz_edits.c 5000 rmx_remux)
 rmx_fuzz(subtitle tests/fuzz_subtitle.c 20000 rmx_remux)
+rmx_fuzz(native tests/fuzz_native.c 10000 rmx_twins)
 rmx_fuzz(media tests/fuzz_media.c 3000 rmx_media rmx_worker)
 
 rmx_fuzz(client tests/fuzz_client.c 2000 rmx_fake_daemon)

@@ -66,6 +66,14 @@ target_sources(test_renew PRIVATE tests/trickle.c)
 rmx_criterion(test_live_foreword tests/test_live_foreword.c rmx_media)
 target_sources(test_live_foreword PRIVATE tests/trickle.c)
 
+# Our demuxer beside libavformat's.
+add_library(rmx_twins STATIC tests/twins.c)
+target_link_libraries(rmx_twins PUBLIC rmx_media)
+rmx_criterion(test_native tests/test_native.c rmx_twins)
+add_executable(twins_tool tests/twins_tool.c tests/mutant.c tests/anatomy.c)
+target_link_libraries(twins_tool PRIVATE rmx_twins)
+set_target_properties(twins_tool PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+
 # The libavformat stage on plain files: for the conformance runs, not a test by itself.
 add_executable(remux_tool tests/remux_tool.c)
 target_link_libraries(remux_tool PRIVATE rmx_remux)

@@ -36,6 +36,9 @@ static int make_room(struct rmx_ahead *ahead)
 
 static int read(struct rmx_ahead *ahead, AVFormatContext *demuxer, AVPacket *packet)
 {
+    if (ahead->native) {
+        return rmx_native_read(ahead->native, packet);
+    }
     return ahead->split ? rmx_split_read(ahead->split, packet) : av_read_frame(demuxer, packet);
 }
 

@@ -11,13 +11,15 @@
 
 #include <libavformat/avformat.h>
 
+#include "engine/worker/native.h"
 #include "engine/worker/split.h"
 
 #define RMX_AHEAD_PACKETS_MAX 4096
 #define RMX_AHEAD_BYTES_MAX   (32u << 20)
 
 struct rmx_ahead {
-    struct rmx_split *split; /* a live job reads through it; else NULL */
+    struct rmx_split *split;   /* a live job reads through it; else NULL */
+    struct rmx_native *native; /* likewise, a plain MP4's; owned by who set it */
     AVPacket **packets;
     unsigned room;
     unsigned count;

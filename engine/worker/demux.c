@@ -104,12 +104,16 @@ static enum rmx_status recognise(const AVInputFormat **format, int *score,
 }
 
 /* A channel count without a layout means the usual layout of that many channels. */
-static void guess_layout(AVCodecParameters *parameters)
+static void guess_layouts(AVFormatContext *context)
 {
-    AVChannelLayout *layout = &parameters->ch_layout;
+    for (unsigned slot = 0; slot < context->nb_streams; slot++) {
+        AVCodecParameters *parameters = context->streams[slot]->codecpar;
+        AVChannelLayout *layout = &parameters->ch_layout;
 
-    if (parameters->codec_type == AVMEDIA_TYPE_AUDIO && layout->order == AV_CHANNEL_ORDER_UNSPEC) {
-        av_channel_layout_default(layout, layout->nb_channels);
+        if (parameters->codec_type == AVMEDIA_TYPE_AUDIO &&
+            layout->order == AV_CHANNEL_ORDER_UNSPEC) {
+            av_channel_layout_default(layout, layout->nb_channels);
+        }
     }
 }
 
@@ -201,8 +205,8 @@ static enum rmx_status find_streams(AVFormatContext *context, const struct rmx_d
         rmx_words_default(words, err);
         return rmx_verdict_input(err, way->input);
     }
-    for (unsigned slot = 0; slot < context->nb_streams && spec->kind == RMX_JOB_REMUX; slot++) {
-        guess_layout(context->streams[slot]->codecpar);
+    if (spec->kind == RMX_JOB_REMUX) {
+        guess_layouts(context);
     }
     return RMX_STATUS_OK;
 }
@@ -234,6 +238,35 @@ static bool prepare(
     return true;
 }
 
+/* May this one be read without libavformat's demuxer? Then it is tried. */
+static bool is_for_native(
+    const AVInputFormat *format, const struct rmx_demux_way *way, const struct rmx_job_spec *spec)
+{
+    return way->native && !way->tap && !way->key && !way->measured &&
+           !(spec->flags & RMX_JOB_LIVE) && spec->kind == RMX_JOB_REMUX &&
+           av_match_name("mov", format->name) && rmx_format_find(spec->format);
+}
+
+/* Returns OK with *demuxer, OK without where libavformat has to read it, or OVER_LIMIT. */
+static enum rmx_status open_natively(AVFormatContext **demuxer, const struct rmx_demux_way *way,
+    const struct rmx_job_spec *spec, struct rmx_words *words)
+{
+    AVFormatContext *context = new_context(way->input, spec->flags & RMX_JOB_BITEXACT, words);
+    int err = context ? rmx_native_open(
+                            way->native, context, way->input, rmx_format_find(spec->format)->muxer)
+                      : AVERROR(ENOMEM);
+
+    if (err >= 0) {
+        way->ahead->native = *way->native;
+        guess_layouts(context);
+        *demuxer = context;
+        return RMX_STATUS_OK;
+    }
+    avformat_free_context(context);
+    (void)avio_seek(way->input, 0, SEEK_SET);
+    return err == AVERROR(ENOMEM) ? RMX_STATUS_OVER_LIMIT : RMX_STATUS_OK;
+}
+
 enum rmx_status rmx_demux_open(AVFormatContext **demuxer, const struct rmx_demux_way *way,
     const struct rmx_job_spec *spec, struct rmx_words *words)
 {
@@ -244,6 +277,13 @@ enum rmx_status rmx_demux_open(AVFormatContext **demuxer, const struct rmx_demux
 
     if (status != RMX_STATUS_OK) {
         return status;
+    }
+    *demuxer = NULL;
+    if (is_for_native(format, way, spec)) {
+        status = open_natively(demuxer, way, spec, words);
+        if (status != RMX_STATUS_OK || *demuxer) {
+            return status;
+        }
     }
     AVFormatContext *context = new_context(way->input, spec->flags & RMX_JOB_BITEXACT, words);
 

@@ -11,6 +11,7 @@
 #include <libavformat/avformat.h>
 
 #include "engine/worker/ahead.h"
+#include "engine/worker/native.h"
 #include "engine/worker/split.h"
 #include "engine/worker/tap.h"
 #include "engine/worker/words.h"
@@ -24,7 +25,9 @@ struct rmx_demux_way {
     struct rmx_split *split; /* a live job reads its packets through it */
     struct rmx_ahead *ahead; /* packets that had to be read to know the streams: they come first */
     const char *key;         /* to decrypt it with, in hexadecimal digits; NULL = none */
-    bool measured;           /* no short cut may leave out how long it is */
+    struct rmx_native **native; /* what reads a plain MP4 instead of libavformat, to be freed after
+                                 * the demuxer; NULL = libavformat reads all */
+    bool measured;              /* no short cut may leave out how long it is */
 };
 
 /* On OK *demuxer is the caller's, to be closed with avformat_close_input(), which leaves input

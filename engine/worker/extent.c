@@ -187,9 +187,14 @@ static int64_t end_of_flv_tag(AVIOContext *input, int64_t present)
 
 /* --- together -------------------------------------------------------------------------------- */
 
-static int64_t promised_iso(AVFormatContext *demuxer, AVIOContext *input, int64_t present)
+static int64_t promised_iso(
+    const struct rmx_extent *extent, AVFormatContext *demuxer, AVIOContext *input, int64_t present)
 {
-    int64_t samples = demuxer ? end_of_samples(demuxer) : 0;
+    int64_t samples = extent->samples_end;
+
+    if (samples == 0 && demuxer) {
+        samples = end_of_samples(demuxer);
+    }
 
     if (samples >= present || !(input->seekable & AVIO_SEEKABLE_NORMAL)) {
         return samples;
@@ -201,7 +206,7 @@ static int64_t promised(
     const struct rmx_extent *extent, AVFormatContext *demuxer, AVIOContext *input, int64_t present)
 {
     if (is(demuxer, "mov") || (!demuxer && extent->head_bytes >= 8 && is_top_box(extent->head))) {
-        return promised_iso(demuxer, input, present);
+        return promised_iso(extent, demuxer, input, present);
     }
     if (is(demuxer, "avi") && end_of_samples(demuxer) > 0) {
         return end_of_samples(demuxer); /* the index is written last, so it knows best */

@@ -17,7 +17,8 @@
 struct rmx_extent {
     uint8_t head[RMX_EXTENT_HEAD_BYTES]; /* the input's first bytes */
     int head_bytes;
-    bool torn; /* the newest packet ended before it should */
+    int64_t samples_end; /* one beyond the last sample, where that is known; else 0 */
+    bool torn;           /* the newest packet ended before it should */
 };
 
 /* Before anything else is read. Leaves the input where it was. Not for a live input, whose first

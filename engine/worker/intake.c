@@ -25,6 +25,14 @@ static bool seeks(const struct rmx_intake *intake)
 
 /* --- opening --------------------------------------------------------------------------------- */
 
+/* Whoever goes to somewhere in the middle asks libavformat for the way. */
+static bool may_be_native(const struct rmx_intake *intake, const struct rmx_job_spec *spec)
+{
+    const bool *seen = intake->whole.seen;
+
+    return spec->inputs == 1 && !seen[RMX_EDIT_START] && !seen[RMX_EDIT_START_FROM_END];
+}
+
 static enum rmx_status open_demuxer(
     struct rmx_intake *intake, const struct rmx_job_spec *spec, struct rmx_words *words)
 {
@@ -46,11 +54,17 @@ static enum rmx_status open_demuxer(
         .split = &intake->split,
         .ahead = &intake->ahead,
         .key = intake->whole.decryption_key,
+        .native = may_be_native(intake, spec) ? &intake->native : NULL,
         .measured = intake->whole.seen[RMX_EDIT_START_FROM_END] || spec->outputs > 1,
     };
 
     rmx_several_take_input(spec, intake->number, &own);
-    return rmx_demux_open(&intake->demuxer, &way, &own, words);
+    enum rmx_status status = rmx_demux_open(&intake->demuxer, &way, &own, words);
+
+    if (intake->native) {
+        intake->extent.samples_end = rmx_native_end(intake->native);
+    }
+    return status;
 }
 
 enum rmx_status rmx_intake_open(struct rmx_intake *intake, AVIOContext *io, unsigned number,
@@ -191,6 +205,7 @@ void rmx_intake_close(struct rmx_intake *intake)
     rmx_timing_fini(&intake->timing);
     rmx_split_fini(&intake->split);
     avformat_close_input(&intake->demuxer);
+    rmx_native_free(&intake->native);
     rmx_tap_fini(&intake->tap);
     av_freep(&intake->as);
     intake->done = true;

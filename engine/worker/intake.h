@@ -32,8 +32,9 @@ struct rmx_intake {
     struct rmx_extent extent;
     struct rmx_tap tap; /* a live job's, or of an input that cannot seek */
     struct rmx_split split;
-    int *as;   /* joined to another: each stream's number there, -1 = none; NULL: its own */
-    bool done; /* nothing more is to be read of it */
+    int *as; /* joined to another: each stream's number there, -1 = none; NULL: its own */
+    struct rmx_native *native; /* reads instead of the demuxer, or NULL */
+    bool done;                 /* nothing more is to be read of it */
 };
 
 /* Opens it and goes to where its part begins. whole: nothing may be left out of the look at it, as

@@ -203,6 +203,18 @@ void rmx_shortcut_note_start(AVFormatContext *demuxer)
     demuxer->start_time = start == INT64_MAX ? AV_NOPTS_VALUE : start;
 }
 
+bool rmx_shortcut_is_enough(const AVFormatContext *demuxer, const char *muxer)
+{
+    return choose(demuxer, muxer) == HEADERS;
+}
+
+void rmx_shortcut_fill(AVFormatContext *demuxer)
+{
+    rmx_shortcut_note_start(demuxer);
+    fill_sound(demuxer);
+    fill_pictures(demuxer);
+}
+
 int rmx_shortcut_find_streams(AVFormatContext *demuxer, struct rmx_ahead *ahead, const char *muxer)
 {
     enum way way = choose(demuxer, muxer);
@@ -210,16 +222,15 @@ int rmx_shortcut_find_streams(AVFormatContext *demuxer, struct rmx_ahead *ahead,
 
     if (way == HEADERS) {
         err = read_first_packets(demuxer, ahead);
-        rmx_shortcut_note_start(demuxer);
-        fill_sound(demuxer);
-    } else {
-        if (way == SOUND) {
-            av_freep(&demuxer->codec_whitelist);
-            demuxer->codec_whitelist = av_strdup(sound_decoders);
-        }
-        err = avformat_find_stream_info(demuxer, NULL);
+        rmx_shortcut_fill(demuxer);
+        return err;
     }
-    if (way != WHOLE) {
+    if (way == SOUND) {
+        av_freep(&demuxer->codec_whitelist);
+        demuxer->codec_whitelist = av_strdup(sound_decoders);
+    }
+    err = avformat_find_stream_info(demuxer, NULL);
+    if (way == SOUND) {
         fill_pictures(demuxer);
     }
     return err;

@@ -12,6 +12,8 @@
 #ifndef RMX_ENGINE_WORKER_SHORTCUT_H
 #define RMX_ENGINE_WORKER_SHORTCUT_H
 
+#include <stdbool.h>
+
 #include <libavformat/avformat.h>
 
 #include "engine/worker/ahead.h"
@@ -20,6 +22,12 @@
 /* Instead of avformat_find_stream_info(), and with its return values, by the shortest way that
  * serves muxer (libavformat's name for the target). Packets read go ahead. */
 int rmx_shortcut_find_streams(AVFormatContext *demuxer, struct rmx_ahead *ahead, const char *muxer);
+
+/* Is what the headers say enough for this muxer? The demuxer was opened. */
+bool rmx_shortcut_is_enough(const AVFormatContext *demuxer, const char *muxer);
+
+/* Then this is all that there is to find out, once each stream's start is known. */
+void rmx_shortcut_fill(AVFormatContext *demuxer);
 
 /* Shape and colours. */
 void rmx_shortcut_fill_picture(AVCodecParameters *parameters, const struct rmx_sps *sps);

@@ -11,6 +11,7 @@
 #include <libavutil/avstring.h>
 #include <libavutil/mem.h>
 
+#include "engine/worker/native.h"
 #include "engine/worker/subtitle.h"
 #include "ipc/edit.h"
 #include "ipc/several.h"
@@ -346,7 +347,7 @@ static enum rmx_status refuse_unindexed(const struct rmx_source *source, AVStrea
     const AVFormatContext *demuxer, struct rmx_words *words)
 {
     if (!av_match_name("mov", demuxer->iformat->name) || stream->nb_frames <= 0 ||
-        avformat_index_get_entries_count(stream) > 0) {
+        rmx_native_is(demuxer) || avformat_index_get_entries_count(stream) > 0) {
         return RMX_STATUS_OK;
     }
     rmx_words_say(

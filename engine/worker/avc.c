@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Which packets of H.264 are key frames. Worker process, a job's fiber. See avc.h.
+ */
+#include "engine/worker/avc.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include <libavutil/intreadwrite.h>
+#include <libavutil/mathematics.h>
+
+#define UNITS_LOOKED_AT 4 /* before a packet's first slice */
+
+enum { /* types of units */
+    SLICE = 1,
+    SPS = 7,
+    PPS = 8,
+    DELIMITER = 9,
+};
+
+int rmx_avc_init(struct rmx_avc *avc, const AVCodecParameters *parameters)
+{
+    *avc = (struct rmx_avc){
+        .parser = av_parser_init(AV_CODEC_ID_H264),
+        .codec = avcodec_alloc_context3(NULL),
+    };
+    if (!avc->parser || !avc->codec) {
+        return AVERROR(ENOMEM);
+    }
+    avc->parser->flags |= PARSER_FLAG_COMPLETE_FRAMES;
+    return avcodec_parameters_to_context(avc->codec, parameters);
+}
+
+void rmx_avc_fini(struct rmx_avc *avc)
+{
+    av_parser_close(avc->parser);
+    avcodec_free_context(&avc->codec);
+    avc->parser = NULL;
+}
+
+/* Does the slice after this unit's head say that it is a picture's first, and predicted? Its first
+ * macroblock and its type, in Exp-Golomb: 1, then 1 or 00110 for P, 010 or 00111 for B. */
+static bool is_predicted(const uint8_t *slice)
+{
+    unsigned bits = slice[0];
+
+    return bits >> 6 == 3 || bits >> 4 == 0xa || bits >> 2 == 0x26 || bits >> 2 == 0x27;
+}
+
+/* Is this unit what the head of the stream has? */
+static bool is_known(const struct rmx_avc *avc, const uint8_t *unit, size_t bytes)
+{
+    return memmem(avc->codec->extradata, (size_t)avc->codec->extradata_size, unit, bytes) != NULL;
+}
+
+/* Nothing in front of the first slice but a delimiter and parameter sets that are known already,
+ * and that slice is predicted: no key frame. Else the parser has to say. */
+static bool is_plain(const struct rmx_avc *avc, const uint8_t *at, size_t bytes)
+{
+    size_t head = (avc->codec->extradata[4] & 3u) + 1;
+
+    for (unsigned unit = 0; unit < UNITS_LOOKED_AT && bytes > head + 1; unit++) {
+        uint32_t length = 0;
+
+        for (size_t i = 0; i < head; i++) {
+            length = length << 8 | at[i];
+        }
+        at += head;
+        bytes -= head;
+        unsigned type = at[0] & 31;
+
+        if (length < 2 || length > bytes) {
+            return false;
+        }
+        if (type == SLICE) {
+            return is_predicted(at + 1);
+        }
+        if (type != DELIMITER && ((type != SPS && type != PPS) || !is_known(avc, at, length))) {
+            return false;
+        }
+        at += length;
+        bytes -= length;
+    }
+    return false;
+}
+
+/* Does a parameter set come that the stream's head does not have? */
+static bool brings_sets(const struct rmx_avc *avc, const uint8_t *at, size_t bytes)
+{
+    size_t head = (avc->codec->extradata[4] & 3u) + 1;
+
+    while (bytes > head) {
+        uint32_t length = 0;
+
+        for (size_t i = 0; i < head; i++) {
+            length = length << 8 | at[i];
+        }
+        at += head;
+        bytes -= head;
+        if (length == 0 || length > bytes) {
+            return true; /* or what is to be taken for one */
+        }
+        unsigned type = at[0] & 31;
+
+        if ((type == SPS || type == PPS) && !is_known(avc, at, length)) {
+            return true;
+        }
+        at += length;
+        bytes -= length;
+    }
+    return false;
+}
+
+bool rmx_avc_is_key(struct rmx_avc *avc, const AVPacket *packet)
+{
+    size_t bytes = (size_t)packet->size;
+    bool plain = !avc->parses && is_plain(avc, packet->data, bytes);
+    uint8_t *out = NULL;
+    int out_bytes = 0;
+
+    if (plain && avc->settled) {
+        return false;
+    }
+    (void)av_parser_parse2(avc->parser, avc->codec, &out, &out_bytes, packet->data, packet->size,
+        packet->pts, packet->dts, packet->pos);
+    avc->parses |= !plain && brings_sets(avc, packet->data, bytes);
+    avc->parses |= avc->parser->coded_width == 0;
+    avc->settled = plain;
+    return avc->parser->key_frame == 1;
+}
+
+int64_t rmx_avc_lasts(const struct rmx_avc *avc, AVRational unit, AVRational rate)
+{
+    AVRational said = avc->codec->framerate;
+    AVRational lasts = { 0, 0 };
+
+    if (rate.num && !said.num) {
+        lasts = av_inv_q(rate);
+    } else if (unit.num * INT64_C(1000) > unit.den) {
+        lasts = unit;
+    } else if (said.den * INT64_C(1000) > said.num) {
+        av_reduce(&lasts.num, &lasts.den, said.den, said.num * (int64_t)avc->codec->ticks_per_frame,
+            INT_MAX);
+        if (avc->parser->repeat_pict) {
+            av_reduce(&lasts.num, &lasts.den, lasts.num * (INT64_C(1) + avc->parser->repeat_pict),
+                lasts.den, INT_MAX);
+        }
+    }
+    return lasts.num && lasts.den ? av_rescale_rnd(1, lasts.num * (int64_t)unit.den,
+                                        lasts.den * (int64_t)unit.num, AV_ROUND_DOWN)
+                                  : 0;
+}

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A demuxer of plain MP4. Worker process, a job's fiber. See native.h.
+ */
+#include "engine/worker/native.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <libavutil/avstring.h>
+#include <libavutil/dict.h>
+#include <libavutil/intreadwrite.h>
+#include <libavutil/mathematics.h>
+#include <libavutil/mem.h>
+#include <libavutil/pixdesc.h>
+
+#include "engine/worker/aac.h"
+#include "engine/worker/avc.h"
+#include "engine/worker/box.h"
+#include "engine/worker/movie.h"
+#include "engine/worker/shortcut.h"
+#include "engine/worker/track_samples.h"
+
+#define FTYP_BYTES_MAX 1024
+#define MOOV_BYTES_MAX (64u << 20)
+#define FREE_BYTES_MAX (64u << 10)
+#define TOP_BOXES_MAX  8          /* before the samples */
+#define EPOCH_S        2082844800 /* from 1904 to 1970 */
+#define ASPECT_MAX     32767
+#define SKIP_BYTES     10 /* of AV_PKT_DATA_SKIP_SAMPLES */
+
+struct native_track {
+    const AVStream *stream;
+    struct rmx_samples samples;
+    struct rmx_avc avc; /* pictures only */
+    bool pictures;
+    uint32_t next;
+    int64_t next_us; /* the next sample's dts */
+};
+
+struct rmx_native {
+    AVIOContext *input;
+    uint8_t *ftyp;
+    uint8_t *moov;
+    struct rmx_movie movie;
+    struct native_track tracks[RMX_MOVIE_TRACKS_MAX];
+};
+
+/* What others know the demuxer by. It is never asked to do anything. */
+static const AVInputFormat format = {
+    .name = "mov,mp4,m4a,3gp,3g2,mj2",
+    .long_name = "QuickTime / MOV",
+    .flags = AVFMT_NO_BYTE_SEEK | AVFMT_SEEK_TO_PTS | AVFMT_SHOW_IDS,
+};
+
+bool rmx_native_is(const AVFormatContext *context)
+{
+    return context->iformat == &format;
+}
+
+/* --- the file -------------------------------------------------------------------------------- */
+
+static int read_content(AVIOContext *input, const struct rmx_box *box, uint64_t bytes_max,
+    uint8_t **bytes, struct rmx_movie_span *span)
+{
+    uint64_t size = box->end - box->at - box->head_bytes;
+
+    if (*bytes || size > bytes_max) {
+        return AVERROR(ENOTSUP);
+    }
+    *bytes = av_malloc(size + AV_INPUT_BUFFER_PADDING_SIZE);
+    if (!*bytes) {
+        return AVERROR(ENOMEM);
+    }
+    *span = (struct rmx_movie_span){ .at = *bytes, .bytes = size };
+    return avio_read(input, *bytes, (int)size) == (int)size ? 0 : AVERROR(ENOTSUP);
+}
+
+/* Reads the head of the box that begins here. */
+static int read_head(AVIOContext *input, uint64_t size, struct rmx_box *box)
+{
+    uint8_t head[RMX_BOX_HEAD_BYTES] = { 0 };
+    uint64_t at = (uint64_t)avio_tell(input);
+
+    if (avio_read(input, head, RMX_BOX_HEAD_SHORT_BYTES) != RMX_BOX_HEAD_SHORT_BYTES) {
+        return AVERROR(ENOTSUP);
+    }
+    if (rmx_box_is_long(head) && avio_read(input, head + RMX_BOX_HEAD_SHORT_BYTES, 8) != 8) {
+        return AVERROR(ENOTSUP);
+    }
+    return rmx_box_read(box, head, sizeof(head), at, size) < 0 ? AVERROR(ENOTSUP) : 0;
+}
+
+static int pass(AVIOContext *input, const struct rmx_box *box)
+{
+    return avio_seek(input, (int64_t)box->end, SEEK_SET) == (int64_t)box->end ? 0
+                                                                              : AVERROR(ENOTSUP);
+}
+
+/* ftyp first, moov and mdat, and free room between them: nothing else, up to the end. */
+static int read_boxes(struct rmx_native *native)
+{
+    AVIOContext *input = native->input;
+    int64_t size = avio_size(input);
+    struct rmx_movie_span ftyp = { NULL, 0 };
+    struct rmx_movie_span moov = { NULL, 0 };
+    bool media = false;
+    int err = 0;
+
+    for (unsigned boxes = 0; boxes < TOP_BOXES_MAX && err >= 0 && avio_tell(input) < size;
+         boxes++) {
+        struct rmx_box box = { .type = 0 };
+
+        err = read_head(input, (uint64_t)size, &box);
+        if (err < 0 || (boxes == 0 && box.type != MKBETAG('f', 't', 'y', 'p'))) {
+            return AVERROR(ENOTSUP);
+        }
+        switch (box.type) {
+        case MKBETAG('f', 't', 'y', 'p'):
+            err = read_content(input, &box, FTYP_BYTES_MAX, &native->ftyp, &ftyp);
+            break;
+        case MKBETAG('m', 'o', 'o', 'v'):
+            err = read_content(input, &box, MOOV_BYTES_MAX, &native->moov, &moov);
+            break;
+        case MKBETAG('w', 'i', 'd', 'e'): /* room for a longer head of what follows */
+            err = box.end - box.at == RMX_BOX_HEAD_SHORT_BYTES ? 0 : AVERROR(ENOTSUP);
+            break;
+        case MKBETAG('m', 'd', 'a', 't'):
+            media = true;
+            err = moov.at && box.end == (uint64_t)size ? AVERROR_EOF : pass(input, &box);
+            break;
+        case MKBETAG('f', 'r', 'e', 'e'):
+            err = pass(input, &box);
+            break;
+        default:
+            err = AVERROR(ENOTSUP);
+        }
+    }
+    if (err < 0 && err != AVERROR_EOF) {
+        return err;
+    }
+    return media && moov.at && (err == AVERROR_EOF || avio_tell(input) == size)
+               ? rmx_movie_read(&native->movie, ftyp, moov)
+               : AVERROR(ENOTSUP);
+}
+
+/* --- tags ------------------------------------------------------------------------------------ */
+
+static int set_tag(AVDictionary **tags, const char *key, const void *text, size_t bytes)
+{
+    char *copy = av_strndup(text, bytes);
+
+    return copy ? av_dict_set(tags, key, copy, AV_DICT_DONT_STRDUP_VAL) : AVERROR(ENOMEM);
+}
+
+static int set_time(AVDictionary **tags, uint64_t created)
+{
+    time_t when = (time_t)(created >= EPOCH_S ? created - EPOCH_S : created);
+    char text[48];
+    struct tm parts;
+
+    if (created == 0) {
+        return 0;
+    }
+    if (!gmtime_r(&when, &parts) || !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts)) {
+        return AVERROR(ENOTSUP);
+    }
+    (void)av_strlcat(text, ".000000Z", sizeof(text));
+    return av_dict_set(tags, "creation_time", text, 0);
+}
+
+static int tag_movie(AVFormatContext *context, const struct rmx_movie *movie)
+{
+    AVDictionary **tags = &context->metadata;
+    const uint8_t *brands = movie->brands.at;
+    int err = set_tag(tags, "major_brand", brands, 4);
+
+    err = err < 0 ? err : av_dict_set_int(tags, "minor_version", AV_RB32(brands + 4), 0);
+    err = err < 0 ? err : set_tag(tags, "compatible_brands", brands + 8, movie->brands.bytes - 8);
+    err = err < 0 ? err : set_time(tags, movie->created);
+    for (unsigned i = 0; i < movie->tag_count && err >= 0; i++) {
+        err = set_tag(tags, movie->tags[i].key, movie->tags[i].text.at, movie->tags[i].text.bytes);
+    }
+    return err;
+}
+
+static int tag_track(AVStream *stream, const struct rmx_movie_track *track)
+{
+    AVDictionary **tags = &stream->metadata;
+    char vendor[AV_FOURCC_MAX_STRING_SIZE];
+    int err = set_time(tags, track->created);
+
+    err = err < 0 ? err : set_tag(tags, "language", track->language, 3);
+    if (err >= 0 && track->handler.bytes > 0) {
+        err = set_tag(tags, "handler_name", track->handler.at, track->handler.bytes);
+    }
+    av_fourcc_make_string(vendor, AV_RL32(track->vendor));
+    err = err < 0 ? err : av_dict_set(tags, "vendor_id", vendor, 0);
+    if (err >= 0 && track->compressor.bytes > 0) {
+        err = set_tag(tags, "encoder", track->compressor.at, track->compressor.bytes);
+    }
+    return err;
+}
+
+/* --- streams --------------------------------------------------------------------------------- */
+
+static int describe_sound(AVCodecParameters *to, const struct rmx_movie_track *track)
+{
+    struct rmx_aac aac;
+
+    if (rmx_aac_read_config(&aac, track->config.at, track->config.bytes) < 0) {
+        return AVERROR(ENOTSUP);
+    }
+    to->codec_type = AVMEDIA_TYPE_AUDIO;
+    to->codec_id = AV_CODEC_ID_AAC;
+    to->codec_tag = MKTAG('m', 'p', '4', 'a');
+    to->sample_rate = (int)aac.sample_rate;
+    to->bits_per_coded_sample = track->sample_bits;
+    to->ch_layout.order = AV_CHANNEL_ORDER_UNSPEC;
+    to->ch_layout.nb_channels = (int)aac.channels;
+    return 0;
+}
+
+static int describe_picture(AVStream *stream, const struct rmx_movie_track *track)
+{
+    AVCodecParameters *to = stream->codecpar;
+
+    to->codec_type = AVMEDIA_TYPE_VIDEO;
+    to->codec_id = AV_CODEC_ID_H264;
+    to->codec_tag = MKTAG('a', 'v', 'c', '1');
+    to->width = track->width;
+    to->height = track->height;
+    to->bits_per_coded_sample = track->depth;
+    if (track->has_colours) {
+        to->color_range = track->full_range ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
+        to->color_primaries =
+            av_color_primaries_name(track->primaries) ? track->primaries : AVCOL_PRI_UNSPECIFIED;
+        to->color_trc =
+            av_color_transfer_name(track->transfer) ? track->transfer : AVCOL_TRC_UNSPECIFIED;
+        to->color_space =
+            av_color_space_name(track->matrix) ? track->matrix : AVCOL_SPC_UNSPECIFIED;
+    }
+    if (track->has_aspect) {
+        av_reduce(&stream->sample_aspect_ratio.num, &stream->sample_aspect_ratio.den,
+            track->aspect_num, track->aspect_den, ASPECT_MAX);
+    }
+    /* Nothing is left of one that is too narrow, and libavformat reckons with the track's size. */
+    return track->has_aspect && stream->sample_aspect_ratio.num == 0 ? AVERROR(ENOTSUP) : 0;
+}
+
+static int copy_config(AVCodecParameters *to, struct rmx_movie_span config)
+{
+    to->extradata = av_mallocz(config.bytes + AV_INPUT_BUFFER_PADDING_SIZE);
+    if (!to->extradata) {
+        return AVERROR(ENOMEM);
+    }
+    memcpy(to->extradata, config.at, config.bytes);
+    to->extradata_size = (int)config.bytes;
+    return 0;
+}
+
+static int rate_pictures(AVStream *stream, const struct rmx_samples *samples, int units)
+{
+    AVCodecParameters *to = stream->codecpar;
+
+    if (samples->steady == 0) { /* libavformat would guess */
+        return AVERROR(ENOTSUP);
+    }
+    av_reduce(&stream->avg_frame_rate.num, &stream->avg_frame_rate.den,
+        units * (int64_t)samples->frames, samples->listed, INT_MAX);
+    av_reduce(
+        &stream->r_frame_rate.num, &stream->r_frame_rate.den, units, samples->steady, INT_MAX);
+    to->video_delay = (int)samples->reorder;
+    return 0;
+}
+
+static int add_stream(
+    AVFormatContext *context, struct native_track *to, const struct rmx_movie_track *track)
+{
+    AVStream *stream = avformat_new_stream(context, NULL);
+    const struct rmx_samples *samples = &to->samples;
+    int err = stream ? copy_config(stream->codecpar, track->config) : AVERROR(ENOMEM);
+
+    if (err < 0) {
+        return err;
+    }
+    stream->id = (int)track->id;
+    stream->time_base = (AVRational){ 1, (int)track->units };
+    stream->pts_wrap_bits = 64;
+    stream->duration = samples->duration;
+    stream->nb_frames = samples->frames;
+    stream->start_time = samples->start;
+    stream->disposition = track->enabled ? AV_DISPOSITION_DEFAULT : 0;
+    stream->codecpar->bit_rate = samples->bit_rate;
+    to->stream = stream;
+    to->pictures = track->video;
+    if (track->video) {
+        err = describe_picture(stream, track);
+        err = err < 0 ? err : rate_pictures(stream, samples, (int)track->units);
+        err = err < 0 ? err : rmx_avc_init(&to->avc, stream->codecpar);
+    } else {
+        err = describe_sound(stream->codecpar, track);
+    }
+    return err < 0 ? err : tag_track(stream, track);
+}
+
+/* Where a track is shown in another size than it is coded, without saying how its samples look,
+ * libavformat reckons. */
+static bool is_shown_as_coded(const struct rmx_movie_track *track)
+{
+    return !track->video || track->has_aspect || track->shown_width == 0 ||
+           track->shown_height == 0 ||
+           (track->shown_width == track->width && track->shown_height == track->height);
+}
+
+static void note_next(struct native_track *track)
+{
+    if (track->next < track->samples.count) {
+        track->next_us = av_rescale(
+            track->samples.all[track->next].dts, AV_TIME_BASE, track->stream->time_base.den);
+    }
+}
+
+static int add_streams(struct rmx_native *native, AVFormatContext *context)
+{
+    const struct rmx_movie *movie = &native->movie;
+    uint64_t bytes = (uint64_t)avio_size(native->input);
+    int err = tag_movie(context, movie);
+
+    for (unsigned i = 0; i < movie->count && err >= 0; i++) {
+        const struct rmx_movie_track *track = &movie->tracks[i];
+        struct native_track *to = &native->tracks[i];
+
+        err = is_shown_as_coded(track)
+                  ? rmx_track_samples_make(&to->samples, track, movie->units, bytes)
+                  : AVERROR(ENOTSUP);
+        err = err < 0 ? err : add_stream(context, to, track);
+        if (err >= 0) {
+            note_next(to);
+        }
+    }
+    context->duration = av_rescale((int64_t)movie->duration, AV_TIME_BASE, movie->units);
+    return err;
+}
+
+/* Samples beyond the end are libavformat's to miss. */
+static bool is_complete(const struct rmx_native *native)
+{
+    return rmx_native_end(native) <= avio_size(native->input);
+}
+
+int rmx_native_open(
+    struct rmx_native **native, AVFormatContext *context, AVIOContext *input, const char *muxer)
+{
+    struct rmx_native *made = av_mallocz(sizeof(*made));
+    int err = made ? 0 : AVERROR(ENOMEM);
+
+    if (made) {
+        made->input = input;
+        context->iformat = &format;
+        context->flags |= AVFMT_FLAG_CUSTOM_IO;
+        err = read_boxes(made);
+    }
+    err = err < 0 ? err : add_streams(made, context);
+    if (err >= 0 && (!is_complete(made) || !rmx_shortcut_is_enough(context, muxer))) {
+        err = AVERROR(ENOTSUP);
+    }
+    if (err < 0) {
+        rmx_native_free(&made);
+        return err;
+    }
+    rmx_shortcut_fill(context);
+    av_freep(&made->moov); /* all that is wanted of it was copied */
+    av_freep(&made->ftyp);
+    *native = made;
+    return 0;
+}
+
+void rmx_native_free(struct rmx_native **native)
+{
+    if (!*native) {
+        return;
+    }
+    for (unsigned i = 0; i < RMX_MOVIE_TRACKS_MAX; i++) {
+        rmx_track_samples_fini(&(*native)->tracks[i].samples);
+        rmx_avc_fini(&(*native)->tracks[i].avc);
+    }
+    av_freep(&(*native)->moov);
+    av_freep(&(*native)->ftyp);
+    av_freep(native);
+}
+
+int64_t rmx_native_end(const struct rmx_native *native)
+{
+    uint64_t end = 0;
+
+    for (unsigned i = 0; i < native->movie.count; i++) {
+        end = FFMAX(end, native->tracks[i].samples.end);
+    }
+    return (int64_t)end;
+}
+
+/* --- packets --------------------------------------------------------------------------------- */
+
+/* As libavformat does: in the order of the file, but none a second ahead of the others. */
+static struct native_track *next_track(struct rmx_native *native)
+{
+    struct native_track *best = NULL;
+
+    for (unsigned i = 0; i < native->movie.count; i++) {
+        struct native_track *track = &native->tracks[i];
+
+        if (track->next == track->samples.count) {
+            continue;
+        }
+        if (best) {
+            int64_t ahead_us = track->next_us - best->next_us;
+            bool near = FFABS(ahead_us) <= AV_TIME_BASE;
+            bool before = track->samples.all[track->next].at < best->samples.all[best->next].at;
+
+            best = (near ? before : ahead_us < 0) ? track : best;
+        } else {
+            best = track;
+        }
+    }
+    return best;
+}
+
+/* What a decoder is to throw away travels with a track's first packet. */
+static int add_skip(AVPacket *packet, uint32_t samples)
+{
+    uint8_t *skip = av_packet_new_side_data(packet, AV_PKT_DATA_SKIP_SAMPLES, SKIP_BYTES);
+
+    if (!skip) {
+        return AVERROR(ENOMEM);
+    }
+    memset(skip, 0, SKIP_BYTES);
+    AV_WL32(skip, samples);
+    return 0;
+}
+
+static int describe_packet(
+    struct native_track *track, const struct rmx_sample *sample, bool first, AVPacket *packet)
+{
+    packet->stream_index = track->stream->index;
+    packet->dts = sample->dts;
+    packet->pts = sample->dts + sample->shift;
+    packet->duration = sample->lasts;
+    packet->pos = (int64_t)sample->at;
+    packet->flags |= sample->discard ? AV_PKT_FLAG_DISCARD : 0;
+    if (!track->pictures) {
+        packet->flags |= AV_PKT_FLAG_KEY;
+        return first && track->samples.skip > 0 ? add_skip(packet, track->samples.skip) : 0;
+    }
+    packet->flags |= rmx_avc_is_key(&track->avc, packet) ? AV_PKT_FLAG_KEY : 0;
+    if (packet->duration == 0) {
+        packet->duration =
+            rmx_avc_lasts(&track->avc, track->stream->time_base, track->stream->r_frame_rate);
+    }
+    return 0;
+}
+
+int rmx_native_read(struct rmx_native *native, AVPacket *packet)
+{
+    struct native_track *track = next_track(native);
+
+    while (track && track->stream->discard == AVDISCARD_ALL) {
+        track->next++;
+        note_next(track);
+        track = next_track(native);
+    }
+    if (!track) {
+        return AVERROR_EOF;
+    }
+    bool first = track->next == 0;
+    const struct rmx_sample *sample = &track->samples.all[track->next++];
+
+    note_next(track);
+    if (avio_seek(native->input, (int64_t)sample->at, SEEK_SET) != (int64_t)sample->at) {
+        return native->input->error < 0 ? native->input->error : AVERROR_INVALIDDATA;
+    }
+    int err = av_get_packet(native->input, packet, (int)sample->bytes);
+
+    err = err < 0 ? err : describe_packet(track, sample, first, packet);
+    if (err < 0) {
+        av_packet_unref(packet);
+    }
+    return err;
+}

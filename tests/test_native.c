@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Our demuxer of plain MP4 beside libavformat's: what it takes it reads the same, and what is not
+ * plain it leaves alone.
+ */
+#include "engine/worker/native.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include <libavutil/intreadwrite.h>
+
+#include "tests/media.h"
+#include "tests/twins.h"
+
+static struct media media;
+static char why[TWINS_WHY_BYTES];
+
+static void free_media(void)
+{
+    media_free(&media);
+}
+
+TestSuite(native, .fini = free_media, .timeout = 60);
+
+static enum twins compare(const char *format)
+{
+    return twins_compare(media.bytes, media.size, format, why);
+}
+
+/* The content of the n-th box of that name, wherever its name stands first. */
+static uint8_t *content(const char *name, unsigned n)
+{
+    uint8_t *at = media.bytes;
+
+    for (unsigned i = 0; i <= n; i++) {
+        at = memmem(at, media.size - (size_t)(at - media.bytes), name, 4);
+        cr_assert_not_null(at, "%s", name);
+        at += 4;
+    }
+    return at;
+}
+
+static const char *const targets[] = { "fmp4", "mp4", "mpegts" };
+
+static void is_the_same(void)
+{
+    for (unsigned i = 0; i < sizeof(targets) / sizeof(*targets); i++) {
+        enum twins twins = compare(targets[i]);
+
+        cr_expect_eq(twins, TWINS_SAME, "%s: %s", targets[i], why);
+    }
+}
+
+Test(native, reads_an_index_that_follows)
+{
+    media_make_mp4(&media, NULL);
+    is_the_same();
+}
+
+Test(native, reads_an_index_in_front)
+{
+    media_make_mp4(&media, "faststart");
+    is_the_same();
+}
+
+/* These want more than headers: a demuxer that decodes a picture says more. */
+Test(native, leaves_other_targets_alone)
+{
+    media_make_mp4(&media, NULL);
+    cr_expect_eq(compare("matroska"), TWINS_LEFT);
+    cr_expect_eq(compare("mov"), TWINS_LEFT);
+}
+
+Test(native, leaves_fragments_alone)
+{
+    media_make_mp4(&media, "frag_keyframe+empty_moov");
+    cr_expect_eq(compare("fmp4"), TWINS_LEFT);
+}
+
+/* The twins would notice: each of these is read as something else. */
+Test(native, reads_what_changed_as_libavformat_does)
+{
+    media_make_mp4(&media, "faststart");
+    AV_WB32(content("mdhd", 0) + 12, 25600); /* twice as fast */
+    is_the_same();
+    AV_WB16(content("mdhd", 1) + 20, 0x15c7); /* in another language */
+    is_the_same();
+    AV_WB32(content("mvhd", 0) + 4, 3600000000); /* when it was made */
+    is_the_same();
+    content("tkhd", 0)[3] = 0; /* not enabled */
+    is_the_same();
+    content("\0\0\0\xc8\x65", 0)[0] = 0x41; /* no key frame any more */
+    is_the_same();
+}
+
+/* What libavformat reads its own way, and how that was broken. */
+Test(native, leaves_what_is_not_plain)
+{
+    static const struct {
+        const char *box;
+        unsigned n;
+        unsigned at;
+        uint8_t value;
+    } changes[] = {
+        { "tkhd", 0, 43, 2 },    /* the matrix */
+        { "mdhd", 0, 20, 0 },    /* a language of the Macintosh */
+        { "hdlr", 0, 8, 't' },   /* text */
+        { "dref", 0, 19, 0 },    /* in another file */
+        { "stsd", 0, 7, 2 },     /* two descriptions */
+        { "avc1", 0, 75, 8 },    /* a palette */
+        { "avcC", 0, 5, 0xe2 },  /* two parameter sets */
+        { "esds", 0, 17, 0x6b }, /* MP3 */
+        { "stts", 0, 7, 2 },     /* more entries than there are */
+        { "stsc", 0, 11, 2 },    /* begins with the second chunk */
+        { "stsc", 0, 19, 2 },    /* by the second description */
+        { "stsz", 0, 11, 24 },   /* fewer than there are times for */
+        { "stsz", 0, 4, 0x40 },  /* larger than any may be */
+        { "stco", 0, 8, 0x40 },  /* beyond the end */
+        { "stbl", 0, 4, 'x' },   /* stsd is gone */
+        { "mvhd", 0, 12, 0x80 }, /* more units a second than there can be */
+    };
+
+    for (unsigned i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
+        media_make_mp4(&media, "faststart");
+        cr_expect_eq(compare("fmp4"), TWINS_SAME);
+        content(changes[i].box, changes[i].n)[changes[i].at] = changes[i].value;
+        cr_expect_eq(compare("fmp4"), TWINS_LEFT, "%u: %s", i, changes[i].box);
+        media_free(&media);
+    }
+}
+
+/* Every file that ends too soon is libavformat's to judge. */
+Test(native, leaves_what_is_cut_off)
+{
+    size_t whole;
+
+    media_make_mp4(&media, "faststart");
+    whole = media.size;
+    for (media.size = 0; media.size < whole; media.size++) {
+        cr_assert_eq(compare("fmp4"), TWINS_LEFT, "%zu of %zu bytes", media.size, whole);
+    }
+}
+
+/* The boxes before the index, and what stands between them and the samples. */
+Test(native, leaves_a_file_with_other_boxes)
+{
+    media_make_mp4(&media, NULL); /* ftyp, free, mdat, moov */
+    memcpy(content("free", 0) - 4, "skip", 4);
+    cr_expect_eq(compare("fmp4"), TWINS_LEFT);
+    memcpy(content("skip", 0) - 4, "wide", 4);
+    is_the_same();
+    memcpy(content("ftyp", 0) - 4, "styp", 4);
+    cr_expect_eq(compare("fmp4"), TWINS_LEFT);
+}
