@@ -180,7 +180,7 @@ static double file_out(void *user)
     drain.moved = ignore_drain;
     while (!drain.ended) {
         produce(&producer, &given, bench->bytes);
-        if (drain.chunks == 0) {
+        if (rmx_drain_rests(&drain)) {
             rmx_drain_pump(&drain);
         }
         turn(bench);

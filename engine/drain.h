@@ -22,6 +22,7 @@
 #include "ring/chunk.h"
 
 #define RMX_DRAIN_CHUNKS_MAX 64u /* in one write; below IOV_MAX */
+#define RMX_DRAIN_WRITES_MAX 2u
 
 /* What all drains of a lane share. */
 struct rmx_drain_pace {
@@ -44,14 +45,28 @@ struct rmx_drain_output {
                           0 = none */
 };
 
-struct rmx_drain {
+/* Chunks that lie side by side in their output, on their way there. */
+struct rmx_drain_write {
     struct rmx_op op;
+    struct rmx_op cancel;
+    struct rmx_drain *drain;
+    uint32_t chunks;      /* 0 = it is free */
+    uint32_t iovec_first; /* the first that is not written whole */
+    uint32_t iovecs;
+    uint64_t offset; /* where what is left of it goes */
+    uint64_t end;    /* and where it ends */
+    bool end_taken;  /* it carries the last chunk */
+    bool over;       /* written, or failed: the one before it is not, or its chunks would be free */
+    struct iovec iovec[RMX_DRAIN_CHUNKS_MAX];
+};
+
+struct rmx_drain {
     struct rmx_loop *loop;
     struct rmx_stats *stats;
     struct rmx_drain_pace *pace;
     struct rmx_drain_to to;
     struct rmx_drain_output output[RMX_JOB_OUTPUTS_MAX];
-    const struct rmx_file *file; /* of the write in flight, or the last one */
+    const struct rmx_file *file; /* of the writes in flight, or the last one */
     uint32_t part;               /* likewise */
     struct rmx_chunk_ring ring;
     void (*moved)(struct rmx_drain *drain); /* from a completion: it released, ended or broke */
@@ -60,21 +75,17 @@ struct rmx_drain {
                                                                0 or a -errno; NULL = it may */
     void *owner;
     uint32_t coalesce_bytes; /* no write is larger, but for a single chunk */
-    uint32_t chunks;         /* chunks the write in flight takes; 0 = none */
-    uint32_t iovec_first;    /* the first that is not written whole */
-    uint32_t iovecs;
-    uint64_t offset;   /* where the write in flight goes */
-    uint64_t since_ns; /* when it was started, if it must not take too long */
-    uint64_t bytes;    /* written */
-    bool end_taken;    /* the write in flight carries the last chunk */
-    bool ended;        /* the last chunk is written: nothing comes after it */
+    uint32_t writes;         /* in flight */
+    uint32_t oldest;         /* the first of them in write[], which is a ring */
+    uint64_t since_ns;       /* when it was started, if it must not take too long */
+    uint64_t bytes;          /* written */
+    bool ended;              /* the last chunk is written: nothing comes after it */
     bool stopped;
     bool more;    /* pump again soon: what could be done at once was too much for one turn */
     bool corrupt; /* the worker broke the ring */
     int error;    /* -errno of the write that failed, of an output that the job cannot do without;
                      chunks are thrown away from then on */
-    struct rmx_op cancel;
-    struct iovec iovec[RMX_DRAIN_CHUNKS_MAX];
+    struct rmx_drain_write write[RMX_DRAIN_WRITES_MAX];
 };
 
 /* ring is our end of an empty output ring. */
@@ -96,10 +107,16 @@ bool rmx_drain_is_deserted(const struct rmx_drain *drain);
 /* Starts nothing more and cancels what is in flight; rmx_drain_idle() tells when that is over. */
 void rmx_drain_stop(struct rmx_drain *drain);
 
+/* Is nothing being written? */
+static inline bool rmx_drain_rests(const struct rmx_drain *drain)
+{
+    return drain->writes == 0;
+}
+
 /* No operation of ours is in the kernel: ring and file may go. */
 static inline bool rmx_drain_idle(const struct rmx_drain *drain)
 {
-    return !drain->op.busy && !drain->cancel.busy;
+    return drain->writes == 0 && !drain->write[0].cancel.busy && !drain->write[1].cancel.busy;
 }
 
 #endif

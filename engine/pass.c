@@ -120,7 +120,7 @@ static void after_drain(struct rmx_flow *flow)
             flow->drain.output[0].error, "");
         return;
     }
-    if (flow->answered && flow->stop == 0 && !flow->drain.ended && !flow->drain.op.busy &&
+    if (flow->answered && flow->stop == 0 && !flow->drain.ended && rmx_drain_rests(&flow->drain) &&
         !flow->drain.more && !rmx_course_skips(flow)) {
         if (flow->result.status == RMX_STATUS_OK) {
             break_off(flow, "it answered without ending its output");

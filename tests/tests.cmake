@@ -213,6 +213,8 @@ add_dependencies(test_warden ringmux-worker)
 rmx_criterion(test_loop tests/test_loop.c rmx_engine)
 rmx_criterion(test_feed tests/test_feed.c rmx_engine)
 rmx_criterion(test_drain tests/test_drain.c rmx_engine)
+rmx_criterion(test_drain_pair tests/test_drain_pair.c
+    rmx_engine -Wl,--wrap=rmx_loop_writev -Wl,--wrap=rmx_loop_cancel)
 rmx_criterion(test_ports tests/test_ports.c rmx_engine)
 rmx_criterion(test_spool tests/test_spool.c rmx_engine)
 rmx_criterion(test_watchdog tests/test_watchdog.c rmx_engine)
