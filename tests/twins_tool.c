@@ -106,6 +106,9 @@ static bool run_mutants(
         memcpy(copy, bytes, size);
         spoil(copy, size, index, dice);
         twins = twins_compare(copy, size, "fmp4", why);
+        if (twins == TWINS_SAME) {
+            twins = twins_compare_outputs(copy, size, why);
+        }
         counts[twins]++;
         if (twins == TWINS_DIFFER) {
             (void)printf("%s, mutant %u: differ: %s\n", name, i, why);
@@ -151,6 +154,14 @@ int main(int argc, char **argv)
             twins = twins_compare(bytes, size, formats[f], why);
             (void)printf("%s, %s: %s%s%s\n", argv[i], formats[f], names[twins],
                 why[0] == '\0' ? "" : ": ", why);
+            well &= twins != TWINS_DIFFER;
+        }
+        if (twins == TWINS_SAME) {
+            char why[TWINS_WHY_BYTES];
+
+            twins = twins_compare_outputs(bytes, size, why);
+            (void)printf(
+                "%s, output: %s%s%s\n", argv[i], names[twins], why[0] == '\0' ? "" : ": ", why);
             well &= twins != TWINS_DIFFER;
         }
         if (mutants > 0 && size > 0 && twins != TWINS_LEFT) {

@@ -128,6 +128,7 @@ enum rmx_status rmx_mux_add_streams(struct rmx_mux *mux, const struct rmx_stream
         return status;
     }
     note_range(mux);
+    mux->plain = rmx_fragmenter_serves(spec, pool->demuxers[0]);
     mux->needs_bytes = rmx_guard_wants_bytes(mux->context);
     rmx_foreword_delay(mux->context);
     mux->needs_pts = (mux->context->oformat->flags & AVFMT_NOFILE) ||
@@ -175,6 +176,10 @@ int rmx_mux_write_header(struct rmx_mux *mux)
     }
     err = err < 0 ? err : avformat_write_header(mux->context, NULL);
     mux->header_written = err >= 0;
+    if (err >= 0 && mux->plain) {
+        mux->fragmenter = rmx_fragmenter_new(mux->context);
+        err = mux->fragmenter ? 0 : AVERROR(ENOMEM);
+    }
     return err < 0 ? err : rmx_pace_init(&mux->pace, mux->context, !mux->live);
 }
 
@@ -185,7 +190,9 @@ static int queue(struct rmx_mux *mux, AVPacket *packet)
     int err = rmx_pace_keep(&mux->pace, packet);
 
     err = err < 0 ? err : rmx_cuts_note(&mux->cuts, packet);
-    if (err >= 0) {
+    if (err >= 0 && mux->fragmenter) {
+        err = rmx_fragmenter_put(&mux->fragmenter, packet);
+    } else if (err >= 0) {
         err = av_interleaved_write_frame(mux->context, packet);
         rmx_pace_note_written(&mux->pace);
     }
@@ -426,15 +433,6 @@ static int empty_queue(struct rmx_mux *mux)
     return mux->pace.segments && !mux->live ? av_interleaved_write_frame(mux->context, NULL) : 0;
 }
 
-/* In front, where it must fit. */
-static bool reserves_index(AVFormatContext *muxer)
-{
-    int64_t bytes = 0;
-
-    return av_opt_get_int(muxer, "reserve_index_space", AV_OPT_SEARCH_CHILDREN, &bytes) >= 0 &&
-           bytes != 0;
-}
-
 int rmx_mux_finish(struct rmx_mux *mux)
 {
     int err = 0;
@@ -460,8 +458,9 @@ int rmx_mux_finish(struct rmx_mux *mux)
     if (!rmx_pace_end(&mux->pace)) {
         return err < 0 ? err : AVERROR_INVALIDDATA;
     }
-    bool reserved = reserves_index(mux->context); /* which it forgets */
-    int trailer = av_write_trailer(mux->context);
+    bool reserved = rmx_options_is_set(mux->context, "reserve_index_space"); /* it forgets */
+    int trailer =
+        mux->fragmenter ? rmx_fragmenter_finish(mux->fragmenter) : av_write_trailer(mux->context);
 
     mux->finished = true;
     if (trailer == AVERROR(EINVAL) && reserved) {
@@ -493,6 +492,7 @@ void rmx_mux_fini(struct rmx_mux *mux)
     }
     av_freep(&mux->tracks);
     rmx_spill_fini(&mux->spill);
+    rmx_fragmenter_free(&mux->fragmenter);
     rmx_pace_fini(&mux->pace);
     avformat_free_context(mux->context);
     mux->context = NULL;

@@ -13,6 +13,7 @@
 #include <libavformat/avformat.h>
 
 #include "engine/worker/cuts.h"
+#include "engine/worker/fragmenter.h"
 #include "engine/worker/intake.h"
 #include "engine/worker/outlet.h"
 #include "engine/worker/pace.h"
@@ -55,7 +56,9 @@ struct rmx_mux {
     bool live;
     struct rmx_pace pace;
     struct rmx_cuts cuts;
-    struct rmx_spill spill; /* live */
+    struct rmx_spill spill;            /* live */
+    bool plain;                        /* the fragmenter serves */
+    struct rmx_fragmenter *fragmenter; /* writes instead of the context, once it has its header */
 };
 
 /* Makes the context of this output, for which no input need be known; writes nothing. spec is that

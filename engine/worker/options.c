@@ -179,3 +179,11 @@ bool rmx_options_has_flag(const AVFormatContext *muxer, const char *option, cons
     }
     return value & constant->default_val.i64;
 }
+
+bool rmx_options_is_set(const AVFormatContext *muxer, const char *option)
+{
+    int64_t value = 0;
+
+    return muxer->priv_data && av_opt_get_int(muxer->priv_data, option, 0, &value) >= 0 &&
+           value != 0;
+}

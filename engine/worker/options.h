@@ -27,4 +27,7 @@ bool rmx_options_wants_single_dash(const struct rmx_job_spec *spec);
 /* Is a flag of an option made of flags set? False where the muxer has no such option. */
 bool rmx_options_has_flag(const AVFormatContext *muxer, const char *option, const char *flag);
 
+/* Has this option of the muxer a number other than 0? */
+bool rmx_options_is_set(const AVFormatContext *muxer, const char *option);
+
 #endif

@@ -39,19 +39,12 @@ struct rmx_pace_track {
 
 /* --- what kind of muxer ---------------------------------------------------------------------- */
 
-static bool is_set(const AVFormatContext *muxer, const char *option)
-{
-    int64_t value = 0;
-
-    return av_opt_get_int(muxer->priv_data, option, 0, &value) >= 0 && value != 0;
-}
-
 static bool makes_fragments(const AVFormatContext *muxer)
 {
     return rmx_options_has_flag(muxer, "movflags", "empty_moov") ||
            rmx_options_has_flag(muxer, "movflags", "frag_keyframe") ||
            rmx_options_has_flag(muxer, "movflags", "frag_every_frame") ||
-           is_set(muxer, "frag_duration") || is_set(muxer, "frag_size");
+           rmx_options_is_set(muxer, "frag_duration") || rmx_options_is_set(muxer, "frag_size");
 }
 
 static bool is_heard(const AVStream *stream)
@@ -67,7 +60,7 @@ static bool has_time_code(const AVFormatContext *muxer)
     for (unsigned slot = 0; slot < muxer->nb_streams; slot++) {
         found |= av_dict_get(muxer->streams[slot]->metadata, "timecode", NULL, 0) != NULL;
     }
-    return found && is_set(muxer, "write_tmcd");
+    return found && rmx_options_is_set(muxer, "write_tmcd");
 }
 
 int rmx_pace_init(struct rmx_pace *pace, const AVFormatContext *muxer, bool queues)
@@ -81,7 +74,7 @@ int rmx_pace_init(struct rmx_pace *pace, const AVFormatContext *muxer, bool queu
         .segments = strcmp(name, "dash") == 0,
         .queues = mp4 && queues,
         .from_zero = mp4 && muxer->avoid_negative_ts == AVFMT_AVOID_NEG_TS_MAKE_ZERO,
-        .edits = mp4 && is_set(muxer, "use_editlist"),
+        .edits = mp4 && rmx_options_is_set(muxer, "use_editlist"),
         .time_code = mp4 && has_time_code(muxer),
     };
     if (!pace->fragments && !pace->time_code) {
