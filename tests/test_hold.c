@@ -14,6 +14,7 @@
 #include <libavutil/intreadwrite.h>
 #include <libavutil/mem.h>
 
+#include "engine/worker/parts.h"
 #include "tests/ends.h"
 
 #define STREAM_MAX  4096u
@@ -292,5 +293,73 @@ Test(hold, sink_ends_a_job_that_goes_back_beyond_the_box)
     cr_assert_lt(avio_seek(output, 0, SEEK_SET), 0);
     cr_assert_eq(ends.avio.status, RMX_STATUS_NEEDS_SEEKABLE_OUTPUT);
     cr_assert_not_null(strstr(ends.sink.why, "goes back"), "%s", ends.sink.why);
+    ends_close();
+}
+
+/* --- through the files of a ring that takes several ------------------------------------------- */
+
+static struct rmx_parts parts;
+
+static void open_parts(void)
+{
+    static const unsigned char nothing[1];
+
+    ends_open(nothing, 0, true, SLOTS, CHUNK_BYTES);
+    rmx_parts_init(&parts, &ends.sink);
+}
+
+static AVIOContext *begin_part(const char *name)
+{
+    AVIOContext *io = NULL;
+
+    cr_assert_eq(rmx_parts_open(&parts, name, &io), 0);
+    return io;
+}
+
+Test(hold, part_gets_a_long_box_with_its_size)
+{
+    const uint32_t words = 50000; /* more than libavformat's own buffer holds */
+    AVIOContext *io;
+
+    open_parts();
+    io = begin_part("a.mp4");
+    avio_wb32(io, 8);
+    avio_write(io, (const unsigned char *)"ftyp", 4);
+    avio_wb32(io, 0);
+    avio_write(io, (const unsigned char *)"moof", 4);
+    for (uint32_t word = 0; word < words; word++) {
+        avio_wb32(io, word);
+    }
+    cr_assert_eq(avio_seek(io, 8, SEEK_SET), 8);
+    avio_wb32(io, 8 + 4 * words);
+    cr_assert_eq(avio_seek(io, 16 + 4 * words, SEEK_SET), 16 + 4 * words);
+    avio_write(io, (const unsigned char *)"\0\0\0\x9mdatx", 9);
+    cr_assert_eq(rmx_parts_close(&parts, io), 0);
+    ends_finish();
+    cr_assert_eq(ends.parts[0].size, 16 + 4 * words + 9);
+    cr_assert_eq(AV_RB32(ends.parts[0].bytes + 8), 8 + 4 * words);
+    cr_assert_eq(AV_RB32(ends.parts[0].bytes + 12 + 4 * words), words - 1);
+    rmx_parts_fini(&parts);
+    ends_close();
+}
+
+Test(hold, part_that_is_no_mp4_is_not_held)
+{
+    static const unsigned char zeros[100000];
+    AVIOContext *io;
+
+    open_parts();
+    io = begin_part("a.bin");
+    avio_write(io, zeros, sizeof(zeros));
+    avio_flush(io);
+    cr_assert_eq(avio_seek(io, 0, SEEK_SET), AVERROR(EPIPE));
+    cr_assert_eq(rmx_parts_close(&parts, io), 0);
+    io = begin_part("b.bin");
+    avio_write(io, zeros, 3);
+    cr_assert_eq(rmx_parts_close(&parts, io), 0);
+    ends_finish();
+    cr_assert_eq(ends.parts[0].size, sizeof(zeros));
+    cr_assert_eq(ends.parts[1].size, 3);
+    rmx_parts_fini(&parts);
     ends_close();
 }

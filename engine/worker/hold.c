@@ -22,6 +22,12 @@ static bool is_open(const unsigned char *head)
     return AV_RB32(head) == 0 && AV_RB32(head + 4) != MKBETAG('m', 'd', 'a', 't');
 }
 
+static bool tells_type(const unsigned char *head)
+{
+    return AV_RB32(head + 4) == MKBETAG('f', 't', 'y', 'p') ||
+           AV_RB32(head + 4) == MKBETAG('s', 't', 'y', 'p');
+}
+
 /* How many of the bytes at hold->start may pass: those of boxes whose sizes are known. */
 static size_t count_clear(struct rmx_hold *hold, const unsigned char *bytes, size_t size)
 {
@@ -32,6 +38,10 @@ static size_t count_clear(struct rmx_hold *hold, const unsigned char *bytes, siz
         const unsigned char *head = bytes + (hold->clear - hold->start);
         uint64_t there = end - hold->clear;
 
+        if (there >= RMX_BOX_HEAD_SHORT_BYTES && hold->doubts && !tells_type(head)) {
+            hold->clear = UINT64_MAX;
+            break;
+        }
         if (there < RMX_BOX_HEAD_SHORT_BYTES || is_open(head) ||
             (rmx_box_is_long(head) && there < RMX_BOX_HEAD_BYTES)) {
             return (size_t)(hold->clear - hold->start);
@@ -41,6 +51,7 @@ static size_t count_clear(struct rmx_hold *hold, const unsigned char *bytes, siz
             break;
         }
         hold->clear = box.end;
+        hold->doubts = false;
     }
     return size;
 }

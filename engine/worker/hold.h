@@ -21,6 +21,7 @@ struct rmx_hold {
      * gets. */
     int (*pass)(void *owner, uint64_t at, const unsigned char *bytes, size_t size);
     void *owner;
+    bool doubts;          /* boxes they are only if the first one tells a file's or part's type */
     uint64_t start;       /* in the stream, of what is held: all before has passed */
     uint64_t clear;       /* up to here all may pass: the next box begins here */
     unsigned char *bytes; /* what is held; NULL: nothing ever was, or it has passed */

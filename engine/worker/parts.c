@@ -13,6 +13,7 @@
 #include <libavutil/mem.h>
 
 #include "engine/worker/cipher.h"
+#include "engine/worker/hold.h"
 #include "ipc/file_name.h"
 
 #if LIBAVFORMAT_VERSION_MAJOR >= 61
@@ -21,15 +22,21 @@ typedef const uint8_t written_byte;
 typedef uint8_t written_byte;
 #endif
 
-#define BUFFER_BYTES  4096 /* of which little is used: see `direct` below */
+/* libavformat's own, as for a sink: of the first little is used, see `direct` below; in the second
+ * muxers go back, and further in what is held (see hold.h). */
+#define BUFFER_BYTES_SEEKABLE (4 * 1024)
+#define BUFFER_BYTES_STREAM   (64 * 1024)
+
 #define ROOM_AT_FIRST 16u
 
 struct rmx_part { /* one that is open */
     struct rmx_parts *parts;
     struct rmx_part *next;
     AVIOContext *io;
-    uint64_t at;
-    uint64_t end; /* one beyond the furthest byte written */
+    uint64_t at;          /* where the muxer's next byte goes */
+    uint64_t end;         /* one beyond the furthest byte sent on */
+    bool holds;           /* nobody writes by offset: all goes through the hold */
+    struct rmx_hold hold; /* of an MP4; what is not one passes */
     uint16_t number;
     struct rmx_cipher *cipher; /* NULL: bytes are written as they are */
     bool eclipsed; /* it was begun anew since: what is written here is lost, and is an error */
@@ -141,23 +148,24 @@ static int number_of(struct rmx_parts *parts, const char *name)
 
 static int write_plain(struct rmx_part *part, const uint8_t *bytes, int size)
 {
+    uint64_t at = part->holds ? part->end : part->at;
     int written;
 
     if (part->eclipsed) {
         return AVERROR(EIO);
     }
-    rmx_sink_turn_to(part->parts->sink, part->number, part->at, part->end);
+    rmx_sink_turn_to(part->parts->sink, part->number, at, part->end);
     written = rmx_sink_write(part->parts->sink, bytes, size);
     if (written > 0) {
-        part->at += (uint64_t)written;
-        part->end = part->at > part->end ? part->at : part->end;
+        at += (uint64_t)written;
+        part->end = at > part->end ? at : part->end;
+        part->at = part->holds ? part->at : at;
     }
     return written;
 }
 
-static int write_part(void *opaque, written_byte *bytes, int size)
+static int write_secret(struct rmx_part *part, const uint8_t *bytes, int size)
 {
-    struct rmx_part *part = opaque;
     uint8_t made[RMX_CIPHER_ROOM];
     int done = 0;
 
@@ -177,6 +185,40 @@ static int write_part(void *opaque, written_byte *bytes, int size)
     return size;
 }
 
+static int pass_held(void *owner, uint64_t at, const unsigned char *bytes, size_t size)
+{
+    int written = write_secret(owner, bytes, (int)size);
+
+    (void)at; /* in order */
+    return written < 0 ? written : 0;
+}
+
+static int write_part(void *opaque, written_byte *bytes, int size)
+{
+    struct rmx_part *part = opaque;
+    int error;
+
+    if (!part->holds || size <= 0) {
+        return write_secret(part, bytes, size);
+    }
+    error = rmx_hold_write(&part->hold, part->at, bytes, (size_t)size);
+    if (error < 0) {
+        return rmx_sink_judge_hold(part->parts->sink, error);
+    }
+    part->at += (uint64_t)size;
+    return size;
+}
+
+/* Where nobody writes by offset, libavformat asks when it is beyond its own buffer. */
+static int64_t seek_held(struct rmx_part *part, int64_t offset, int whence)
+{
+    if (whence != SEEK_SET || offset < 0 || !rmx_hold_reaches(&part->hold, (uint64_t)offset)) {
+        return AVERROR(EPIPE);
+    }
+    part->at = (uint64_t)offset;
+    return offset;
+}
+
 /* Where whoever takes the output writes by offset. */
 static int64_t seek_part(void *opaque, int64_t offset, int whence)
 {
@@ -184,6 +226,9 @@ static int64_t seek_part(void *opaque, int64_t offset, int whence)
     int64_t base;
 
     whence &= ~AVSEEK_FORCE;
+    if (part->holds) {
+        return seek_held(part, offset, whence);
+    }
     if (whence == AVSEEK_SIZE) {
         return (int64_t)part->end;
     }
@@ -202,11 +247,11 @@ static int new_part(struct rmx_parts *parts, uint16_t number, AVIOContext **io)
 {
     struct rmx_part *part = av_mallocz(sizeof(*part));
     bool seekable = parts->sink->output[0].seekable;
-    unsigned char *buffer = av_malloc(BUFFER_BYTES);
+    int buffer_bytes = seekable ? BUFFER_BYTES_SEEKABLE : BUFFER_BYTES_STREAM;
+    unsigned char *buffer = av_malloc((size_t)buffer_bytes);
 
     if (part != NULL && buffer != NULL) {
-        part->io = avio_alloc_context(
-            buffer, BUFFER_BYTES, 1, part, NULL, write_part, seekable ? seek_part : NULL);
+        part->io = avio_alloc_context(buffer, buffer_bytes, 1, part, NULL, write_part, seek_part);
     }
     if (part == NULL || part->io == NULL) {
         av_free(buffer);
@@ -217,7 +262,9 @@ static int new_part(struct rmx_parts *parts, uint16_t number, AVIOContext **io)
         other->eclipsed |= other->number == number;
     }
     part->io->seekable = seekable ? AVIO_SEEKABLE_NORMAL : 0;
-    part->io->direct = 1; /* gathering is the sink's job: one copy less */
+    part->io->direct = seekable; /* gathering is the sink's job: one copy less */
+    part->holds = !seekable;
+    part->hold = (struct rmx_hold){ .pass = pass_held, .owner = part, .doubts = true };
     part->parts = parts;
     part->number = number;
     part->next = parts->open;
@@ -231,6 +278,7 @@ static void free_part(struct rmx_part **link)
     struct rmx_part *part = *link;
 
     *link = part->next;
+    rmx_hold_fini(&part->hold);
     rmx_cipher_free(&part->cipher);
     av_freep(&part->io->buffer); /* libavformat may have replaced ours */
     avio_context_free(&part->io);
@@ -287,6 +335,9 @@ int rmx_parts_close(void *owner, AVIOContext *io)
 
     avio_flush(io);
     error = io->error;
+    if (error == 0) {
+        error = rmx_hold_end(&(*link)->hold);
+    }
     if (error == 0) {
         error = write_padding(*link);
         error = error > 0 ? 0 : error;

@@ -261,14 +261,19 @@ static int pass_boxes(void *owner, uint64_t at, const unsigned char *bytes, size
     return written < 0 ? written : 0;
 }
 
+int rmx_sink_judge_hold(struct rmx_sink *sink, int error)
+{
+    if (error == -E2BIG) {
+        return end_job(sink, RMX_STATUS_OVER_LIMIT, head_too_large);
+    }
+    return error; /* -ENOMEM is AVERROR(ENOMEM) */
+}
+
 static int write_boxes(struct rmx_sink_output *output, const unsigned char *bytes, int size)
 {
     int error = rmx_hold_write(&output->hold, output->at, bytes, (size_t)size);
 
-    if (error == -E2BIG) {
-        return end_job(output->sink, RMX_STATUS_OVER_LIMIT, head_too_large);
-    }
-    return error < 0 ? error : size; /* -ENOMEM is AVERROR(ENOMEM) */
+    return error < 0 ? rmx_sink_judge_hold(output->sink, error) : size;
 }
 
 static int write_bytes(void *opaque, written_byte *bytes, int size)

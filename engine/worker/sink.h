@@ -68,6 +68,10 @@ void rmx_sink_hurry(struct rmx_sink *sink);
  * than is held ends it OVER_LIMIT. Returns 0 or -ENOMEM. */
 int rmx_sink_add(struct rmx_sink *sink, bool seekable, unsigned manner);
 
+/* What a hold's write returned, as libavformat is to be told; ends the job OVER_LIMIT if the box is
+ * too large. */
+int rmx_sink_judge_hold(struct rmx_sink *sink, int error);
+
 /* Writes where the stream is. Returns size, or an AVERROR. */
 int rmx_sink_write(struct rmx_sink *sink, const unsigned char *bytes, int size);
 
