@@ -75,6 +75,7 @@ struct rmx_berth {
     const char *condemned; /* why its worker was ended; NULL = it was not */
     uint32_t used;         /* pairs in use */
     uint32_t used_by[RMX_CLASSES]; /* of them, by jobs of each class */
+    bool prefault;                 /* its memory is mapped before it is used */
     struct rmx_region arena;
     struct rmx_worker_shm *shm;
     struct rmx_mail to_worker;

@@ -356,6 +356,18 @@ static void report_huge_pages(const struct rmx_lane *lane, const struct rmx_bert
         RMX_LOG_U64("got_bytes", got));
 }
 
+/* The memory is there already; what is saved is a page fault at each page's first use. */
+static void prefault(const struct rmx_lane *lane, struct rmx_berth *berth)
+{
+    int error = lane->config->prefault ? rmx_region_prefault(&berth->arena) : 0;
+
+    berth->prefault = lane->config->prefault && error == 0;
+    if (error < 0) {
+        rmx_log(RMX_LOG_WARN, "not_prefaulted", RMX_LOG_U64("worker", berth->index),
+            RMX_LOG_ERRNO("why", error));
+    }
+}
+
 /* A map of pages for each of the berth's shares. */
 static void give_claims(struct rmx_crew *crew, struct rmx_berth *berth)
 {
@@ -381,14 +393,12 @@ static int make_berth(
     if (index < crew->workers) { /* others have no channels */
         give_claims(crew, berth);
     }
-    error = rmx_region_prefault(&berth->arena);
-    if (error == 0) {
-        place(lane, berth);
-        report_huge_pages(lane, berth);
-        berth->bell_op = (struct rmx_op){ .done = bell_rang, .owner = crew };
-        rmx_loop_poll_always(&lane->loop, &berth->bell_op, berth->lane_bell.fd, POLLIN);
-    }
-    return error;
+    prefault(lane, berth);
+    place(lane, berth);
+    report_huge_pages(lane, berth);
+    berth->bell_op = (struct rmx_op){ .done = bell_rang, .owner = crew };
+    rmx_loop_poll_always(&lane->loop, &berth->bell_op, berth->lane_bell.fd, POLLIN);
+    return 0;
 }
 
 static int make_berths(struct rmx_crew *crew)

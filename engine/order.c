@@ -37,6 +37,7 @@ int rmx_order_adopt(int ctl_fd, const struct rmx_berth *berth, uint64_t spin_ns)
         .arena_bytes = berth->arena.size,
         .flows = berth->pairs_count,
         .spin_ns = spin_ns,
+        .prefault = berth->prefault,
     };
     const int fds[] = { berth->arena.fd, berth->worker_bell.fd, berth->lane_bell.fd };
 

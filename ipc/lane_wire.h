@@ -23,7 +23,7 @@
 #include "ipc/job.h"
 #include "ring/layout.h"
 
-#define RMX_LANE_WIRE_VERSION   5u
+#define RMX_LANE_WIRE_VERSION   6u
 #define RMX_WORKER_FLOWS_MAX    2048u /* jobs one worker may hold at once */
 #define RMX_WORKER_CHANNELS_MAX 256u  /* channels of clients one worker may hold at once */
 #define RMX_WORKER_PARTIES      2048u /* clients who share a worker's core evenly */
@@ -74,7 +74,7 @@ struct rmx_lane_msg {
     uint64_t memory_max_bytes; /* FORK: RLIMIT_AS beyond arena and fibers; 0 = none */
     uint64_t spin_ns;          /* ADOPT: how long to poll before sleeping */
     int32_t lacks_error;       /* FORKED: -errno of the first of them; else 0 */
-    uint32_t zero;
+    uint32_t prefault;         /* ADOPT: 1 = map all of the arena now, 0 = as it is used */
 };
 _Static_assert(sizeof(struct rmx_lane_msg) == 64, "wire format");
 

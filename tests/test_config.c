@@ -68,6 +68,7 @@ Test(config, without_arguments_every_setting_has_its_default)
     cr_assert_eq(config.drain_timeout_ns, 30 * RMX_CONFIG_SECOND_NS);
     cr_assert(config.pin);
     cr_assert_not(config.huge_pages);
+    cr_assert(config.prefault);
     cr_assert_str_eq(config.worker_program, "");
 }
 

@@ -189,7 +189,7 @@ static struct field fields[] = {
     FIELD(rmx_lane_msg, memory_max_bytes),
     FIELD(rmx_lane_msg, spin_ns),
     FIELD(rmx_lane_msg, lacks_error),
-    FIELD(rmx_lane_msg, zero),
+    FIELD(rmx_lane_msg, prefault),
     FIELD(rmx_flow_shm, spec),
     FIELD(rmx_flow_shm, input_bytes),
     FIELD(rmx_flow_shm, input_at),
@@ -313,7 +313,7 @@ Test(wire, sizes_and_limits_are_those_the_document_names)
     cr_assert_eq(RMX_CHANNEL_BYTES_MAX, 4096ull << 20);
     cr_assert_eq(RMX_CHANNEL_FLOWS_MAX, 1024);
     cr_assert_eq(RMX_CHANNEL_MAIL_SLOTS, 4096);
-    cr_assert_eq(RMX_LANE_WIRE_VERSION, 5);
+    cr_assert_eq(RMX_LANE_WIRE_VERSION, 6);
     cr_assert_eq(RMX_WORKER_MAIL_SLOTS, 16384);
     cr_assert_eq(RMX_WORKER_FLOWS_MAX, 2048);
     cr_assert_eq(RMX_WORKER_CHANNELS_MAX, 256);

@@ -114,6 +114,7 @@ void tiny_lane_adopt(struct tiny_lane *lane)
         .arena_bytes = lane->berth.arena.size,
         .flows = lane->berth.pairs_count,
         .spin_ns = 20000,
+        .prefault = 1,
     };
     struct iovec part = { .iov_base = &message, .iov_len = sizeof(message) };
     const int fds[] = { lane->berth.arena.fd, lane->berth.worker_bell.fd,

@@ -121,7 +121,9 @@ static int wait_for_arena(int ctl_fd, struct rmx_region *arena, struct rmx_desk_
     }
     arena_fd = rmx_sock_fds_take(&fds, 0);
     error = rmx_region_adopt(arena, &arena_fd, adopt.arena_bytes, adopt.arena_bytes);
-    error = error < 0 ? error : rmx_region_prefault(arena);
+    if (error == 0 && adopt.prefault == 1) {
+        (void)rmx_region_prefault(arena); /* else pages come when they are used */
+    }
     if (error < 0) {
         rmx_base_close(&arena_fd);
         rmx_sock_fds_close(&fds);
