@@ -26,7 +26,7 @@ static struct rmx_ring attach(const struct rmx_ring_stage *stage, uint64_t place
 /* --- ours --------------------------------------------------------------------------------------
  */
 
-static void put(struct rmx_ring *ring, uint64_t item)
+static inline void put(struct rmx_ring *ring, uint64_t item)
 {
     while (rmx_ring_reserve_one(ring) == 0) {
         rmx_core_relax();
@@ -35,13 +35,13 @@ static void put(struct rmx_ring *ring, uint64_t item)
     rmx_ring_publish(ring, 1);
 }
 
-static void get(struct rmx_ring *ring, uint64_t item)
+static inline void get(struct rmx_ring *ring, uint64_t item)
 {
     while (rmx_ring_peek_one(ring) == 0) {
         rmx_core_relax();
     }
     rmx_assert(*(const uint64_t *)rmx_ring_entry(ring, 0) == item);
-    rmx_ring_release(ring, 1);
+    rmx_ring_release_one(ring);
 }
 
 static void send_one_by_one(void *user)
@@ -64,6 +64,49 @@ static void take_one_by_one(void *user)
     }
 }
 
+/* A full row has a number of entries that the compiler knows. */
+#define ROW RMX_ROW_ENTRIES(sizeof(uint64_t))
+
+static void fill(const struct rmx_ring *ring, uint64_t item, uint32_t batch)
+{
+    struct rmx_place place = ring->place;
+
+    for (const uint64_t end = item + batch; item != end;) {
+        uint32_t run;
+        uint64_t *to = rmx_ring_run(ring, &place, &run);
+
+        if (run == ROW && end - item >= ROW) {
+            for (uint32_t i = 0; i < ROW; i++) {
+                to[i] = item++;
+            }
+        } else {
+            for (; run > 0 && item != end; run--) {
+                *to++ = item++;
+            }
+        }
+    }
+}
+
+static void check(const struct rmx_ring *ring, uint64_t item, uint32_t batch)
+{
+    struct rmx_place place = ring->place;
+
+    for (const uint64_t end = item + batch; item != end;) {
+        uint32_t run;
+        const uint64_t *from = rmx_ring_run(ring, &place, &run);
+
+        if (run == ROW && end - item >= ROW) {
+            for (uint32_t i = 0; i < ROW; i++) {
+                rmx_assert(from[i] == item++);
+            }
+        } else {
+            for (; run > 0 && item != end; run--) {
+                rmx_assert(*from++ == item++);
+            }
+        }
+    }
+}
+
 static void send_batches(void *user)
 {
     const struct rmx_ring_stage *stage = user;
@@ -79,9 +122,7 @@ static void send_batches(void *user)
             rmx_core_relax();
             continue;
         }
-        for (uint32_t i = 0; i < stage->batch; i++) {
-            *(uint64_t *)rmx_ring_entry(&ring, i) = sent + i;
-        }
+        fill(&ring, sent, stage->batch);
         rmx_ring_publish(&ring, stage->batch);
         sent += stage->batch;
     }
@@ -96,15 +137,13 @@ static void take_batches(void *user)
         uint32_t ready = (uint32_t)(ring.seen - ring.cursor);
 
         if (ready < stage->batch) {
-            rmx_assert(rmx_ring_peek(&ring, &ready) == 0);
+            rmx_assert(rmx_ring_peek_for(&ring, stage->batch, &ready) == 0);
         }
         if (ready < stage->batch) {
             rmx_core_relax();
             continue;
         }
-        for (uint32_t i = 0; i < stage->batch; i++) {
-            rmx_assert(*(const uint64_t *)rmx_ring_entry(&ring, i) == taken + i);
-        }
+        check(&ring, taken, stage->batch);
         rmx_ring_release(&ring, stage->batch);
         taken += stage->batch;
     }
@@ -240,8 +279,8 @@ static double rate(struct rmx_ring_stage *stage, rmx_pair_part *take, rmx_pair_p
 
 static void make_ours(struct rmx_ring_stage *stage)
 {
-    rmx_ring_init(at(stage, RMX_STAGE_OURS), 0);
-    rmx_ring_init(at(stage, RMX_STAGE_OURS + RMX_STAGE_BACK), 0);
+    rmx_ring_init(at(stage, RMX_STAGE_OURS), RMX_STAGE_SLOTS, sizeof(uint64_t), 0);
+    rmx_ring_init(at(stage, RMX_STAGE_OURS + RMX_STAGE_BACK), RMX_STAGE_SLOTS, sizeof(uint64_t), 0);
 }
 
 static void make_reference(struct rmx_ring_stage *stage)

@@ -39,14 +39,14 @@
 struct rmx_channel_shm {
     _Alignas(RMX_LINE) struct rmx_bell_shm worker_bell; /* the worker sleeps on it */
     _Alignas(RMX_LINE) struct rmx_bell_shm client_bell; /* the client does */
-    _Alignas(4096) unsigned char to_worker[RMX_LINE * 4 + RMX_CHANNEL_MAIL_SLOTS * 16];
-    _Alignas(4096) unsigned char to_client[RMX_LINE * 4 + RMX_CHANNEL_MAIL_SLOTS * 16];
+    _Alignas(4096) unsigned char to_worker[RMX_RING_BYTES(RMX_CHANNEL_MAIL_SLOTS, 16)];
+    _Alignas(4096) unsigned char to_client[RMX_RING_BYTES(RMX_CHANNEL_MAIL_SLOTS, 16)];
     _Alignas(4096) unsigned char rings[]; /* chunk rings, where the client puts them */
 };
 
 #define RMX_CHANNEL_RINGS_AT offsetof(struct rmx_channel_shm, rings)
 
 _Static_assert(RMX_CHANNEL_MAIL_SLOTS >= RMX_CHANNEL_FLOWS_MAX * 4, "mail could overflow");
-_Static_assert(RMX_CHANNEL_RINGS_AT == 143360, "layout is wire format");
+_Static_assert(RMX_CHANNEL_RINGS_AT == 184320, "layout is wire format");
 
 #endif

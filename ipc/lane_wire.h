@@ -177,8 +177,8 @@ struct rmx_worker_shm {
     _Alignas(RMX_LINE) _Atomic uint64_t busy_ns; /* time it had jobs on its core: worker writes */
     _Atomic uint32_t ready; /* jobs that want its core, the one that has it too: worker writes */
     _Atomic uint64_t memory_peak_bytes; /* most that its jobs had at once: worker writes */
-    _Alignas(4096) unsigned char to_worker[RMX_LINE * 4 + RMX_WORKER_MAIL_SLOTS * 16];
-    _Alignas(4096) unsigned char to_lane[RMX_LINE * 4 + RMX_WORKER_MAIL_SLOTS * 16];
+    _Alignas(4096) unsigned char to_worker[RMX_RING_BYTES(RMX_WORKER_MAIL_SLOTS, 16)];
+    _Alignas(4096) unsigned char to_lane[RMX_RING_BYTES(RMX_WORKER_MAIL_SLOTS, 16)];
     _Alignas(4096) struct rmx_flow_shm flows[];
 };
 

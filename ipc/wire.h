@@ -12,7 +12,7 @@
 
 #include "ipc/job.h"
 
-#define RMX_WIRE_VERSION     5u     /* this header's; HELLO carries the range a client speaks */
+#define RMX_WIRE_VERSION     6u     /* this header's; HELLO carries the range a client speaks */
 #define RMX_WIRE_BYTES_MAX   32768u /* no message is longer */
 #define RMX_WIRE_FDS_MAX     32u    /* no message carries more descriptors */
 #define RMX_SUBMIT_JOBS_MAX  8u     /* jobs in one SUBMIT */

@@ -4,8 +4,6 @@
  */
 #include "ring/chunk.h"
 
-#include <string.h>
-
 static bool is_geometry(uint32_t slots, uint32_t chunk_bytes)
 {
     return slots != 0 && slots <= RMX_RING_SLOTS_MAX && (slots & (slots - 1)) == 0 &&
@@ -49,8 +47,7 @@ int rmx_chunk_ring_init(const struct rmx_region *region, uint64_t at, uint32_t s
     if (base == NULL) {
         return -EINVAL;
     }
-    memset(base, 0, payload_at(slots));
-    rmx_ring_init(base, first_count);
+    rmx_ring_init(base, slots, sizeof(struct rmx_chunk_shm), first_count);
     return 0;
 }
 
@@ -117,7 +114,7 @@ int rmx_chunk_read(const struct rmx_chunk_ring *ring, uint32_t index, struct rmx
     /* Seeks are counted modulo 2^32: what is less than half of that ahead was never asked for. */
     bool from_the_future = (int32_t)(copy.generation - ring->generation) > 0;
 
-    if (!is_sane(&copy, ring->chunk_bytes) || from_the_future || RMX_READ_ONCE(shm->zero) != 0) {
+    if (!is_sane(&copy, ring->chunk_bytes) || from_the_future) {
         return -EBADMSG;
     }
     *chunk = copy;

@@ -5,7 +5,7 @@
  * payload out before it parses it: a hostile producer may change the bytes at any time. Must never
  * use a descriptor's word that was not read once and checked.
  *
- *     the ring's head | slots x 32-byte descriptors | up to a page's end | slots x chunk_bytes
+ *     the ring's head | rows of 24-byte descriptors | up to a page's end | slots x chunk_bytes
  *
  * Batches go through the embedded ring: reserve, payload + fill for each, publish; peek, read +
  * payload for each, release; then the ask word of the other side.

@@ -4,10 +4,20 @@
  * format, little endian. Must never hold a pointer, a size or an index: geometry is told in
  * messages, checked once and kept in private memory. Every word here may be a lie.
  *
- * How a chunk lives. Counts only ever grow; `count & (slots - 1)` is the slot. The producer owns
- * the slots from published to released + slots, the consumer those from released to published:
+ * A ring is a head, then rows of one cache line: a word that says how many entries have ever been
+ * offered, then as many entries as fit behind it (7 of 8 bytes, 3 notes, 2 chunks). The last row
+ * may be filled in part only.
  *
- *                    released        published       released + slots
+ *     head | offered, entry, entry, .. | offered, entry, entry, .. | ..
+ *
+ * Who publishes a batch says so in one row, that of the batch's first entry, where the consumer
+ * looks for it: news and entry travel on one line, and no line is written for each entry and read
+ * for each. The words of other rows are from earlier batches: true, but old.
+ *
+ * How a chunk lives. Counts only ever grow; `count & (slots - 1)` is the slot. The producer owns
+ * the slots from offered to released + slots, the consumer those from released to offered:
+ *
+ *                    released        offered         released + slots
  *     slots   ... free | ready ready | free free free | (same slots again) ...
  *                      ^ consumer    ^ producer
  *
@@ -38,9 +48,6 @@
 
 /* The head of every ring. Each line has one writer, but for the ask words (see ring.h). */
 struct rmx_ring_shm {
-    /* the producer's line */
-    _Alignas(RMX_LINE) _Atomic uint64_t published; /* entries ever offered */
-
     /* 1 = the producer sleeps for room (or for a seek); set by it, taken by the consumer */
     _Alignas(RMX_LINE) _Atomic uint32_t producer_asks;
 
@@ -54,23 +61,40 @@ struct rmx_ring_shm {
     _Alignas(RMX_LINE) _Atomic uint32_t consumer_asks;
 };
 
-_Static_assert(offsetof(struct rmx_ring_shm, published) == 0, "layout is wire format");
-_Static_assert(offsetof(struct rmx_ring_shm, producer_asks) == 128, "layout is wire format");
-_Static_assert(offsetof(struct rmx_ring_shm, released) == 256, "layout is wire format");
-_Static_assert(offsetof(struct rmx_ring_shm, seek_offset) == 264, "layout is wire format");
-_Static_assert(offsetof(struct rmx_ring_shm, seek_generation) == 272, "layout is wire format");
-_Static_assert(offsetof(struct rmx_ring_shm, seek_part) == 276, "layout is wire format");
-_Static_assert(offsetof(struct rmx_ring_shm, consumer_asks) == 384, "layout is wire format");
-_Static_assert(sizeof(struct rmx_ring_shm) == 512, "layout is wire format");
+_Static_assert(offsetof(struct rmx_ring_shm, producer_asks) == 0, "layout is wire format");
+_Static_assert(offsetof(struct rmx_ring_shm, released) == 128, "layout is wire format");
+_Static_assert(offsetof(struct rmx_ring_shm, seek_offset) == 136, "layout is wire format");
+_Static_assert(offsetof(struct rmx_ring_shm, seek_generation) == 144, "layout is wire format");
+_Static_assert(offsetof(struct rmx_ring_shm, seek_part) == 148, "layout is wire format");
+_Static_assert(offsetof(struct rmx_ring_shm, consumer_asks) == 256, "layout is wire format");
+_Static_assert(sizeof(struct rmx_ring_shm) == 384, "layout is wire format");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock would not cross the process boundary");
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "a lock would not cross the process boundary");
+
+/* A row. */
+struct rmx_row_shm {
+    _Atomic uint64_t offered; /* entries ever, as of the last batch that began in this row */
+    unsigned char entries[56];
+};
+
+_Static_assert(offsetof(struct rmx_row_shm, entries) == 8, "layout is wire format");
+_Static_assert(sizeof(struct rmx_row_shm) == 64, "layout is wire format");
+
+#define RMX_RING_ENTRY_BYTES_MAX (sizeof(struct rmx_row_shm) - sizeof(uint64_t))
+
+/* Entries of a row, rows of a ring, bytes of a ring: for boxes whose size is wire format, too. */
+#define RMX_ROW_ENTRIES(entry_bytes) (RMX_RING_ENTRY_BYTES_MAX / (entry_bytes))
+#define RMX_RING_ROWS(slots, entry_bytes)                                                          \
+    (((slots) + RMX_ROW_ENTRIES(entry_bytes) - 1) / RMX_ROW_ENTRIES(entry_bytes))
+#define RMX_RING_BYTES(slots, entry_bytes)                                                         \
+    (sizeof(struct rmx_ring_shm) + sizeof(struct rmx_row_shm) * RMX_RING_ROWS(slots, entry_bytes))
 
 #define RMX_ERRNO_MAX 4095 /* the kernel's own bound: a -errno is -4095 to -1 */
 
 /* An entry of a chunk ring: what the payload in the same slot is. The producer writes it.
  *
- *   0         8        12           16    18     20      24        32
- *   | offset  | bytes  | generation | part| flags| error | zero    |  */
+ *   0         8        12           16    18     20      24
+ *   | offset  | bytes  | generation | part| flags| error |  */
 struct rmx_chunk_shm {
     uint64_t offset;     /* of the first byte in the stream (or file); at most INT64_MAX - bytes */
     uint32_t bytes;      /* at most chunk_bytes; at least 1 unless the stream ends or broke, or one
@@ -79,7 +103,6 @@ struct rmx_chunk_shm {
     uint16_t part;       /* which of the job's files */
     uint16_t flags;      /* enum rmx_chunk_flags */
     int32_t error;       /* -errno (-RMX_ERRNO_MAX to -1) when flags say so, else 0 */
-    uint64_t zero;
 };
 
 _Static_assert(offsetof(struct rmx_chunk_shm, bytes) == 8, "layout is wire format");
@@ -87,8 +110,7 @@ _Static_assert(offsetof(struct rmx_chunk_shm, generation) == 12, "layout is wire
 _Static_assert(offsetof(struct rmx_chunk_shm, part) == 16, "layout is wire format");
 _Static_assert(offsetof(struct rmx_chunk_shm, flags) == 18, "layout is wire format");
 _Static_assert(offsetof(struct rmx_chunk_shm, error) == 20, "layout is wire format");
-_Static_assert(offsetof(struct rmx_chunk_shm, zero) == 24, "layout is wire format");
-_Static_assert(sizeof(struct rmx_chunk_shm) == 32, "layout is wire format");
+_Static_assert(sizeof(struct rmx_chunk_shm) == 24, "layout is wire format");
 
 enum rmx_chunk_flags {
     RMX_CHUNK_END = 1u << 0,   /* the stream ends after these bytes */

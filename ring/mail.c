@@ -4,8 +4,6 @@
  */
 #include "ring/mail.h"
 
-#include <string.h>
-
 size_t rmx_mail_bytes(uint32_t slots)
 {
     size_t bytes;
@@ -33,8 +31,7 @@ int rmx_mail_init(
     if (base == NULL) {
         return -EINVAL;
     }
-    memset(base, 0, rmx_mail_bytes(slots));
-    rmx_ring_init(base, first_count);
+    rmx_ring_init(base, slots, sizeof(struct rmx_note_shm), first_count);
     return 0;
 }
 
@@ -77,6 +74,6 @@ int rmx_mail_take(struct rmx_mail *mail, struct rmx_note *note)
         .flow = RMX_READ_ONCE(shm->flow),
         .value = RMX_READ_ONCE(shm->value),
     };
-    rmx_ring_release(&mail->ring, 1);
+    rmx_ring_release_one(&mail->ring);
     return 1;
 }

@@ -83,10 +83,11 @@ static void open_memory(void)
     }
 }
 
-/* The words that say something: the heads of both rings, and the chunks' descriptors. */
+/* The words that say something: the heads of both rings and their first rows, and the rows with
+ * the chunks' descriptors. */
 static void scribble(uint8_t where, uint16_t value)
 {
-    static const uint16_t heads[] = { 0, 128, 256, 264, 272, 384 };
+    static const uint16_t heads[] = { 0, 128, 136, 144, 256, 384 };
     unsigned char *base = shared.region.base;
     uint64_t word = value & 0x8000 ? (uint64_t)(int64_t)(int16_t)value : value;
 
@@ -211,7 +212,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rmx_assert(rmx_chunk_ring_init(&shared.region, 0, SLOTS, CHUNK_BYTES, 0) == 0);
     rmx_assert(rmx_chunk_ring_attach(&shared.producer, &shared.region, 0, SLOTS, CHUNK_BYTES) == 0);
     rmx_assert(rmx_chunk_ring_attach(&shared.consumer, &shared.region, 0, SLOTS, CHUNK_BYTES) == 0);
-    rmx_ring_init((unsigned char *)shared.region.base + shared.mail_at, 0);
+    rmx_assert(rmx_mail_init(&shared.region, shared.mail_at, MAIL_SLOTS, 0) == 0);
     rmx_assert(rmx_mail_attach(&shared.sender, &shared.region, shared.mail_at, MAIL_SLOTS) == 0);
     rmx_assert(rmx_mail_attach(&shared.receiver, &shared.region, shared.mail_at, MAIL_SLOTS) == 0);
     shared.chunks_broken = false;

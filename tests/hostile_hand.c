@@ -15,6 +15,7 @@
 #include "ipc/lane_wire.h"
 #include "ring/bell.h"
 #include "ring/chunk.h"
+#include "tests/ring_lie.h"
 
 #define CROWD    4096u
 #define FEW_NS   20000
@@ -91,14 +92,15 @@ static const struct rmx_job_ring *some_ring(struct hostile_hand *hand)
 static void spoil_head(struct hostile_hand *hand)
 {
     const struct rmx_job_ring *ring = some_ring(hand);
-    size_t descriptors = ring->slots * sizeof(struct rmx_chunk_shm);
-    static const size_t words[] = { 0, 128, 256, 264, 272, 384 }; /* of struct rmx_ring_shm */
+    size_t rows =
+        rmx_ring_bytes(ring->slots, sizeof(struct rmx_chunk_shm)) - sizeof(struct rmx_ring_shm);
+    static const size_t words[] = { 0, 128, 136, 144, 256 }; /* of struct rmx_ring_shm */
 
     if (hostile_pick(&hand->random, 2) == 0) {
-        spoil(hand, ring->at + words[hostile_pick(&hand->random, 6)]);
+        spoil(hand, ring->at + words[hostile_pick(&hand->random, 5)]);
     } else {
-        spoil(hand, ring->at + sizeof(struct rmx_ring_shm) +
-                        hostile_pick(&hand->random, descriptors) / 8 * 8);
+        spoil(hand,
+            ring->at + sizeof(struct rmx_ring_shm) + hostile_pick(&hand->random, rows) / 8 * 8);
     }
 }
 
@@ -106,7 +108,7 @@ static void spoil_payload(struct hostile_hand *hand)
 {
     const struct rmx_job_ring *ring = some_ring(hand);
     size_t bytes = rmx_chunk_ring_bytes(ring->slots, ring->chunk_bytes);
-    size_t head = sizeof(struct rmx_ring_shm) + ring->slots * sizeof(struct rmx_chunk_shm);
+    size_t head = rmx_ring_bytes(ring->slots, sizeof(struct rmx_chunk_shm));
 
     spoil(hand, ring->at + head + hostile_pick(&hand->random, bytes - head) / 8 * 8);
 }
@@ -127,18 +129,17 @@ static void spoil_mail(struct hostile_hand *hand)
 static void flood(struct hostile_hand *hand)
 {
     struct rmx_channel_shm *shm = (struct rmx_channel_shm *)(void *)hand->arena;
-    struct rmx_ring_shm *ring = (struct rmx_ring_shm *)(void *)shm->to_worker;
-    struct rmx_note_shm *notes = (struct rmx_note_shm *)(void *)(ring + 1);
-    uint64_t released = atomic_load_explicit(&ring->released, memory_order_relaxed);
-    uint64_t published = atomic_load_explicit(&ring->published, memory_order_relaxed);
+    struct rmx_ring ring;
 
-    for (; published - released < RMX_CHANNEL_MAIL_SLOTS; published++) {
-        notes[published % RMX_CHANNEL_MAIL_SLOTS] = (struct rmx_note_shm){
+    rmx_assert(rmx_ring_attach(&ring, shm->to_worker, RMX_CHANNEL_MAIL_SLOTS,
+                   sizeof(struct rmx_note_shm)) == 0);
+    for (uint32_t i = 0; i < ring.slots; i++) {
+        *(struct rmx_note_shm *)rmx_ring_entry(&ring, i) = (struct rmx_note_shm){
             .kind = RMX_NOTE_INPUT + (uint32_t)hostile_pick(&hand->random, 2),
             .flow = (uint32_t)hostile_pick(&hand->random, HOSTILE_JOBS + 1),
         };
     }
-    atomic_store_explicit(&ring->published, published, memory_order_relaxed);
+    ring_lie(&ring, ring.cursor + ring.slots);
 }
 
 static void move_bells(struct hostile_hand *hand)
@@ -189,20 +190,19 @@ static void punch(struct hostile_hand *hand)
 static void scatter_crumbs(struct hostile_hand *hand)
 {
     const struct rmx_job_ring *place = &hand->rings[2 * hostile_pick(&hand->random, HOSTILE_JOBS)];
-    struct rmx_ring_shm *ring = (struct rmx_ring_shm *)(void *)(hand->arena + place->at);
-    struct rmx_chunk_shm *chunks = (struct rmx_chunk_shm *)(void *)(ring + 1);
-    uint64_t released = atomic_load_explicit(&ring->released, memory_order_relaxed);
-    uint64_t published = atomic_load_explicit(&ring->published, memory_order_relaxed);
     bool old = hostile_pick(&hand->random, 4) == 0;
+    struct rmx_ring ring;
 
-    for (; published - released < place->slots; published++) {
-        chunks[published % place->slots] = (struct rmx_chunk_shm){
-            .offset = published,
+    rmx_assert(rmx_ring_attach(&ring, hand->arena + place->at, place->slots,
+                   sizeof(struct rmx_chunk_shm)) == 0);
+    for (uint32_t i = 0; i < ring.slots; i++) {
+        *(struct rmx_chunk_shm *)rmx_ring_entry(&ring, i) = (struct rmx_chunk_shm){
+            .offset = ring.cursor + i,
             .bytes = 1,
             .generation = old ? UINT32_MAX : 0,
         };
     }
-    atomic_store_explicit(&ring->published, published, memory_order_relaxed);
+    ring_lie(&ring, ring.cursor + ring.slots);
 }
 
 /* Each time the worker rings, the kernel looks through all who wait. */

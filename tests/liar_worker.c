@@ -36,7 +36,7 @@ static void lie_by_mail(struct dice *dice, const struct rmx_region *arena)
     struct rmx_worker_shm *shm = arena->base;
 
     if (dice_one_in(dice, 2)) {
-        scribble(dice, shm->to_lane, RMX_LINE * 4);
+        scribble(dice, shm->to_lane, sizeof(struct rmx_ring_shm) + sizeof(struct rmx_row_shm));
     } else {
         scribble(dice, shm->to_lane, sizeof(shm->to_lane));
         scribble(dice, shm->to_lane, sizeof(uint64_t));

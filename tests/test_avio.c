@@ -13,6 +13,7 @@
 #include "engine/worker/sink.h"
 #include "engine/worker/source.h"
 #include "ring/region.h"
+#include "tests/ring_lie.h"
 
 #define STREAM_BYTES (2u << 20)
 #define CHUNK_BYTES  4096u
@@ -23,8 +24,7 @@ static struct {
     struct rmx_avio avio;
     _Atomic uint32_t stop;
     unsigned told[RMX_NOTE_DONE + 1];
-    unsigned sleeps, starved;
-    unsigned seeks; /* seen by the feed */
+    unsigned sleeps, starved, seeks; /* seeks: seen by the feed */
     /* the feed */
     uint64_t at;
     bool ended;
@@ -307,7 +307,7 @@ Test(source, impossible_count_is_PEER_CORRUPT)
     unsigned char buffer[64];
 
     open_source(&source, 2, false);
-    atomic_store(&test.lane.ring.shm->published, 77);
+    ring_lie(&test.lane.ring, 77);
     cr_assert_eq(avio_read(source.input[0].context, buffer, sizeof(buffer)), AVERROR_EXIT);
     cr_assert_eq(test.avio.status, RMX_STATUS_PEER_CORRUPT);
     close_all(&source, NULL);

@@ -12,6 +12,7 @@
 #include "engine/worker/remux.h"
 #include "ipc/status.h"
 #include "tests/crowd.h"
+#include "tests/ring_lie.h"
 #include "tests/tiny_desk.h"
 
 #define PATIENCE_MS 10000
@@ -66,10 +67,12 @@ static void compute_and_look(uint32_t flow, AVIOContext *input, const struct rmx
     }
 }
 
-/* There was mail without end, so each time there was some to take. */
+/* There was mail without end, so each time there was some to take. What was taken is told by the
+ * row, so the rest of one more may show. */
 static void expect_no_more_notes_a_turn_than(uint64_t most)
 {
-    cr_assert_leq(taken.most, most, "%llu", (unsigned long long)taken.most);
+    cr_assert_leq(taken.most, most + RMX_ROW_ENTRIES(sizeof(struct rmx_note_shm)) - 1, "%llu",
+        (unsigned long long)taken.most);
     cr_assert_gt(taken.all, 0, "the desk took no mail while the job computed");
 }
 
@@ -284,7 +287,7 @@ Test(desk, job_that_was_lied_to_while_it_waits_for_room_waits_for_no_input)
         cr_assert_lt(tiny_desk_now_ns(), until);
         tiny_desk_serve(1);
     }
-    atomic_store(&tiny_desk.channels[0].to_worker.ring.shm->published, UINT64_MAX / 2);
+    ring_lie(&tiny_desk.channels[0].to_worker.ring, UINT64_MAX / 2);
     tiny_channel_ring(&tiny_desk.channels[0]);
     while (tiny_desk.done == 0) {
         cr_assert_lt(tiny_desk_now_ns(), until, "it waits for what never comes");

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "engine/drain.h"
+#include "tests/ring_lie.h"
 
 enum { SLOTS = 8, CHUNK = 4096, TURNS_MAX = 2000 };
 
@@ -310,7 +311,7 @@ Test(drain, stop_cancels_a_write_that_would_wait_for_ever)
 Test(drain, worker_that_publishes_more_than_the_ring_is_found_out)
 {
     start(temporary());
-    atomic_store(&producer.ring.shm->published, SLOTS + 1);
+    ring_lie(&producer.ring, SLOTS + 1);
     rmx_drain_pump(&drain);
 
     cr_assert(drain.corrupt);

@@ -296,7 +296,7 @@ Test(wire, every_diagram_is_what_the_headers_say_and_no_field_is_missing)
 
 Test(wire, sizes_and_limits_are_those_the_document_names)
 {
-    cr_assert_eq(RMX_WIRE_VERSION, 5);
+    cr_assert_eq(RMX_WIRE_VERSION, 6);
     cr_assert_eq(RMX_WIRE_BYTES_MAX, 32768);
     cr_assert_eq(RMX_WIRE_FDS_MAX, 32);
     cr_assert_eq(RMX_SUBMIT_JOBS_MAX, 8);

@@ -13,6 +13,7 @@
 
 #include "ipc/status.h"
 #include "tests/channel_jobs.h"
+#include "tests/ring_lie.h"
 
 static struct tiny_lane lane;
 
@@ -70,7 +71,7 @@ Test(worker_lies, impossible_mailbox_ends_its_jobs_and_no_other)
         struct media got = { 0 };
         struct tiny_job *job = begin_victim(channel, sides[i], &input, &got);
 
-        atomic_store(&channel->to_worker.ring.shm->published, UINT64_MAX / 2);
+        ring_lie(&channel->to_worker.ring, UINT64_MAX / 2);
         wake_worker();
         cr_assert_eq(tiny_lane_finish(&lane, job).status, RMX_STATUS_PEER_CORRUPT);
         cr_assert((sides[i] & RMX_PORT_CHANNEL_OUT) != 0 || job->ended,
@@ -152,7 +153,7 @@ Test(worker_lies, lie_in_a_ring_ends_the_job)
         struct tiny_job *job = begin_victim(channel, sides[i], &input, &got);
 
         if ((sides[i] & RMX_PORT_CHANNEL_IN) != 0) {
-            atomic_store(&job->input_ring.ring.shm->published, 1000);
+            ring_lie(&job->input_ring.ring, 1000);
         } else {
             job->stalled = true;
             job->starve = false;
@@ -184,7 +185,7 @@ Test(worker_lies, job_of_a_corrupt_channel_waits_for_the_lane_in_peace)
     job->starve = false;
     channel_jobs_fill(&lane, job);
     cr_assert_not(job->done);
-    atomic_store(&channel->to_worker.ring.shm->published, UINT64_MAX / 2);
+    ring_lie(&channel->to_worker.ring, UINT64_MAX / 2);
     wake_worker();
     channel_jobs_expect(
         &lane, &lane.channels[1], &input, "mpegts", CHANNEL_JOBS_SEEKING, &channel_jobs_middling);
@@ -362,7 +363,8 @@ static void *scribble(void *argument)
         } else if (which == 2 && draw(scribbler) % 64 == 0) {
             scribble_word(scribbler, scribbler->channel->shm->to_worker, 1024);
         } else if (which < 7) {
-            scribble_word(scribbler, base + ring_at, sizeof(struct rmx_ring_shm) + 64);
+            scribble_word(scribbler, base + ring_at,
+                sizeof(struct rmx_ring_shm) + 2 * sizeof(struct rmx_row_shm));
         } else {
             tiny_channel_ring(scribbler->channel);
         }

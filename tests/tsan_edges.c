@@ -29,7 +29,7 @@ struct entry {
 
 static struct {
     struct rmx_ring_shm shm;
-    struct entry entries[SLOTS];
+    struct rmx_row_shm rows[RMX_RING_ROWS(SLOTS, sizeof(struct entry))];
 } shared;
 
 static struct rmx_bell_shm bell_shm;
@@ -216,7 +216,7 @@ static void run(const char *edge, void *(*one)(void *), void *(*other)(void *), 
 {
     pthread_t threads[2];
 
-    rmx_ring_init(&shared, UINT64_MAX - 2);
+    rmx_ring_init(&shared, SLOTS, sizeof(struct entry), UINT64_MAX - 2);
     atomic_init(&bell_shm.asleep, 0);
     tell_turn(0);
     for (uint32_t i = 0; i <= ROUNDS; i++) {

@@ -30,7 +30,7 @@
 #define MUTED_NS_MAX (UINT64_C(160) * NS_PER_MS)
 #define GOOD_RINGS   16u
 
-_Static_assert(sizeof(struct rmx_ring_shm) + RMX_CHANNEL_MAIL_SLOTS * sizeof(struct rmx_note_shm) <=
+_Static_assert(RMX_RING_BYTES(RMX_CHANNEL_MAIL_SLOTS, sizeof(struct rmx_note_shm)) <=
                    sizeof(((struct rmx_channel_shm *)0)->to_worker),
     "the mailbox fits");
 _Static_assert(sizeof(((struct rmx_channel_shm *)0)->to_client) ==

@@ -29,7 +29,7 @@
 #define EVENT_BELL   RMX_WORKER_CHANNELS_MAX
 #define EVENT_HANGUP (RMX_WORKER_CHANNELS_MAX + 1)
 
-_Static_assert(sizeof(struct rmx_ring_shm) + RMX_WORKER_MAIL_SLOTS * sizeof(struct rmx_note_shm) <=
+_Static_assert(RMX_RING_BYTES(RMX_WORKER_MAIL_SLOTS, sizeof(struct rmx_note_shm)) <=
                    sizeof(((struct rmx_worker_shm *)0)->to_worker),
     "the mailbox fits");
 _Static_assert(sizeof(((struct rmx_worker_shm *)0)->to_lane) ==

@@ -5,10 +5,11 @@
  * it, and runs each -DBROKEN=n below, which it must refute.
  *
  * Memory is as weak here as the edges allow. A load of the peer's count may yield any value from
- * what this side is bound to see up to the newest: its `view`. Only an edge raises the view: an
- * exchange that releases leaves the count with the word, an exchange that acquires picks it up. The
- * eventfd carries no order, though the kernel's does. Sleeps have no bound here, and a look may be
- * stale for as long as it likes.
+ * what this side is bound to see up to the newest: its `view`. That is so, too, of a count that is
+ * told in rows (ring/layout.h): a look at one row after the other ends at an older count or at
+ * the newest. Only an edge raises the view: an exchange that releases leaves the count with the
+ * word, an exchange that acquires picks it up. The eventfd carries no order, though the kernel's
+ * does. Sleeps have no bound here, and a look may be stale for as long as it likes.
  *
  * -DALONE=1: the same with the bell only, rung after every batch without an ask word.
  */
