@@ -281,3 +281,13 @@ void rmx_berth_attach(
     error |= rmx_chunk_ring_attach(ring, &berth->arena, at, pair->slots, pair->chunk_bytes);
     rmx_assert(error == 0); /* the geometry is ours */
 }
+
+uint32_t rmx_berth_ringed(const struct rmx_berth *berth)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < berth->pairs_count; i++) {
+        count += berth->pairs[i].slots > 0;
+    }
+    return count;
+}

@@ -75,7 +75,7 @@ struct rmx_berth {
     const char *condemned; /* why its worker was ended; NULL = it was not */
     uint32_t used;         /* pairs in use */
     uint32_t used_by[RMX_CLASSES]; /* of them, by jobs of each class */
-    bool prefault;                 /* its memory is mapped before it is used */
+    uint32_t prefault; /* jobs whose memory its worker maps before it takes any; 0 = none */
     struct rmx_region arena;
     struct rmx_worker_shm *shm;
     struct rmx_mail to_worker;
@@ -166,5 +166,8 @@ void rmx_berth_attach(
  * a system call (0 or 1), or -errno if the mailbox is full or its counts lie: the worker is
  * broken. */
 int rmx_berth_post(struct rmx_berth *berth, enum rmx_note_kind kind, uint32_t flow);
+
+/* Its pairs that have rings: of others there can be many more than there ever are jobs. */
+uint32_t rmx_berth_ringed(const struct rmx_berth *berth);
 
 #endif

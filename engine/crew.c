@@ -361,7 +361,7 @@ static void prefault(const struct rmx_lane *lane, struct rmx_berth *berth)
 {
     int error = lane->config->prefault ? rmx_region_prefault(&berth->arena) : 0;
 
-    berth->prefault = lane->config->prefault && error == 0;
+    berth->prefault = lane->config->prefault && error == 0 ? rmx_berth_ringed(berth) : 0;
     if (error < 0) {
         rmx_log(RMX_LOG_WARN, "not_prefaulted", RMX_LOG_U64("worker", berth->index),
             RMX_LOG_ERRNO("why", error));

@@ -339,6 +339,9 @@ static int make_tables(struct rmx_lane *lane)
     if (lane->flows == NULL || lane->alarm_of == NULL) {
         return fail(lane, -ENOMEM, "no memory for the job table: lower jobs_max");
     }
+    if (lane->config->prefault) {
+        rmx_region_prefault_table(lane->flows, lane->config->jobs_max * sizeof(*lane->flows));
+    }
     rmx_alarms_init(&lane->alarms, lane->alarm_of, lane->config->jobs_max);
     for (uint32_t i = 0; i < lane->config->jobs_max; i++) {
         lane->flows[i].lane = lane;

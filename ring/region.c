@@ -121,6 +121,17 @@ int rmx_region_prefault(const struct rmx_region *region)
     return error;
 }
 
+void rmx_region_prefault_table(void *table, size_t bytes)
+{
+    size_t page = page_bytes();
+    size_t before = (page - (uintptr_t)table % page) % page;
+
+    if (bytes >= before + page) {
+        (void)madvise(
+            (unsigned char *)table + before, (bytes - before) / page * page, MADV_POPULATE_WRITE);
+    }
+}
+
 /* Can memory behind this descriptor go away, or stay away, under who maps it? */
 static bool is_safe_to_map(int fd)
 {

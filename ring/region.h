@@ -41,6 +41,9 @@ int rmx_region_create(
 /* Faults every page in now, so that no job pays for it; changes no byte. Returns 0 or -errno. */
 int rmx_region_prefault(const struct rmx_region *region);
 
+/* The same for whole pages inside a piece of private memory, as far as the kernel does it. */
+void rmx_region_prefault_table(void *table, size_t bytes);
+
 /* How much of it lies on huge pages now, in bytes, as /proc/self/smaps says; 0 where that cannot be
  * read. Asking for huge pages is a wish: only this tells what came of it. */
 uint64_t rmx_region_huge_bytes(const struct rmx_region *region);

@@ -298,6 +298,7 @@ static int take_over(const struct rmx_desk_plan *plan)
     desk.own_bell = (struct rmx_bell){ .shm = &shm->worker_bell, .fd = plan->worker_bell_fd };
     desk.lane_bell = (struct rmx_bell){ .shm = &shm->lane_bell, .fd = plan->lane_bell_fd };
     rmx_seats_init(&seats);
+    rmx_seats_prepare(plan->stacks);
     rmx_remux_breathe = rmx_seats_breathe;
     rmx_channel_init(plan->epoll_fd, rmx_seats_wake);
     return error < 0 ? error : listen_to_lane();

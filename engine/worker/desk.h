@@ -24,6 +24,7 @@ struct rmx_desk_plan {
     int ctl_fd;   /* a message per RMX_NOTE_CTL; its hang-up means the daemon is done with us */
     int epoll_fd; /* empty; bells will be listened to with it */
     uint64_t spin_ns;
+    uint32_t stacks; /* of so many jobs, made before the first */
 };
 
 /* Works until the daemon hangs up (returns 0) or is not to be worked with (-EBADMSG: it sent

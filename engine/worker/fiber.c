@@ -22,6 +22,12 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+#ifndef MADV_POPULATE_WRITE /* Linux 5.14 */
+#define MADV_POPULATE_WRITE 23
+#endif
+
+#define PAGE_BYTES    4096
+#define USUAL_BYTES   ((size_t)64 * 1024) /* of a stack */
 #define MAPPING_BYTES (RMX_FIBER_GUARD_BYTES + RMX_FIBER_STACK_BYTES)
 
 /* What a sanitizer knows about one side of a switch; empty without one. */
@@ -122,6 +128,14 @@ struct rmx_fiber *rmx_fiber_new(void)
     fiber->own_side.shadow = __tsan_create_fiber(0);
 #endif
     return fiber;
+}
+
+void rmx_fiber_prefault(struct rmx_fiber *fiber)
+{
+    uintptr_t end = ((uintptr_t)(fiber + 1) + PAGE_BYTES - 1) & ~(uintptr_t)(PAGE_BYTES - 1);
+    unsigned char *from = (unsigned char *)fiber - ((uintptr_t)fiber - (end - USUAL_BYTES));
+
+    (void)madvise(from, USUAL_BYTES, MADV_POPULATE_WRITE); /* an older kernel does without */
 }
 
 void rmx_fiber_free(struct rmx_fiber **fiber)

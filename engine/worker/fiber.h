@@ -24,6 +24,9 @@ struct rmx_fiber;
 /* Returns NULL when there is no address space left. */
 struct rmx_fiber *rmx_fiber_new(void);
 
+/* Maps the pages that a job's stack mostly needs, now and not one by one. */
+void rmx_fiber_prefault(struct rmx_fiber *fiber);
+
 /* Accepts NULL; nulls the caller's pointer. The fiber must be idle. */
 void rmx_fiber_free(struct rmx_fiber **fiber);
 

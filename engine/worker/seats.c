@@ -78,6 +78,19 @@ void rmx_seats_init(const struct rmx_seats_plan *plan)
     rmx_alarms_init(&desk.alarms, desk.alarm_of, RMX_WORKER_FLOWS_MAX);
 }
 
+void rmx_seats_prepare(uint32_t jobs)
+{
+    while (desk.pool_count < jobs && desk.pool_count < desk.plan.flows) {
+        struct rmx_fiber *fiber = rmx_fiber_new();
+
+        if (fiber == NULL) {
+            return;
+        }
+        rmx_fiber_prefault(fiber);
+        desk.pool[desk.pool_count++] = fiber;
+    }
+}
+
 static uint64_t now_ns(void)
 {
     if (desk.now_ns == 0) {

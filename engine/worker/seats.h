@@ -32,6 +32,10 @@ struct rmx_seats_plan {
 /* At most once in a process. */
 void rmx_seats_init(const struct rmx_seats_plan *plan);
 
+/* Makes stacks for so many jobs, as far as there is memory: their first pages are there when the
+ * jobs come. */
+void rmx_seats_prepare(uint32_t jobs);
+
 /* --- for the scheduler ----------------------------------------------------------------------- */
 
 /* The job in that entry of the flow table takes its seat. Returns 0, -EBUSY (it is taken) or

@@ -5,10 +5,18 @@
 #include "engine/worker/warm.h"
 
 #include <stddef.h>
+#include <string.h>
 #include <time.h>
 
 #include <libavcodec/avcodec.h>
 #include <libavutil/channel_layout.h>
+#include <libavutil/mem.h>
+
+#define SIZE_MIN     16u
+#define SIZE_LARGEST 131072u
+#define CLASS_BYTES  65536u
+#define BLOCKS_MIN   2u
+#define BLOCKS_MAX   4096u
 
 /* What find_stream_info most often opens. */
 static const enum AVCodecID common[] = {
@@ -50,4 +58,32 @@ void rmx_warm_init_process(void)
         open_once(common[slot]);
     }
     tzset(); /* whoever writes or reads a date later would open the zone's file, and die of it */
+}
+
+/* Blocks of one size, each touched, together a heap's page or a few. */
+static void grow_heap(size_t bytes)
+{
+    void *blocks[BLOCKS_MAX];
+    size_t count = CLASS_BYTES / bytes;
+
+    count = count < BLOCKS_MAX ? count : BLOCKS_MAX;
+    count = count > BLOCKS_MIN ? count : BLOCKS_MIN;
+    for (size_t i = 0; i < count; i++) {
+        blocks[i] = av_malloc(bytes);
+        if (blocks[i] != NULL) {
+            memset(blocks[i], 0, bytes);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        av_free(blocks[i]);
+    }
+}
+
+void rmx_warm_heap(void)
+{
+    for (size_t bytes = SIZE_MIN; bytes <= SIZE_LARGEST; bytes *= 2) {
+        for (size_t quarter = 4; quarter < 8; quarter++) { /* the sizes a heap tells apart */
+            grow_heap(bytes * quarter / 4);
+        }
+    }
 }

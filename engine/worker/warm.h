@@ -10,4 +10,8 @@
 /* A decoder this build lacks is left out. */
 void rmx_warm_init_process(void);
 
+/* In a new worker, before its first job: the heap gets its pages from the kernel now, some for each
+ * size that jobs ask for. */
+void rmx_warm_heap(void);
+
 #endif

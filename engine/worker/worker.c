@@ -20,6 +20,7 @@
 #include "engine/worker/sanitizer.h"
 #include "engine/worker/seclusion.h"
 #include "engine/worker/trap.h"
+#include "engine/worker/warm.h"
 #include "ipc/sock.h"
 #include "ring/base.h"
 
@@ -121,7 +122,7 @@ static int wait_for_arena(int ctl_fd, struct rmx_region *arena, struct rmx_desk_
     }
     arena_fd = rmx_sock_fds_take(&fds, 0);
     error = rmx_region_adopt(arena, &arena_fd, adopt.arena_bytes, adopt.arena_bytes);
-    if (error == 0 && adopt.prefault == 1) {
+    if (error == 0 && adopt.prefault > 0) {
         (void)rmx_region_prefault(arena); /* else pages come when they are used */
     }
     if (error < 0) {
@@ -136,6 +137,7 @@ static int wait_for_arena(int ctl_fd, struct rmx_region *arena, struct rmx_desk_
         .lane_bell_fd = rmx_sock_fds_take(&fds, 2),
         .ctl_fd = ctl_fd,
         .spin_ns = adopt.spin_ns,
+        .stacks = adopt.prefault,
     };
     return 1;
 }
@@ -166,6 +168,9 @@ void rmx_worker_run(int ctl_fd, const struct rmx_worker_birth *birth)
     }
     rmx_lastwords_adopt(&((struct rmx_worker_shm *)arena.base)->last_words);
     plan.epoll_fd = epoll_fd;
+    if (plan.stacks > 0) {
+        rmx_warm_heap();
+    }
     error = rmx_desk_run(&plan);
     leave(error < 0 ? RMX_WORKER_PROTOCOL : RMX_WORKER_DONE, "the daemon broke a rule", error);
 }
