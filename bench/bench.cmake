@@ -43,7 +43,7 @@ add_executable(rmx-bench
     bench/live_herd.c
     bench/bench_job.c
     bench/job_means.c
-    bench/job_load.c
+    bench/job_cross.c bench/job_load.c
     bench/rivals.c)
 target_link_libraries(rmx-bench PRIVATE ringmux_static rmx_engine rmx_flags Threads::Threads m)
 target_compile_definitions(rmx-bench PRIVATE

@@ -18,6 +18,7 @@
 
 #include "bench/command.h"
 #include "bench/frame.h"
+#include "bench/job_cross.h"
 #include "bench/job_load.h"
 #include "bench/job_means.h"
 #include "bench/process.h"
@@ -442,7 +443,9 @@ int rmx_bench_job_run(int argc, char **argv)
 {
     static struct rmx_frame_option options[] = {
         { .name = "dir", .text = "where media and outputs lie", .word = "/tmp" },
-        { .name = "part", .text = "only this: small, containers, large or load; all", .word = "" },
+        { .name = "part",
+            .text = "only this: small, containers, large, load or crossed",
+            .word = "" },
         { .name = NULL },
     };
     static const struct rmx_frame_plan plan = { .name = "job",
@@ -475,6 +478,14 @@ int rmx_bench_job_run(int argc, char **argv)
     if (part[0] == '\0' || strcmp(part, "load") == 0) {
         start(&bench, bench.cores);
         run_open(&bench, run_closed(&bench) / 2);
+        rmx_close(&bench.scene.client);
+    }
+    if (part[0] == '\0' || strcmp(part, "crossed") == 0) {
+        const struct rmx_job_cross cross = { &bench.frame, &bench.scene, &bench.small,
+            &bench.medium, targets, bench.frame.tiny ? 1 : TARGETS };
+
+        start(&bench, bench.cores);
+        rmx_job_cross_run(&cross);
         rmx_close(&bench.scene.client);
     }
     rmx_job_means_unmake(&bench.small);
