@@ -161,7 +161,9 @@ static void compare_streams(struct report *report, const AVStream *ours, const A
     SAME(ours, theirs, discard);
     SAME_RATIO(ours, theirs, sample_aspect_ratio);
     SAME_RATIO(ours, theirs, avg_frame_rate);
-    SAME_RATIO(ours, theirs, r_frame_rate);
+    if (ours->r_frame_rate.num != 0) { /* else theirs is a guess, which no output has */
+        SAME_RATIO(ours, theirs, r_frame_rate);
+    }
     SAME(ours, theirs, pts_wrap_bits);
     if (rmx_avshim_side_data_count(ours) != rmx_avshim_side_data_count(theirs)) {
         differ(report, "side data");

@@ -19,15 +19,12 @@
 
 #include "engine/worker/aac.h"
 #include "engine/worker/avc.h"
-#include "engine/worker/box.h"
-#include "engine/worker/movie.h"
+#include "engine/worker/movie_file.h"
 #include "engine/worker/shortcut.h"
+#include "engine/worker/sps.h"
 #include "engine/worker/track_samples.h"
 
-#define FTYP_BYTES_MAX 1024
-#define MOOV_BYTES_MAX (64u << 20)
 #define FREE_BYTES_MAX (64u << 10)
-#define TOP_BOXES_MAX  8          /* before the samples */
 #define EPOCH_S        2082844800 /* from 1904 to 1970 */
 #define ASPECT_MAX     32767
 #define SKIP_BYTES     10 /* of AV_PKT_DATA_SKIP_SAMPLES */
@@ -43,9 +40,7 @@ struct native_track {
 
 struct rmx_native {
     AVIOContext *input;
-    uint8_t *ftyp;
-    uint8_t *moov;
-    struct rmx_movie movie;
+    struct rmx_movie_file file;
     struct native_track tracks[RMX_MOVIE_TRACKS_MAX];
 };
 
@@ -59,92 +54,6 @@ static const AVInputFormat format = {
 bool rmx_native_is(const AVFormatContext *context)
 {
     return context->iformat == &format;
-}
-
-/* --- the file -------------------------------------------------------------------------------- */
-
-static int read_content(AVIOContext *input, const struct rmx_box *box, uint64_t bytes_max,
-    uint8_t **bytes, struct rmx_movie_span *span)
-{
-    uint64_t size = box->end - box->at - box->head_bytes;
-
-    if (*bytes || size > bytes_max) {
-        return AVERROR(ENOTSUP);
-    }
-    *bytes = av_malloc(size + AV_INPUT_BUFFER_PADDING_SIZE);
-    if (!*bytes) {
-        return AVERROR(ENOMEM);
-    }
-    *span = (struct rmx_movie_span){ .at = *bytes, .bytes = size };
-    return avio_read(input, *bytes, (int)size) == (int)size ? 0 : AVERROR(ENOTSUP);
-}
-
-/* Reads the head of the box that begins here. */
-static int read_head(AVIOContext *input, uint64_t size, struct rmx_box *box)
-{
-    uint8_t head[RMX_BOX_HEAD_BYTES] = { 0 };
-    uint64_t at = (uint64_t)avio_tell(input);
-
-    if (avio_read(input, head, RMX_BOX_HEAD_SHORT_BYTES) != RMX_BOX_HEAD_SHORT_BYTES) {
-        return AVERROR(ENOTSUP);
-    }
-    if (rmx_box_is_long(head) && avio_read(input, head + RMX_BOX_HEAD_SHORT_BYTES, 8) != 8) {
-        return AVERROR(ENOTSUP);
-    }
-    return rmx_box_read(box, head, sizeof(head), at, size) < 0 ? AVERROR(ENOTSUP) : 0;
-}
-
-static int pass(AVIOContext *input, const struct rmx_box *box)
-{
-    return avio_seek(input, (int64_t)box->end, SEEK_SET) == (int64_t)box->end ? 0
-                                                                              : AVERROR(ENOTSUP);
-}
-
-/* ftyp first, moov and mdat, and free room between them: nothing else, up to the end. */
-static int read_boxes(struct rmx_native *native)
-{
-    AVIOContext *input = native->input;
-    int64_t size = avio_size(input);
-    struct rmx_movie_span ftyp = { NULL, 0 };
-    struct rmx_movie_span moov = { NULL, 0 };
-    bool media = false;
-    int err = 0;
-
-    for (unsigned boxes = 0; boxes < TOP_BOXES_MAX && err >= 0 && avio_tell(input) < size;
-         boxes++) {
-        struct rmx_box box = { .type = 0 };
-
-        err = read_head(input, (uint64_t)size, &box);
-        if (err < 0 || (boxes == 0 && box.type != MKBETAG('f', 't', 'y', 'p'))) {
-            return AVERROR(ENOTSUP);
-        }
-        switch (box.type) {
-        case MKBETAG('f', 't', 'y', 'p'):
-            err = read_content(input, &box, FTYP_BYTES_MAX, &native->ftyp, &ftyp);
-            break;
-        case MKBETAG('m', 'o', 'o', 'v'):
-            err = read_content(input, &box, MOOV_BYTES_MAX, &native->moov, &moov);
-            break;
-        case MKBETAG('w', 'i', 'd', 'e'): /* room for a longer head of what follows */
-            err = box.end - box.at == RMX_BOX_HEAD_SHORT_BYTES ? 0 : AVERROR(ENOTSUP);
-            break;
-        case MKBETAG('m', 'd', 'a', 't'):
-            media = true;
-            err = moov.at && box.end == (uint64_t)size ? AVERROR_EOF : pass(input, &box);
-            break;
-        case MKBETAG('f', 'r', 'e', 'e'):
-            err = pass(input, &box);
-            break;
-        default:
-            err = AVERROR(ENOTSUP);
-        }
-    }
-    if (err < 0 && err != AVERROR_EOF) {
-        return err;
-    }
-    return media && moov.at && (err == AVERROR_EOF || avio_tell(input) == size)
-               ? rmx_movie_read(&native->movie, ftyp, moov)
-               : AVERROR(ENOTSUP);
 }
 
 /* --- tags ------------------------------------------------------------------------------------ */
@@ -262,17 +171,50 @@ static int copy_config(AVCodecParameters *to, struct rmx_movie_span config)
     return 0;
 }
 
-static int rate_pictures(AVStream *stream, const struct rmx_samples *samples, int units)
+/* Where pictures last differently, libavformat guesses a rate. Nobody asks for it, but for how long
+ * one lasts that neither the track nor the pictures say. */
+static bool needs_guess(const struct rmx_movie_track *track, const struct rmx_samples *samples)
+{
+    struct rmx_sps sps;
+
+    return samples->steady == 0 && track->shifts.count > 0 &&
+           (rmx_sps_read_avcc(&sps, track->config.at, track->config.bytes) < 0 || !sps.has_timing);
+}
+
+/* Does the parser find how long a picture lasts, where we did? It needs the first one to say so. */
+static int confirm_timing(struct rmx_native *native, struct native_track *track)
+{
+    const struct rmx_sample *first = &track->samples.all[0];
+    AVPacket *packet = av_packet_alloc();
+    int err = packet ? 0 : AVERROR(ENOMEM);
+
+    if (err >= 0 && (avio_seek(native->input, (int64_t)first->at, SEEK_SET) < 0 ||
+                        av_get_packet(native->input, packet, (int)first->bytes) < 0)) {
+        err = AVERROR(ENOTSUP);
+    }
+    if (err >= 0) {
+        (void)rmx_avc_is_key(&track->avc, packet);
+        err = track->avc.codec->framerate.num > 0 ? 0 : AVERROR(ENOTSUP);
+    }
+    av_packet_free(&packet);
+    return err;
+}
+
+static int rate_pictures(
+    AVStream *stream, const struct rmx_movie_track *track, const struct rmx_samples *samples)
 {
     AVCodecParameters *to = stream->codecpar;
+    int units = (int)track->units;
 
-    if (samples->steady == 0) { /* libavformat would guess */
+    if (needs_guess(track, samples)) {
         return AVERROR(ENOTSUP);
     }
     av_reduce(&stream->avg_frame_rate.num, &stream->avg_frame_rate.den,
         units * (int64_t)samples->frames, samples->listed, INT_MAX);
-    av_reduce(
-        &stream->r_frame_rate.num, &stream->r_frame_rate.den, units, samples->steady, INT_MAX);
+    if (samples->steady > 0) {
+        av_reduce(
+            &stream->r_frame_rate.num, &stream->r_frame_rate.den, units, samples->steady, INT_MAX);
+    }
     to->video_delay = (int)samples->reorder;
     return 0;
 }
@@ -299,7 +241,7 @@ static int add_stream(
     to->pictures = track->video;
     if (track->video) {
         err = describe_picture(stream, track);
-        err = err < 0 ? err : rate_pictures(stream, samples, (int)track->units);
+        err = err < 0 ? err : rate_pictures(stream, track, samples);
         err = err < 0 ? err : rmx_avc_init(&to->avc, stream->codecpar);
     } else {
         err = describe_sound(stream->codecpar, track);
@@ -326,7 +268,7 @@ static void note_next(struct native_track *track)
 
 static int add_streams(struct rmx_native *native, AVFormatContext *context)
 {
-    const struct rmx_movie *movie = &native->movie;
+    const struct rmx_movie *movie = &native->file.movie;
     uint64_t bytes = (uint64_t)avio_size(native->input);
     int err = tag_movie(context, movie);
 
@@ -338,6 +280,9 @@ static int add_streams(struct rmx_native *native, AVFormatContext *context)
                   ? rmx_track_samples_make(&to->samples, track, movie->units, bytes)
                   : AVERROR(ENOTSUP);
         err = err < 0 ? err : add_stream(context, to, track);
+        if (err >= 0 && track->video && to->samples.steady == 0 && track->shifts.count > 0) {
+            err = confirm_timing(native, to);
+        }
         if (err >= 0) {
             note_next(to);
         }
@@ -362,7 +307,7 @@ int rmx_native_open(
         made->input = input;
         context->iformat = &format;
         context->flags |= AVFMT_FLAG_CUSTOM_IO;
-        err = read_boxes(made);
+        err = rmx_movie_file_read(&made->file, input);
     }
     err = err < 0 ? err : add_streams(made, context);
     if (err >= 0 && (!is_complete(made) || !rmx_shortcut_is_enough(context, muxer))) {
@@ -373,8 +318,7 @@ int rmx_native_open(
         return err;
     }
     rmx_shortcut_fill(context);
-    av_freep(&made->moov); /* all that is wanted of it was copied */
-    av_freep(&made->ftyp);
+    rmx_movie_file_fini(&made->file); /* all that is wanted of it was copied */
     *native = made;
     return 0;
 }
@@ -388,8 +332,7 @@ void rmx_native_free(struct rmx_native **native)
         rmx_track_samples_fini(&(*native)->tracks[i].samples);
         rmx_avc_fini(&(*native)->tracks[i].avc);
     }
-    av_freep(&(*native)->moov);
-    av_freep(&(*native)->ftyp);
+    rmx_movie_file_fini(&(*native)->file);
     av_freep(native);
 }
 
@@ -397,7 +340,7 @@ int64_t rmx_native_end(const struct rmx_native *native)
 {
     uint64_t end = 0;
 
-    for (unsigned i = 0; i < native->movie.count; i++) {
+    for (unsigned i = 0; i < native->file.movie.count; i++) {
         end = FFMAX(end, native->tracks[i].samples.end);
     }
     return (int64_t)end;
@@ -410,7 +353,7 @@ static struct native_track *next_track(struct rmx_native *native)
 {
     struct native_track *best = NULL;
 
-    for (unsigned i = 0; i < native->movie.count; i++) {
+    for (unsigned i = 0; i < native->file.movie.count; i++) {
         struct native_track *track = &native->tracks[i];
 
         if (track->next == track->samples.count) {

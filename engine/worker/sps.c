@@ -213,9 +213,11 @@ static void read_reorder(struct bits *bits, struct rmx_sps *sps)
         take_golomb(bits);
     }
     if (take(bits, 1)) { /* timing */
-        take(bits, 32);
-        take(bits, 32);
+        uint32_t tick = take(bits, 32);
+        uint32_t scale = take(bits, 32);
+
         take(bits, 1);
+        sps->has_timing = tick > 0 && scale > 0 && !bits->overrun;
     }
     bool of_units = take(bits, 1);
 

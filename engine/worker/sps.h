@@ -23,6 +23,7 @@ struct rmx_sps {
     uint8_t primaries; /* the three are ITU-T H.273 code points */
     uint8_t transfer;
     uint8_t matrix;
+    bool has_timing; /* how long a picture lasts */
     bool has_reorder;
     uint32_t reorder; /* how many pictures one can be shown behind another that comes after it */
 };
