@@ -116,7 +116,8 @@ static int64_t span_us(const struct rmx_fragmenter *fragmenter, const struct lan
         const struct lane *lane = &fragmenter->lanes[i];
 
         if (head_of(lane)) {
-            span = FFMAX(span, microseconds(lane, lane->packets[lane->count - 1]) - from_us);
+            span = FFMAX(
+                span, av_sat_sub64(microseconds(lane, lane->packets[lane->count - 1]), from_us));
         }
     }
     return span;
@@ -154,11 +155,12 @@ static void find_ends(struct rmx_fragmenter *fragmenter)
         const AVPacket *next = head_of(lane);
 
         if (!lane->end_known && next && lane->begun) {
-            lane->duration = next->dts + lane->offset;
+            lane->duration = av_sat_add64(next->dts, lane->offset);
         }
         if (lane->taken > 1 && lane->duration == lane->samples[lane->taken - 1].dts) {
-            lane->duration +=
-                lane->samples[lane->taken - 1].dts - lane->samples[lane->taken - 2].dts;
+            lane->duration =
+                av_sat_add64(lane->duration, av_sat_sub64(lane->samples[lane->taken - 1].dts,
+                                                 lane->samples[lane->taken - 2].dts));
         }
     }
 }
@@ -245,8 +247,8 @@ static void keep_order(const struct lane *lane, AVPacket *packet)
     } else if (lane->begun) {
         least = lane->duration;
     }
-    if (packet->dts < least || packet->dts - least >= INT32_MAX) {
-        packet->dts = least + 1;
+    if (packet->dts < least || av_sat_sub64(packet->dts, least) >= INT32_MAX) {
+        packet->dts = av_sat_add64(least, 1);
         packet->pts = packet->dts;
     }
 }
@@ -261,28 +263,30 @@ static int take(struct rmx_fragmenter *fragmenter, struct lane *lane)
     if (!fragmenter->offset_known) {
         find_offset(fragmenter, lane);
     }
-    packet->dts += lane->offset;
-    packet->pts += lane->offset;
+    packet->dts = av_sat_add64(packet->dts, lane->offset);
+    packet->pts = av_sat_add64(packet->pts, lane->offset);
     keep_order(lane, packet);
     if (lane->pictures && key && lane->taken > 0) {
         lane->duration = packet->dts;
         lane->end_known = true;
         err = write_fragment(fragmenter);
     }
-    if (packet->pts - packet->dts != (int32_t)(packet->pts - packet->dts)) {
+    int64_t shift = av_sat_sub64(packet->pts, packet->dts);
+
+    if (shift != (int32_t)shift) {
         return AVERROR_PATCHWELCOME;
     }
     int64_t dts = lane->taken == 0 && lane->begun ? lane->duration : packet->dts;
 
     lane->samples[lane->taken++] = (struct rmx_moof_sample){
         .dts = lane->begun ? dts : 0, /* a track that comes later begins with a longer sample */
-        .shift = (int32_t)(packet->pts - packet->dts),
+        .shift = (int32_t)shift,
         .bytes = (uint32_t)packet->size,
         .key = key,
     };
     lane->shifted |= packet->pts != packet->dts;
     lane->begun = true;
-    lane->duration = packet->dts + packet->duration;
+    lane->duration = av_sat_add64(packet->dts, packet->duration);
     return err;
 }
 

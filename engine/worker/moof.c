@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include <libavutil/common.h>
 #include <libavutil/intreadwrite.h>
 #include <libavutil/mem.h>
 
@@ -118,7 +119,7 @@ static uint32_t lasts(const struct rmx_moof_run *run, unsigned i)
 {
     int64_t next = i + 1 < run->count ? run->samples[i + 1].dts : run->end;
 
-    return (uint32_t)(next - run->samples[i].dts);
+    return (uint32_t)((uint64_t)next - (uint64_t)run->samples[i].dts);
 }
 
 /* By default all are as the second is, or what is usual. */
@@ -196,7 +197,7 @@ static void note_entry(struct rmx_moof *moof, unsigned track, const struct rmx_m
     }
     moof->entries[moof->entry_count++] = (struct rmx_moof_entry){
         .track = track,
-        .pts = first->dts + first->shift > 0 ? first->dts + first->shift : 0,
+        .pts = FFMAX(av_sat_add64(first->dts, first->shift), 0),
         .at = moof->at,
     };
 }

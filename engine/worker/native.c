@@ -348,7 +348,20 @@ int64_t rmx_native_end(const struct rmx_native *native)
 
 /* --- packets --------------------------------------------------------------------------------- */
 
-/* As libavformat does: in the order of the file, but none a second ahead of the others. */
+/* Does its next sample come before the other's? As libavformat has it: in the order of the file,
+ * but none a second ahead of the others. */
+static bool comes_before(const struct native_track *track, const struct native_track *other)
+{
+    int64_t ahead_us = av_sat_sub64(track->next_us, other->next_us);
+
+    if (track->next_us == AV_NOPTS_VALUE) { /* more than its unit can say */
+        return false;
+    }
+    return ahead_us >= -AV_TIME_BASE && ahead_us <= AV_TIME_BASE
+               ? track->samples.all[track->next].at < other->samples.all[other->next].at
+               : ahead_us < 0;
+}
+
 static struct native_track *next_track(struct rmx_native *native)
 {
     struct native_track *best = NULL;
@@ -356,16 +369,7 @@ static struct native_track *next_track(struct rmx_native *native)
     for (unsigned i = 0; i < native->file.movie.count; i++) {
         struct native_track *track = &native->tracks[i];
 
-        if (track->next == track->samples.count) {
-            continue;
-        }
-        if (best) {
-            int64_t ahead_us = track->next_us - best->next_us;
-            bool near = FFABS(ahead_us) <= AV_TIME_BASE;
-            bool before = track->samples.all[track->next].at < best->samples.all[best->next].at;
-
-            best = (near ? before : ahead_us < 0) ? track : best;
-        } else {
+        if (track->next < track->samples.count && (!best || comes_before(track, best))) {
             best = track;
         }
     }
