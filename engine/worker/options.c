@@ -184,6 +184,7 @@ bool rmx_options_is_set(const AVFormatContext *muxer, const char *option)
 {
     int64_t value = 0;
 
-    return muxer->priv_data && av_opt_get_int(muxer->priv_data, option, 0, &value) >= 0 &&
+    /* Not every muxer has options, nor what they would be looked up in. */
+    return muxer->oformat->priv_class && av_opt_get_int(muxer->priv_data, option, 0, &value) >= 0 &&
            value != 0;
 }
