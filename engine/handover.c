@@ -14,7 +14,7 @@
 #include "ipc/sock.h"
 
 #define ANSWER_MS 2000
-#define TELLS_MAX 3 /* so often a next daemon says that it took over, where memory is short */
+#define TELLS_MAX 3 /* so often one tells, or the other listens, where memory is short */
 
 /* One word, and what it is about has been there since the lanes run: relaxed is enough. */
 static bool change(struct rmx_handover *handover, uint32_t from, enum rmx_handover_state to)
@@ -77,8 +77,30 @@ static bool has_hung_up(int sock)
     return poll(&look, 1, 0) == 1 && (look.revents & POLLHUP) != 0;
 }
 
+/* Did it confirm, and we part before we heard it? From here on it can say nothing, and knows. */
+static bool confirmed_unheard(int sock)
+{
+    struct rmx_msg_goodbye goodbye;
+    struct rmx_sock_fds fds = RMX_SOCK_FDS_INIT;
+    int tries = 0;
+    bool found = false;
+
+    (void)shutdown(sock, SHUT_RD);
+    while (!found && tries < TELLS_MAX) {
+        int bytes = rmx_sock_recv(sock, &goodbye, sizeof(goodbye), &fds, MSG_DONTWAIT);
+
+        found = bytes == (int)sizeof(goodbye) && goodbye.head.type == RMX_MSG_GOODBYE;
+        tries = bytes == 0 || bytes == -EAGAIN ? TELLS_MAX : tries + (bytes < 0);
+        rmx_sock_fds_close(&fds);
+    }
+    return found;
+}
+
 void rmx_handover_forget(struct rmx_client *client)
 {
+    if (client->has_socket && confirmed_unheard(client->fd)) {
+        rmx_handover_confirm(client);
+    }
     if (client->has_socket) {
         client->has_socket = false;
         if (!client->lane->draining || has_hung_up(client->fd)) {

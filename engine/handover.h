@@ -42,8 +42,9 @@ void rmx_handover_offer(struct rmx_client *client);
 /* GOODBYE came: if this one was handed the socket, the supervisor hears that it is given. */
 void rmx_handover_confirm(struct rmx_client *client);
 
-/* We part with it, or it is gone: if it was handed the socket and did not confirm, the socket is
- * ours as before. But while we drain only if it is gone: else it may accept by now. */
+/* We part with it, or it is gone: if it was handed the socket and did not confirm, neither in what
+ * we have not heard yet, the socket is ours as before. But while we drain only if it is gone: else
+ * it may accept by now. */
 void rmx_handover_forget(struct rmx_client *client);
 
 /* --- the old daemon's supervisor ------------------------------------------------------------- */

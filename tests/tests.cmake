@@ -228,6 +228,7 @@ rmx_criterion(test_privilege tests/test_privilege.c rmx_engine)
 target_sources(test_privilege PRIVATE engine/privilege.c)
 rmx_criterion(test_queue tests/test_queue.c rmx_engine)
 rmx_criterion(test_ration tests/test_ration.c rmx_engine)
+rmx_criterion(test_handover tests/test_handover.c rmx_engine)
 rmx_criterion(test_load tests/test_load.c rmx_engine)
 rmx_criterion(test_replay tests/test_replay.c rmx_engine)
 
