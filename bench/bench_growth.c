@@ -29,6 +29,7 @@
 #define SESSIONS_MAX 256u
 #define WORKERS_MAX  16
 #define HELD_PART    2 /* a held job has had this part of its input, half of it */
+#define SUBMIT_TRIES 10000
 #define LOOK_MS      5 /* for the most memory a job has */
 #define MIB          1048576.0
 
@@ -37,6 +38,7 @@ struct bench {
     struct rmx_client *client;
     struct rmx_growth_media media;
     pid_t daemon;
+    uint32_t ended; /* of the jobs that collect() will wait for */
 };
 
 /* --- what they hold --------------------------------------------------------------------------- */
@@ -81,42 +83,62 @@ static void start(struct bench *bench)
     (void)close(job.output);
 }
 
+/* Takes results that are there within so long; each has to be OK. Returns how many. */
+static uint32_t take(struct bench *bench, int timeout_ms)
+{
+    struct rmx_result results[64];
+    int got = rmx_wait(bench->client, results, 64, timeout_ms);
+
+    if (got < 0) {
+        rmx_process_die("wait", strerrordesc_np(-got));
+    }
+    for (int i = 0; i < got; i++) {
+        if (results[i].status != RMX_OK) {
+            rmx_process_die(rmx_end_name(results[i].status), results[i].text);
+        }
+    }
+    return (uint32_t)got;
+}
+
+/* The daemon reads when it can: until then no more are taken, and results may come. */
 static void submit(struct bench *bench, const struct rmx_job *jobs, uint32_t count)
 {
+    uint32_t tries = 0;
+
     for (uint32_t sent = 0; sent < count;) {
         int got = rmx_submit(bench->client, jobs + sent, count - sent, NULL);
 
-        if (got < 0) {
+        if (got < 0 && (got != -EAGAIN || ++tries > SUBMIT_TRIES)) {
             rmx_process_die("submit", strerrordesc_np(-got));
         }
-        sent += (uint32_t)got;
+        if (got < 0) {
+            bench->ended += take(bench, 1);
+        } else {
+            sent += (uint32_t)got;
+            tries = 0;
+        }
     }
 }
 
 /* Waits for so many; returns the most memory that was seen meanwhile. */
 static double collect(struct bench *bench, uint32_t count, bool look)
 {
-    struct rmx_result results[64];
     double most = 0;
 
-    for (uint32_t done = 0; done < count;) {
-        int got = rmx_wait(bench->client, results, 64, look ? LOOK_MS : 600000);
+    while (bench->ended < count) {
+        uint32_t got = take(bench, look ? LOOK_MS : 600000);
 
-        if (got < 0 || (got == 0 && !look)) {
-            rmx_process_die("wait", got < 0 ? strerrordesc_np(-got) : "no answer");
-        }
-        for (int i = 0; i < got; i++) {
-            if (results[i].status != RMX_OK) {
-                rmx_process_die(rmx_end_name(results[i].status), results[i].text);
-            }
+        if (got == 0 && !look) {
+            rmx_process_die("wait", "no answer");
         }
         if (look) {
             double now = memory_mib(bench->daemon);
 
             most = now > most ? now : most;
         }
-        done += (uint32_t)got;
+        bench->ended += got;
     }
+    bench->ended = 0;
     return most;
 }
 
