@@ -103,6 +103,17 @@ Test(native, leaves_adts_to_libavformat)
     is_the_same();
 }
 
+/* A compressor's name that libavformat takes to heart. */
+Test(native, leaves_raw_pictures)
+{
+    static const char name[] = "Planar Y'CbCr 8-bit 4:2:0";
+
+    media_make_mp4(&media, "faststart");
+    content("avc1", 0)[42] = sizeof(name) - 1;
+    memcpy(content("avc1", 0) + 43, name, sizeof(name) - 1);
+    cr_expect_eq(compare("fmp4"), TWINS_LEFT);
+}
+
 /* What libavformat reads its own way, and how that was broken. */
 Test(native, leaves_what_is_not_plain)
 {
@@ -123,6 +134,7 @@ Test(native, leaves_what_is_not_plain)
         { "stts", 0, 7, 2 },     /* more entries than there are */
         { "stsc", 0, 11, 2 },    /* begins with the second chunk */
         { "stsc", 0, 19, 2 },    /* by the second description */
+        { "stts", 0, 11, 24 },   /* times for fewer than there are */
         { "stsz", 0, 11, 24 },   /* fewer than there are times for */
         { "stsz", 0, 4, 0x40 },  /* larger than any may be */
         { "stco", 0, 8, 0x40 },  /* beyond the end */

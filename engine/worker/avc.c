@@ -11,6 +11,7 @@
 #include <libavutil/intreadwrite.h>
 #include <libavutil/mathematics.h>
 
+#define AVCC_HEAD_BYTES 5 /* before how many SPS there are */
 #define UNITS_LOOKED_AT 4 /* before a packet's first slice */
 
 enum { /* types of units */
@@ -19,6 +20,31 @@ enum { /* types of units */
     PPS = 8,
     DELIMITER = 9,
 };
+
+/* The one set of a kind at *at, after how many there are. Else, none: of several with one number
+ * the last one counts, and all have to go to the parser. */
+static struct rmx_avc_set only_set(const uint8_t **at, const uint8_t *end, unsigned mask)
+{
+    struct rmx_avc_set set = { .at = NULL, .bytes = 0 };
+
+    if (end - *at >= 3 && (**at & mask) == 1 && AV_RB16(*at + 1) <= end - *at - 3) {
+        set = (struct rmx_avc_set){ .at = *at + 3, .bytes = AV_RB16(*at + 1) };
+        *at += 3 + set.bytes;
+    }
+    return set;
+}
+
+static void find_sets(struct rmx_avc *avc)
+{
+    const uint8_t *at = avc->codec->extradata + AVCC_HEAD_BYTES;
+    const uint8_t *end = avc->codec->extradata + avc->codec->extradata_size;
+
+    avc->sps = only_set(&at, end, 31);
+    avc->pps = avc->sps.bytes > 0 ? only_set(&at, end, 255) : avc->sps;
+    if (avc->pps.bytes == 0) {
+        avc->sps.bytes = 0;
+    }
+}
 
 int rmx_avc_init(struct rmx_avc *avc, const AVCodecParameters *parameters)
 {
@@ -30,7 +56,11 @@ int rmx_avc_init(struct rmx_avc *avc, const AVCodecParameters *parameters)
         return AVERROR(ENOMEM);
     }
     avc->parser->flags |= PARSER_FLAG_COMPLETE_FRAMES;
-    return avcodec_parameters_to_context(avc->codec, parameters);
+    if (avcodec_parameters_to_context(avc->codec, parameters) < 0) {
+        return AVERROR(ENOMEM);
+    }
+    find_sets(avc);
+    return 0;
 }
 
 void rmx_avc_fini(struct rmx_avc *avc)
@@ -49,10 +79,12 @@ static bool is_predicted(const uint8_t *slice)
     return bits >> 6 == 3 || bits >> 4 == 0xa || bits >> 2 == 0x26 || bits >> 2 == 0x27;
 }
 
-/* Is this unit what the head of the stream has? */
+/* Is this unit what the head of the stream has, and the parser holds? */
 static bool is_known(const struct rmx_avc *avc, const uint8_t *unit, size_t bytes)
 {
-    return memmem(avc->codec->extradata, (size_t)avc->codec->extradata_size, unit, bytes) != NULL;
+    const struct rmx_avc_set *set = (unit[0] & 31) == SPS ? &avc->sps : &avc->pps;
+
+    return bytes == set->bytes && memcmp(set->at, unit, bytes) == 0;
 }
 
 /* Nothing in front of the first slice but a delimiter and parameter sets that are known already,
@@ -125,7 +157,9 @@ bool rmx_avc_is_key(struct rmx_avc *avc, const AVPacket *packet)
     }
     (void)av_parser_parse2(avc->parser, avc->codec, &out, &out_bytes, packet->data, packet->size,
         packet->pts, packet->dts, packet->pos);
-    avc->parses |= !plain && brings_sets(avc, packet->data, bytes);
+    if (!avc->parses && !plain) {
+        avc->parses = brings_sets(avc, packet->data, bytes);
+    }
     avc->parses |= avc->parser->coded_width == 0;
     avc->settled = plain;
     return avc->parser->key_frame == 1;

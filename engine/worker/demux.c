@@ -247,8 +247,9 @@ static bool is_for_native(
            av_match_name("mov", format->name) && rmx_format_find(spec->format);
 }
 
-/* Returns OK with *demuxer, OK without where libavformat has to read it, or OVER_LIMIT. */
-static enum rmx_status open_natively(AVFormatContext **demuxer, const struct rmx_demux_way *way,
+/* *demuxer stays NULL where libavformat has to read it: also where memory is short, as it may get
+ * by with less. */
+static void open_natively(AVFormatContext **demuxer, const struct rmx_demux_way *way,
     const struct rmx_job_spec *spec, struct rmx_words *words)
 {
     AVFormatContext *context = new_context(way->input, spec->flags & RMX_JOB_BITEXACT, words);
@@ -260,11 +261,10 @@ static enum rmx_status open_natively(AVFormatContext **demuxer, const struct rmx
         way->ahead->native = *way->native;
         guess_layouts(context);
         *demuxer = context;
-        return RMX_STATUS_OK;
+        return;
     }
     avformat_free_context(context);
     (void)avio_seek(way->input, 0, SEEK_SET);
-    return err == AVERROR(ENOMEM) ? RMX_STATUS_OVER_LIMIT : RMX_STATUS_OK;
 }
 
 enum rmx_status rmx_demux_open(AVFormatContext **demuxer, const struct rmx_demux_way *way,
@@ -280,9 +280,9 @@ enum rmx_status rmx_demux_open(AVFormatContext **demuxer, const struct rmx_demux
     }
     *demuxer = NULL;
     if (is_for_native(format, way, spec)) {
-        status = open_natively(demuxer, way, spec, words);
-        if (status != RMX_STATUS_OK || *demuxer) {
-            return status;
+        open_natively(demuxer, way, spec, words);
+        if (*demuxer) {
+            return RMX_STATUS_OK;
         }
     }
     AVFormatContext *context = new_context(way->input, spec->flags & RMX_JOB_BITEXACT, words);

@@ -23,6 +23,7 @@ struct lane {
     AVPacket **packets;
     struct rmx_moof_sample *samples; /* of the fragment's */
     unsigned room;
+    unsigned first; /* where in packets: what lies before was given out */
     unsigned count;
     unsigned taken; /* into the fragment */
     bool pictures;
@@ -45,11 +46,24 @@ struct rmx_fragmenter {
     unsigned spare_room;
 };
 
+/* Of two, one's times may depend on when the other's fragment was written. Without any there is one
+ * fragment, and a packet of sound takes less room in libavformat's buffer than by itself. */
+static bool has_one_of_pictures(const AVFormatContext *demuxer)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < demuxer->nb_streams; i++) {
+        count += demuxer->streams[i]->codecpar->codec_type == AVMEDIA_TYPE_VIDEO;
+    }
+    return count == 1;
+}
+
 bool rmx_fragmenter_serves(const struct rmx_job_spec *spec, const AVFormatContext *demuxer)
 {
     return rmx_native_is(demuxer) && spec->kind == RMX_JOB_REMUX && spec->inputs == 1 &&
            spec->outputs == 1 && strcmp(spec->format, "fmp4") == 0 && spec->options[0] == '\0' &&
-           spec->edits[0] == '\0' && !(spec->flags & (RMX_JOB_LIVE | RMX_JOB_PARTS));
+           spec->edits[0] == '\0' && !(spec->flags & (RMX_JOB_LIVE | RMX_JOB_PARTS)) &&
+           has_one_of_pictures(demuxer);
 }
 
 /* --- packets that wait ----------------------------------------------------------------------- */
@@ -96,9 +110,14 @@ static void drop(struct rmx_fragmenter *fragmenter, AVPacket *packet)
     fragmenter->spare[fragmenter->spares++] = packet;
 }
 
+static AVPacket *packet_of(const struct lane *lane, unsigned place)
+{
+    return lane->packets[lane->first + place];
+}
+
 static const AVPacket *head_of(const struct lane *lane)
 {
-    return lane->taken < lane->count ? lane->packets[lane->taken] : NULL;
+    return lane->taken < lane->count ? packet_of(lane, lane->taken) : NULL;
 }
 
 static int64_t microseconds(const struct lane *lane, const AVPacket *packet)
@@ -117,7 +136,7 @@ static int64_t span_us(const struct rmx_fragmenter *fragmenter, const struct lan
 
         if (head_of(lane)) {
             span = FFMAX(
-                span, av_sat_sub64(microseconds(lane, lane->packets[lane->count - 1]), from_us));
+                span, av_sat_sub64(microseconds(lane, packet_of(lane, lane->count - 1)), from_us));
         }
     }
     return span;
@@ -165,20 +184,24 @@ static void find_ends(struct rmx_fragmenter *fragmenter)
     }
 }
 
-/* The bytes of a lane's part. Those that wait move up. */
+/* The bytes of a lane's part. */
 static void give_out(struct rmx_fragmenter *fragmenter, struct lane *lane)
 {
     lane->end_known = false;
     for (unsigned k = 0; k < lane->taken; k++) {
-        AVPacket *packet = lane->packets[k];
+        AVPacket *packet = packet_of(lane, k);
 
         avio_write(fragmenter->muxer->pb, packet->data, packet->size);
         drop(fragmenter, packet);
     }
-    for (unsigned k = lane->taken; k < lane->count; k++) {
-        lane->packets[k - lane->taken] = lane->packets[k];
-    }
+    lane->first += lane->taken;
     lane->count -= lane->taken;
+    if (lane->first >= lane->count) { /* else many that wait would be moved for each fragment */
+        for (unsigned k = 0; k < lane->count; k++) {
+            lane->packets[k] = packet_of(lane, k);
+        }
+        lane->first = 0;
+    }
     lane->taken = 0;
 }
 
@@ -256,7 +279,7 @@ static void keep_order(const struct lane *lane, AVPacket *packet)
 /* Takes the lane's first that waits. */
 static int take(struct rmx_fragmenter *fragmenter, struct lane *lane)
 {
-    AVPacket *packet = lane->packets[lane->taken];
+    AVPacket *packet = packet_of(lane, lane->taken);
     bool key = packet->flags & AV_PKT_FLAG_KEY;
     int err = 0;
 
@@ -323,7 +346,7 @@ static int keep(struct rmx_fragmenter *fragmenter, AVPacket *packet)
 {
     struct lane *lane = &fragmenter->lanes[packet->stream_index];
     AVPacket *kept = new_packet(fragmenter);
-    int err = kept && lane->count == lane->room ? grow(lane) : 0;
+    int err = kept && lane->first + lane->count == lane->room ? grow(lane) : 0;
 
     if (!kept || err < 0) {
         av_packet_free(&kept);
@@ -331,7 +354,7 @@ static int keep(struct rmx_fragmenter *fragmenter, AVPacket *packet)
     }
     packet->duration = duration_of(lane->stream, packet);
     av_packet_move_ref(kept, packet);
-    lane->packets[lane->count++] = kept;
+    lane->packets[lane->first + lane->count++] = kept;
     lane->given = true;
     return 0;
 }
@@ -352,7 +375,7 @@ static int hand_over(struct rmx_fragmenter *from)
     struct lane *lane = next_lane(from, true);
 
     while (lane && err >= 0) {
-        err = av_interleaved_write_frame(from->muxer, lane->packets[lane->taken++]);
+        err = av_interleaved_write_frame(from->muxer, packet_of(lane, lane->taken++));
         lane = next_lane(from, true);
     }
     return err;
@@ -419,7 +442,7 @@ void rmx_fragmenter_free(struct rmx_fragmenter **fragmenter)
         struct lane *lane = &gone->lanes[i];
 
         for (unsigned k = 0; k < lane->count; k++) {
-            av_packet_free(&lane->packets[k]);
+            av_packet_free(&lane->packets[lane->first + k]);
         }
         av_freep(&lane->packets);
         av_freep(&lane->samples);

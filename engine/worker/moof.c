@@ -239,6 +239,9 @@ int rmx_moof_end(struct rmx_moof *moof, AVIOContext *io)
     if (moof->failed) {
         return AVERROR(ENOMEM);
     }
+    if (at + media > INT32_MAX) { /* a sample's place is one of 31 bits */
+        return AVERROR(ERANGE);
+    }
     avio_write(io, moof->bytes, (int)moof->size);
     return 0;
 }

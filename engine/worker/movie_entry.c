@@ -13,6 +13,7 @@
 #define MP4A_BYTES 28
 #define AAC_OBJECT 0x40 /* MPEG-4 audio, as an esds calls it */
 #define NAME_BYTES 32   /* of a compressor: how long it is, and its characters */
+#define PLANAR     "Planar Y'CbCr 8-bit 4:2:0"
 
 static int read_avcc(struct rmx_movie_place place, struct rmx_movie_span content)
 {
@@ -106,6 +107,10 @@ static int read_avc1(struct rmx_movie_place place, struct rmx_movie_span entry)
     track->height = (uint16_t)AV_RB16(at + 26);
     track->compressor = (struct rmx_movie_span){ .at = at + 43, .bytes = at[42] };
     track->depth = (uint16_t)AV_RB16(at + 74);
+    if (track->compressor.bytes >= strlen(PLANAR) &&
+        memcmp(track->compressor.at, PLANAR, strlen(PLANAR)) == 0) {
+        return -ENOTSUP; /* libavformat takes it for raw pictures */
+    }
     for (size_t i = 0; i < track->compressor.bytes; i++) {
         if (track->compressor.at[i] >= 0x80 || track->compressor.at[i] == 0) { /* the Macintosh's */
             return -ENOTSUP;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include <libavutil/common.h>
 #include <libavutil/error.h>
@@ -15,6 +16,7 @@
 
 #define FTYP_BYTES_MAX 1024
 #define MOOV_BYTES_MAX (64u << 20)
+#define MARK           "Anevia\x1A\x1A"
 #define TOP_BOXES_MAX  16
 
 static int read_content(AVIOContext *input, const struct rmx_box *box, uint64_t bytes_max,
@@ -54,6 +56,19 @@ static int pass(AVIOContext *input, const struct rmx_box *box)
                                                                               : AVERROR(ENOTSUP);
 }
 
+/* One maker's mark in it makes libavformat trust an index at the end, and count otherwise. */
+static int pass_free(AVIOContext *input, const struct rmx_box *box)
+{
+    uint8_t mark[sizeof(MARK) - 1] = { 0 };
+
+    if (box->end - (uint64_t)avio_tell(input) >= sizeof(mark) &&
+        (avio_read(input, mark, sizeof(mark)) != sizeof(mark) ||
+            memcmp(mark, MARK, sizeof(mark)) == 0)) {
+        return AVERROR(ENOTSUP);
+    }
+    return pass(input, box);
+}
+
 int rmx_movie_file_read(struct rmx_movie_file *file, AVIOContext *input)
 {
     int64_t size = avio_size(input);
@@ -85,7 +100,7 @@ int rmx_movie_file_read(struct rmx_movie_file *file, AVIOContext *input)
             err = moov.at && box.end == (uint64_t)size ? AVERROR_EOF : pass(input, &box);
             break;
         case MKBETAG('f', 'r', 'e', 'e'):
-            err = pass(input, &box);
+            err = pass_free(input, &box);
             break;
         default:
             err = AVERROR(ENOTSUP);

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -24,10 +23,9 @@
 #include "engine/worker/sps.h"
 #include "engine/worker/track_samples.h"
 
-#define FREE_BYTES_MAX (64u << 10)
-#define EPOCH_S        2082844800 /* from 1904 to 1970 */
-#define ASPECT_MAX     32767
-#define SKIP_BYTES     10 /* of AV_PKT_DATA_SKIP_SAMPLES */
+#define EPOCH_S    2082844800 /* from 1904 to 1970 */
+#define ASPECT_MAX 32767
+#define SKIP_BYTES 10 /* of AV_PKT_DATA_SKIP_SAMPLES */
 
 struct native_track {
     const AVStream *stream;
@@ -279,6 +277,9 @@ static int add_streams(struct rmx_native *native, AVFormatContext *context)
         err = is_shown_as_coded(track)
                   ? rmx_track_samples_make(&to->samples, track, movie->units, bytes)
                   : AVERROR(ENOTSUP);
+        if (err >= 0 && to->samples.end > bytes) {
+            err = AVERROR(ENOTSUP); /* samples beyond the end are libavformat's to miss */
+        }
         err = err < 0 ? err : add_stream(context, to, track);
         if (err >= 0 && track->video && to->samples.steady == 0 && track->shifts.count > 0) {
             err = confirm_timing(native, to);
@@ -289,12 +290,6 @@ static int add_streams(struct rmx_native *native, AVFormatContext *context)
     }
     context->duration = av_rescale((int64_t)movie->duration, AV_TIME_BASE, movie->units);
     return err;
-}
-
-/* Samples beyond the end are libavformat's to miss. */
-static bool is_complete(const struct rmx_native *native)
-{
-    return rmx_native_end(native) <= avio_size(native->input);
 }
 
 int rmx_native_open(
@@ -310,7 +305,7 @@ int rmx_native_open(
         err = rmx_movie_file_read(&made->file, input);
     }
     err = err < 0 ? err : add_streams(made, context);
-    if (err >= 0 && (!is_complete(made) || !rmx_shortcut_is_enough(context, muxer))) {
+    if (err >= 0 && !rmx_shortcut_is_enough(context, muxer)) {
         err = AVERROR(ENOTSUP);
     }
     if (err < 0) {
