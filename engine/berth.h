@@ -113,9 +113,8 @@ static inline bool rmx_berth_admits(const struct rmx_berth *berth)
 /* What a berth's arena takes; 0 if the geometry is impossible. */
 size_t rmx_berth_bytes(const struct rmx_pair_geometry geometry[RMX_PAIR_SIZES]);
 
-/* Makes the arena (not yet faulted in: the caller calls rmx_region_prefault(), then places it on a
- * node), the bells and the pairs. Returns 0 or -errno; on failure nothing is
- * left. */
+/* Makes the arena (not yet mapped: the caller places it on a node, and may map it before jobs do),
+ * the bells and the pairs. Returns 0 or -errno; on failure nothing is left. */
 int rmx_berth_init(struct rmx_berth *berth, uint32_t index,
     const struct rmx_pair_geometry geometry[RMX_PAIR_SIZES], bool huge_pages);
 void rmx_berth_fini(struct rmx_berth *berth);

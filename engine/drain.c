@@ -383,11 +383,12 @@ static void cancel_done(struct rmx_op *op, int result)
     drain->moved(drain);
 }
 
-/* The writes in flight; a file's too: its disk may be gone. */
+/* The writes in flight, the newest first, which is to leave no gap; a file's too: its disk may be
+ * gone. */
 static void cancel_writes(struct rmx_drain *drain)
 {
     for (uint32_t i = 0; i < RMX_DRAIN_WRITES_MAX; i++) {
-        struct rmx_drain_write *write = &drain->write[i];
+        struct rmx_drain_write *write = write_at(drain, RMX_DRAIN_WRITES_MAX - 1 - i);
 
         if (write->op.busy && !write->cancel.busy) {
             write->cancel = (struct rmx_op){ .done = cancel_done, .owner = write };

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The chunks of a job's output ring -> its output descriptors. One write is in flight at a time,
- * and takes all chunks that follow each other, so that what arrives meanwhile is coalesced; a muxer
- * that goes back to patch is therefore always in order. Runs on the lane's thread. Must never look
- * at the bytes it moves, nor believe a descriptor's words unchecked.
+ * The chunks of a job's output ring -> its output descriptors. A write
+ * takes all chunks that follow each other, so that what arrives meanwhile is coalesced. One is in
+ * flight, and to a file a second one, of what lies right behind the first: a muxer that goes back
+ * to patch is therefore always in order. Runs on the lane's thread. Must never look at the bytes it
+ * moves, nor believe a descriptor's words unchecked.
  *
  * Of several outputs, one that is slow holds up the others, and the job; unless the job may drop
  * it: then it is given so long for a write, and after that, or an error, its chunks are thrown
@@ -50,7 +51,7 @@ struct rmx_drain_write {
     struct rmx_op op;
     struct rmx_op cancel;
     struct rmx_drain *drain;
-    uint32_t chunks;      /* 0 = it is free */
+    uint32_t chunks;      /* of the ring, given back when it is over */
     uint32_t iovec_first; /* the first that is not written whole */
     uint32_t iovecs;
     uint64_t offset; /* where what is left of it goes */
@@ -75,7 +76,7 @@ struct rmx_drain {
                                                                0 or a -errno; NULL = it may */
     void *owner;
     uint32_t coalesce_bytes; /* no write is larger, but for a single chunk */
-    uint32_t writes;         /* in flight */
+    uint32_t writes;         /* in flight, or over behind one that is not */
     uint32_t oldest;         /* the first of them in write[], which is a ring */
     uint64_t since_ns;       /* when it was started, if it must not take too long */
     uint64_t bytes;          /* written */
@@ -92,7 +93,7 @@ struct rmx_drain {
 void rmx_drain_init(struct rmx_drain *drain, struct rmx_loop *loop, struct rmx_stats *stats,
     struct rmx_drain_pace *pace, const struct rmx_drain_to *to, const struct rmx_chunk_ring *ring);
 
-/* Does what can be done now: starts a write, or asks for a wake. */
+/* Does what can be done now: starts writes, or asks for a wake while there is none. */
 void rmx_drain_pump(struct rmx_drain *drain);
 
 /* When it is to be looked at; UINT64_MAX = not. */
