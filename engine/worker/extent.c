@@ -16,6 +16,7 @@ void rmx_extent_begin(struct rmx_extent *extent, AVIOContext *input)
     int got = avio_read(input, extent->head, sizeof(extent->head));
 
     extent->head_bytes = FFMAX(got, 0);
+    extent->samples_end = 0;
     extent->torn = false;
     avio_seek(input, -extent->head_bytes, SEEK_CUR);
 }
