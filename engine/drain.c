@@ -75,9 +75,10 @@ static struct rmx_drain_write *write_at(struct rmx_drain *drain, uint32_t place)
 static bool follows(const struct rmx_drain *drain, const struct rmx_drain_write *write,
     const struct rmx_chunk *chunk)
 {
-    return write->iovecs == 0 ||
-           (chunk->part == drain->part && chunk->offset == write->end &&
-               write->end + chunk->bytes - write->offset <= drain->coalesce_bytes);
+    return chunk->part == drain->part &&
+           (write->iovecs == 0 ||
+               (chunk->offset == write->end &&
+                   write->end + chunk->bytes - write->offset <= drain->coalesce_bytes));
 }
 
 static void add_chunk(const struct rmx_drain *drain, struct rmx_drain_write *write, uint32_t index,
@@ -105,6 +106,7 @@ static bool gather(
     write->iovec_first = 0;
     write->offset = 0;
     write->end = 0;
+    write->uncounted = 0;
     write->end_taken = false;
     write->over = false;
     while (first + write->chunks < ready && write->chunks < RMX_DRAIN_CHUNKS_MAX &&
@@ -122,7 +124,7 @@ static bool gather(
             drain->part = chunk.part;
             drain->file = &drain->to.files.file[chunk.part];
         }
-        if (chunk.bytes > 0 && (chunk.part != drain->part || !follows(drain, write, &chunk))) {
+        if (chunk.bytes > 0 && !follows(drain, write, &chunk)) {
             break;
         }
         if (chunk.bytes > 0) {
@@ -141,8 +143,16 @@ static void give_back(struct rmx_drain *drain)
 
     rmx_ring_release(&drain->ring.ring, write->chunks);
     rmx_stats_add(drain->stats, RMX_STATS_CHUNKS_OUT, write->chunks);
-    write->chunks = 0;
     drain->ended = write->end_taken;
+}
+
+static void count_bytes(struct rmx_drain *drain, uint32_t written)
+{
+    drain->output[drain->part].position += written;
+    drain->bytes += written;
+    if (!drain->file->spool) {
+        rmx_stats_add(drain->stats, RMX_STATS_BYTES_OUT, written);
+    }
 }
 
 static void submit(struct rmx_drain_write *write)
@@ -169,10 +179,10 @@ static bool advance(struct rmx_drain_write *write, uint32_t written)
 
     write->offset += written;
     output->end = write->offset > output->end ? write->offset : output->end;
-    output->position += written;
-    drain->bytes += written;
-    if (!drain->file->spool) {
-        rmx_stats_add(drain->stats, RMX_STATS_BYTES_OUT, written);
+    if (write == write_at(drain, 0) && !drain->gap) {
+        count_bytes(drain, written);
+    } else {
+        write->uncounted += written;
     }
     while (write->iovec_first < write->iovecs) {
         struct iovec *iovec = &write->iovec[write->iovec_first];
@@ -204,10 +214,16 @@ static void write_ready(struct rmx_op *op, int events)
     submit(write);
 }
 
-/* The slots go back in the order in which they came, however the writes end. */
+/* The slots go back in the order in which they came, however the writes end, and bytes count in
+ * that order: none behind a gap. */
 static void retire(struct rmx_drain *drain)
 {
     while (drain->writes > 0 && write_at(drain, 0)->over) {
+        struct rmx_drain_write *write = write_at(drain, 0);
+
+        count_bytes(drain, drain->gap ? 0 : write->uncounted);
+        write->uncounted = 0;
+        drain->gap |= write->iovec_first < write->iovecs && !may_drop(drain);
         give_back(drain);
         drain->oldest = (drain->oldest + 1) % RMX_DRAIN_WRITES_MAX;
         drain->writes--;
@@ -328,24 +344,22 @@ static bool start_write(struct rmx_drain *drain)
 
 /* A second write behind the one that is on its way, for the kernel's thread to go on with: only to
  * a file, only what lies behind the first, and only if it is much. So a patch, which may be of what
- * is on its way, still waits for it. False: there is none. */
-static bool start_second(struct rmx_drain *drain)
+ * is on its way, still waits for it. */
+static void start_second(struct rmx_drain *drain)
 {
     const struct rmx_drain_write *first = write_at(drain, 0);
     struct rmx_drain_write *write = write_at(drain, 1);
     uint32_t ready = count_ready(drain);
 
     if (drain->file->kind != RMX_FILE_REGULAR || may_drop(drain) || drain->error < 0 ||
-        drain->may_grow != NULL || first->end_taken || first->over || ready <= first->chunks ||
+        drain->may_grow != NULL || first->end_taken || ready <= first->chunks ||
         !gather(drain, write, first->chunks, ready)) {
-        return false;
+        return;
     }
     if (write->offset != first->end || write->end - write->offset < drain->coalesce_bytes / 2) {
-        write->chunks = 0;
-        return false;
+        return;
     }
     start(drain, write);
-    return true;
 }
 
 static bool is_cancelling(const struct rmx_drain *drain)
@@ -369,7 +383,7 @@ void rmx_drain_pump(struct rmx_drain *drain)
         }
     }
     if (drain->writes == 1 && !is_cancelling(drain) && !drain->stopped && !drain->corrupt) {
-        (void)start_second(drain);
+        start_second(drain);
     }
 }
 

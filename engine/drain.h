@@ -54,10 +54,11 @@ struct rmx_drain_write {
     uint32_t chunks;      /* of the ring, given back when it is over */
     uint32_t iovec_first; /* the first that is not written whole */
     uint32_t iovecs;
-    uint64_t offset; /* where what is left of it goes */
-    uint64_t end;    /* and where it ends */
-    bool end_taken;  /* it carries the last chunk */
-    bool over;       /* written, or failed: the one before it is not, or its chunks would be free */
+    uint64_t offset;    /* where what is left of it goes */
+    uint64_t end;       /* and where it ends */
+    uint32_t uncounted; /* bytes written while the one before it was not over */
+    bool end_taken;     /* it carries the last chunk */
+    bool over; /* written, or failed: the one before it is not, or its chunks would be free */
     struct iovec iovec[RMX_DRAIN_CHUNKS_MAX];
 };
 
@@ -79,7 +80,9 @@ struct rmx_drain {
     uint32_t writes;         /* in flight, or over behind one that is not */
     uint32_t oldest;         /* the first of them in write[], which is a ring */
     uint64_t since_ns;       /* when it was started, if it must not take too long */
-    uint64_t bytes;          /* written */
+    uint64_t bytes;          /* written, up to the first gap */
+    bool gap;                /* a write ended short: what was written behind it does not count; a
+                                output that may be dropped has one write at a time */
     bool ended;              /* the last chunk is written: nothing comes after it */
     bool stopped;
     bool more;    /* pump again soon: what could be done at once was too much for one turn */
