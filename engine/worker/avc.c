@@ -23,12 +23,12 @@ enum { /* types of units */
 
 /* The one set of a kind at *at, after how many there are. Else, none: of several with one number
  * the last one counts, and all have to go to the parser. */
-static struct rmx_avc_set only_set(const uint8_t **at, const uint8_t *end, unsigned mask)
+static struct rmx_avc_unit only_set(const uint8_t **at, const uint8_t *end, unsigned mask)
 {
-    struct rmx_avc_set set = { .at = NULL, .bytes = 0 };
+    struct rmx_avc_unit set = { .at = NULL, .bytes = 0 };
 
     if (end - *at >= 3 && (**at & mask) == 1 && AV_RB16(*at + 1) <= end - *at - 3) {
-        set = (struct rmx_avc_set){ .at = *at + 3, .bytes = AV_RB16(*at + 1) };
+        set = (struct rmx_avc_unit){ .at = *at + 3, .bytes = AV_RB16(*at + 1) };
         *at += 3 + set.bytes;
     }
     return set;
@@ -80,75 +80,82 @@ static bool is_predicted(const uint8_t *slice)
 }
 
 /* Is this unit what the head of the stream has, and the parser holds? */
-static bool is_known(const struct rmx_avc *avc, const uint8_t *unit, size_t bytes)
+static bool is_known(const struct rmx_avc *avc, struct rmx_avc_unit unit)
 {
-    const struct rmx_avc_set *set = (unit[0] & 31) == SPS ? &avc->sps : &avc->pps;
+    const struct rmx_avc_unit *set = (unit.at[0] & 31) == SPS ? &avc->sps : &avc->pps;
 
-    return bytes == set->bytes && memcmp(set->at, unit, bytes) == 0;
+    return unit.bytes == set->bytes && memcmp(set->at, unit.at, unit.bytes) == 0;
+}
+
+/* The units of a packet that are still to be looked at. */
+struct units {
+    const uint8_t *at;
+    size_t bytes;
+    bool broken; /* the next one makes no sense */
+};
+
+static bool next_unit(struct units *units, const struct rmx_avc *avc, struct rmx_avc_unit *unit)
+{
+    size_t head = (avc->codec->extradata[4] & 3u) + 1;
+    uint32_t length = 0;
+
+    if (units->bytes <= head) {
+        return false;
+    }
+    for (size_t i = 0; i < head; i++) {
+        length = length << 8 | units->at[i];
+    }
+    units->at += head;
+    units->bytes -= head;
+    units->broken = length == 0 || length > units->bytes;
+    if (units->broken) {
+        return false;
+    }
+    *unit = (struct rmx_avc_unit){ .at = units->at, .bytes = length };
+    units->at += length;
+    units->bytes -= length;
+    return true;
 }
 
 /* Nothing in front of the first slice but a delimiter and parameter sets that are known already,
  * and that slice is predicted: no key frame. Else the parser has to say. */
-static bool is_plain(const struct rmx_avc *avc, const uint8_t *at, size_t bytes)
+static bool is_plain(const struct rmx_avc *avc, struct units units)
 {
-    size_t head = (avc->codec->extradata[4] & 3u) + 1;
+    struct rmx_avc_unit unit;
 
-    for (unsigned unit = 0; unit < UNITS_LOOKED_AT && bytes > head + 1; unit++) {
-        uint32_t length = 0;
+    for (unsigned i = 0; i < UNITS_LOOKED_AT && next_unit(&units, avc, &unit); i++) {
+        unsigned type = unit.at[0] & 31;
 
-        for (size_t i = 0; i < head; i++) {
-            length = length << 8 | at[i];
+        if (type == SLICE && unit.bytes > 1) {
+            return is_predicted(unit.at + 1);
         }
-        at += head;
-        bytes -= head;
-        unsigned type = at[0] & 31;
-
-        if (length < 2 || length > bytes) {
+        if (type != DELIMITER && ((type != SPS && type != PPS) || !is_known(avc, unit))) {
             return false;
         }
-        if (type == SLICE) {
-            return is_predicted(at + 1);
-        }
-        if (type != DELIMITER && ((type != SPS && type != PPS) || !is_known(avc, at, length))) {
-            return false;
-        }
-        at += length;
-        bytes -= length;
     }
     return false;
 }
 
-/* Does a parameter set come that the stream's head does not have? */
-static bool brings_sets(const struct rmx_avc *avc, const uint8_t *at, size_t bytes)
+/* Does a parameter set come that the stream's head does not have, or what is to be taken for one?
+ */
+static bool brings_sets(const struct rmx_avc *avc, struct units units)
 {
-    size_t head = (avc->codec->extradata[4] & 3u) + 1;
+    struct rmx_avc_unit unit;
 
-    while (bytes > head) {
-        uint32_t length = 0;
+    while (next_unit(&units, avc, &unit)) {
+        unsigned type = unit.at[0] & 31;
 
-        for (size_t i = 0; i < head; i++) {
-            length = length << 8 | at[i];
-        }
-        at += head;
-        bytes -= head;
-        if (length == 0 || length > bytes) {
-            return true; /* or what is to be taken for one */
-        }
-        unsigned type = at[0] & 31;
-
-        if ((type == SPS || type == PPS) && !is_known(avc, at, length)) {
+        if ((type == SPS || type == PPS) && !is_known(avc, unit)) {
             return true;
         }
-        at += length;
-        bytes -= length;
     }
-    return false;
+    return units.broken;
 }
 
 bool rmx_avc_is_key(struct rmx_avc *avc, const AVPacket *packet)
 {
-    size_t bytes = (size_t)packet->size;
-    bool plain = !avc->parses && is_plain(avc, packet->data, bytes);
+    const struct units units = { .at = packet->data, .bytes = (size_t)packet->size };
+    bool plain = !avc->parses && is_plain(avc, units);
     uint8_t *out = NULL;
     int out_bytes = 0;
 
@@ -158,7 +165,7 @@ bool rmx_avc_is_key(struct rmx_avc *avc, const AVPacket *packet)
     (void)av_parser_parse2(avc->parser, avc->codec, &out, &out_bytes, packet->data, packet->size,
         packet->pts, packet->dts, packet->pos);
     if (!avc->parses && !plain) {
-        avc->parses = brings_sets(avc, packet->data, bytes);
+        avc->parses = brings_sets(avc, units);
     }
     avc->parses |= avc->parser->coded_width == 0;
     avc->settled = plain;

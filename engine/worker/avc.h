@@ -13,17 +13,17 @@
 
 #include <libavcodec/avcodec.h>
 
-/* A parameter set in the head of a stream. */
-struct rmx_avc_set {
-    const uint8_t *at; /* in codec->extradata */
-    size_t bytes;      /* 0 = there is none, or several */
+/* A unit of a packet, or a parameter set in codec->extradata. */
+struct rmx_avc_unit {
+    const uint8_t *at;
+    size_t bytes; /* of a set, 0 = there is none, or several */
 };
 
 struct rmx_avc {
     AVCodecParserContext *parser;
     AVCodecContext *codec; /* what the parser finds out */
-    struct rmx_avc_set sps;
-    struct rmx_avc_set pps; /* both or neither */
+    struct rmx_avc_unit sps;
+    struct rmx_avc_unit pps; /* both or neither */
     bool settled; /* the parser's last packet was a plain one: it would say the same of the next */
     bool parses;  /* all packets: the stream says of itself what its head does not */
 };
