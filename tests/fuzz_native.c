@@ -11,10 +11,6 @@
 #include "tests/media.h"
 #include "tests/twins.h"
 
-static const char *const flags[] = { NULL, "faststart" };
-
-#define SEEDS (sizeof(flags) / sizeof(*flags))
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char why[TWINS_WHY_BYTES];
@@ -32,7 +28,7 @@ size_t fuzz_seed(unsigned n, uint8_t *data)
     struct media media = { .size = 0 };
     size_t size;
 
-    media_make_mp4(&media, flags[n % SEEDS]);
+    media_make_shape(&media, &media_shapes[n % MEDIA_SHAPES]);
     size = media.size;
     rmx_assert(size <= FUZZ_SEED_BYTES_MAX);
     memcpy(data, media.bytes, size);

@@ -26,8 +26,35 @@ struct media {
     int fail_with;
 };
 
-/* H.264 (320x240, one plain parameter set, made-up pictures) and AAC in MP4. movflags as the muxer
- * takes them, or NULL. */
+enum media_sets {     /* what the stream's head says of its pictures */
+    MEDIA_SETS_TIMED, /* an encoder's, with how long a picture lasts */
+    MEDIA_SETS_UNTIMED,
+    MEDIA_SETS_TWO_PPS,
+};
+
+/* How a made MP4 differs from one of key frames of one size, and as much sound. */
+struct media_shape {
+    const char *name;
+    const char *movflags; /* as the muxer takes them, or NULL */
+    const char *title;    /* a tag, or NULL */
+    enum media_sets sets;
+    unsigned group;   /* pictures from a key frame to the next, of any size; 0 = all are; one more
+                         than a multiple of between + 1 */
+    unsigned between; /* bi-predicted ones between two others: shown before what they follow */
+    bool open;        /* key frames, but for the first, are recovery points and no IDR */
+    bool uneven;      /* some last longer */
+    bool primed;      /* the sound begins a frame early, which an edit list takes off */
+    bool wide;        /* 64-bit offsets; not with the index in front */
+};
+
+#define MEDIA_SHAPES 14
+extern const struct media_shape media_shapes[MEDIA_SHAPES];
+
+/* H.264 and AAC in MP4. */
+void media_make_shape(struct media *media, const struct media_shape *shape);
+
+/* The plainest: H.264 (320x240, one parameter set, made-up pictures, all of them key frames).
+ * movflags as the muxer takes them, or NULL. */
 void media_make_mp4(struct media *media, const char *movflags);
 
 /* The same streams, but all there is is one picture of so many bytes. */
@@ -46,6 +73,11 @@ struct rmx_job_spec media_job(const char *format);
 /* Opens a finished file again; close with media_close_demuxer(). */
 AVFormatContext *media_open(struct media *media);
 void media_close_demuxer(AVFormatContext **demuxer);
+
+/* The content of the n-th box of that name, wherever its name stands; it has to be there. */
+uint8_t *media_find(const struct media *media, const char *name, unsigned n);
+
+void media_insert(struct media *media, size_t at, const void *bytes, size_t count);
 
 AVIOContext *media_open_io(struct media *media, bool write);
 void media_close_io(AVIOContext **io);

@@ -92,6 +92,16 @@ Test(handover, it_said_nothing_and_can_say_no_more)
     cr_expect_eq(say(RMX_MSG_GOODBYE), -EPIPE);
 }
 
+Test(handover, it_took_over_unheard_behind_something_else)
+{
+    unsigned char long_one[256] = { 0 };
+
+    cr_assert_eq(send(next, long_one, sizeof(long_one), MSG_DONTWAIT), sizeof(long_one));
+    cr_assert_eq(say(RMX_MSG_GOODBYE), 0);
+    rmx_handover_forget(&client);
+    expect(RMX_HANDOVER_GIVEN, 1);
+}
+
 Test(handover, it_said_something_else)
 {
     unsigned char long_one[256] = { 0 };

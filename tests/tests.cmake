@@ -35,7 +35,7 @@ function(rmx_program name source)
 endfunction()
 
 # The libavformat stage in memory.
-add_library(rmx_media STATIC tests/media.c)
+add_library(rmx_media STATIC tests/media.c tests/media_make.c)
 target_link_libraries(rmx_media PUBLIC rmx_remux)
 rmx_criterion(test_remux tests/test_remux.c rmx_media)
 rmx_criterion(test_traps tests/test_traps.c rmx_media)

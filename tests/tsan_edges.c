@@ -18,7 +18,7 @@
 #include "ring/ring.h"
 
 #define ROUNDS 2000u
-#define SLOTS  2u
+#define SLOTS  16u /* three rows */
 
 #define check(cond)                                                                                \
     ((cond) ? (void)0 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond), exit(1)))
