@@ -16,6 +16,7 @@ int rmx_order_fork(struct rmx_nursery *nursery, uint32_t ticket, int child_fd,
         .arena_bytes = berth->arena.size + limits->channels_bytes,
         .flows = berth->pairs_count,
         .memory_max_bytes = limits->memory_max_bytes,
+        .prefault = berth->prefault,
     };
 
     return rmx_nursery_order(nursery, &order, child_fd);

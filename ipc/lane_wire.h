@@ -74,8 +74,9 @@ struct rmx_lane_msg {
     uint64_t memory_max_bytes; /* FORK: RLIMIT_AS beyond arena and fibers; 0 = none */
     uint64_t spin_ns;          /* ADOPT: how long to poll before sleeping */
     int32_t lacks_error;       /* FORKED: -errno of the first of them; else 0 */
-    uint32_t prefault;         /* ADOPT: 0 = pages come as they are used; else all of the arena is
-                                * mapped now, and the stacks of so many jobs */
+    uint32_t prefault;         /* 0 = pages come as they are used. Else, FORK: code and heap are
+                                * mapped at once; ADOPT: the arena, and the stacks of so many jobs
+                                */
 };
 _Static_assert(sizeof(struct rmx_lane_msg) == 64, "wire format");
 

@@ -22,6 +22,10 @@
 /* From here on a block is the C library's. */
 #define LARGE_BYTES 262144u
 
+/* Pages whose blocks are all free go back to the kernel no sooner: the next job wants them again.
+ * mimalloc's own 25 ms let each job of a slow sequence fault them in anew. */
+#define KEEP_MS 10000
+
 /* Blocks of the size of an initialisation vector, and what libavformat may read into one. */
 #define VECTOR_BYTES 16u
 #define VECTOR_ROOM  256u
@@ -42,6 +46,8 @@ __attribute__((constructor)) static void find_libc(void)
     void *handle = dlopen("libc.so.6", RTLD_NOLOAD | RTLD_LAZY);
 
     rmx_purse_guard();
+    mi_option_set(mi_option_decommit_delay, KEEP_MS);
+    mi_option_set(mi_option_segment_decommit_delay, KEEP_MS);
     if (handle != NULL) {
         *(void **)&libc.usable = dlsym(handle, "malloc_usable_size");
         *(void **)&libc.free = dlsym(handle, "free");

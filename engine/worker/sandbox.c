@@ -21,6 +21,7 @@
 #include "engine/worker/sanitizer.h"
 
 #ifndef MADV_POPULATE_WRITE /* Linux 5.14 */
+#define MADV_POPULATE_READ  22
 #define MADV_POPULATE_WRITE 23
 #endif
 
@@ -110,6 +111,7 @@ static int allow_with_argument(scmp_filter_ctx filter)
         { SCMP_SYS(madvise), { 2, SCMP_CMP_EQ, MADV_FREE, 0 } },
         { SCMP_SYS(madvise), { 2, SCMP_CMP_EQ, MADV_HUGEPAGE, 0 } },
         { SCMP_SYS(madvise), { 2, SCMP_CMP_EQ, MADV_NOHUGEPAGE, 0 } },
+        { SCMP_SYS(madvise), { 2, SCMP_CMP_EQ, MADV_POPULATE_READ, 0 } },
         { SCMP_SYS(madvise), { 2, SCMP_CMP_EQ, MADV_POPULATE_WRITE, 0 } },
         { SCMP_SYS(tgkill), { 0, SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0 } },
         { SCMP_SYS(rt_sigaction), { 0, SCMP_CMP_EQ, SIGABRT, 0 } }, /* abort() does */

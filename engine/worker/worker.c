@@ -159,6 +159,10 @@ void rmx_worker_run(int ctl_fd, const struct rmx_worker_birth *birth)
         leave(RMX_WORKER_OPEN, "cannot lock itself down", error);
     }
     error = say_ready(ctl_fd);
+    if (birth->order->prefault > 0) { /* nobody waits for a spare */
+        rmx_warm_code();
+        rmx_warm_heap();
+    }
     error = error < 0 ? error : wait_for_arena(ctl_fd, &arena, &plan);
     if (error == 0 || error == -EPIPE) {
         leave(RMX_WORKER_DONE, "", 0);
@@ -168,9 +172,6 @@ void rmx_worker_run(int ctl_fd, const struct rmx_worker_birth *birth)
     }
     rmx_lastwords_adopt(&((struct rmx_worker_shm *)arena.base)->last_words);
     plan.epoll_fd = epoll_fd;
-    if (plan.stacks > 0) {
-        rmx_warm_heap();
-    }
     error = rmx_desk_run(&plan);
     leave(error < 0 ? RMX_WORKER_PROTOCOL : RMX_WORKER_DONE, "the daemon broke a rule", error);
 }
