@@ -356,12 +356,15 @@ static void report_huge_pages(const struct rmx_lane *lane, const struct rmx_bert
         RMX_LOG_U64("got_bytes", got));
 }
 
-/* The memory is there already; what is saved is a page fault at each page's first use. */
+/* The memory is there already; what is saved is a page fault at each page's first use. And only
+ * pages that are mapped can be moved to a node, looked for there, or counted as huge. */
 static void prefault(const struct rmx_lane *lane, struct rmx_berth *berth)
 {
-    int error = lane->config->prefault ? rmx_region_prefault(&berth->arena) : 0;
+    const struct rmx_config *config = lane->config;
+    bool needed = config->prefault || config->huge_pages || lane->topology->nodes > 1;
+    int error = needed ? rmx_region_prefault(&berth->arena) : 0;
 
-    berth->prefault = lane->config->prefault && error == 0 ? rmx_berth_ringed(berth) : 0;
+    berth->prefault = config->prefault && error == 0 ? rmx_berth_ringed(berth) : 0;
     if (error < 0) {
         rmx_log(RMX_LOG_WARN, "not_prefaulted", RMX_LOG_U64("worker", berth->index),
             RMX_LOG_ERRNO("why", error));

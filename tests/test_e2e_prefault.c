@@ -114,3 +114,17 @@ Test(e2e_prefault, pages_come_as_they_are_used_where_that_is_wanted)
     cr_expect_gt(look_at_worker().here_kib, worker.here_kib);
     harness_stop(&harness);
 }
+
+/* Pages that are not mapped can neither be moved nor counted. */
+Test(e2e_prefault, huge_pages_are_mapped_by_the_daemon_to_be_counted)
+{
+    static const char *const settings[] = { "--workers=1", "--prefault=off", "--huge_pages=on",
+        NULL };
+    struct mapped daemon;
+
+    harness_start(&harness, settings);
+    daemon = look_at(harness.daemon);
+    cr_expect_gt(daemon.size_kib, 0);
+    cr_expect_eq(daemon.here_kib, daemon.size_kib);
+    harness_stop(&harness);
+}
