@@ -150,7 +150,7 @@ static void hear(struct rmx_op *op, int events)
     if (client->fd < 0) {
         return;
     }
-    if (events < 0 || bytes == 0 || bytes == -ECONNRESET) {
+    if (bytes == 0 || bytes == -ECONNRESET) {
         rmx_client_part(client, "it closed the connection");
     } else if (bytes == -EMFILE) {
         if (rmx_client_may_log(client)) {
@@ -160,9 +160,9 @@ static void hear(struct rmx_op *op, int events)
         }
         rmx_client_say_goodbye(client, RMX_STATUS_BUSY);
         rmx_client_part(client, "no descriptor is left for what it sent");
-    } else if (bytes == -ENOMEM || bytes == -ENOBUFS) {
-        rmx_client_say_goodbye(client, RMX_STATUS_BUSY);
-        rmx_client_part(client, "no memory is left for what it sent");
+    } else if (events < 0 || bytes == -ENOMEM || bytes == -ENOBUFS) {
+        rmx_client_say_goodbye(client, RMX_STATUS_BUSY); /* else it would think that we are gone */
+        rmx_client_part(client, "no memory is left to hear it");
     } else if (bytes < 0 && bytes != -EAGAIN) {
         rmx_client_cut_off(client, "it sent a message that is none");
     } else if (rmx_client_waits(client)) {

@@ -4,6 +4,8 @@
  * unheard, and decides.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -120,4 +122,41 @@ Test(handover, a_stranger_confirms_nothing)
     cr_assert_eq(say(RMX_MSG_GOODBYE), 0);
     rmx_handover_forget(&client);
     expect(RMX_HANDOVER_OFFERED, 0);
+}
+
+/* --- the next daemon, which confirms to an old one that is not there to hear it --------------- */
+
+/* What rmx_handover_finish() says when the old one has said this, if anything, and closed. */
+static int finish(bool says, uint32_t status)
+{
+    struct rmx_handover_taken taken = { .listen_fd = -1, .sock = fcntl(next, F_DUPFD_CLOEXEC, 0) };
+    const struct rmx_msg_goodbye goodbye = {
+        .head = { .type = RMX_MSG_GOODBYE, .bytes = sizeof(goodbye) },
+        .status = status,
+    };
+    int error;
+
+    cr_assert_geq(taken.sock, 0);
+    if (says) {
+        cr_assert_eq(rmx_sock_say(client.fd, &goodbye, sizeof(goodbye), MSG_DONTWAIT), 0);
+    }
+    (void)close(client.fd);
+    error = rmx_handover_finish(&taken);
+    cr_expect_eq(taken.sock, -1);
+    return error;
+}
+
+Test(handover, the_old_one_parted_and_serves_on)
+{
+    cr_expect_eq(finish(true, RMX_STATUS_BUSY), -EBUSY);
+}
+
+Test(handover, the_old_one_ended_without_a_word)
+{
+    cr_expect_eq(finish(false, 0), -ECONNRESET);
+}
+
+Test(handover, the_old_one_drains_by_now)
+{
+    cr_expect_eq(finish(true, RMX_STATUS_DRAINING), -ECONNRESET);
 }
