@@ -107,7 +107,7 @@ static const struct rmx_movie_rule in_stbl[] = { { "stsd", rmx_movie_entry_read,
     { "stco", read_stco, RMX_MOVIE_RULE(0), false },
     { "co64", read_co64, RMX_MOVIE_RULE(0), false },
     { "sdtp", read_sdtp, RMX_MOVIE_RULE(0), false }, { "sgpd", read_group, 0, false },
-    { "sbgp", read_group, 0, false }, { NULL } };
+    { "sbgp", read_group, 0, false }, { .type = NULL } };
 
 static int read_stbl(struct rmx_movie_place place, struct rmx_movie_span content)
 {
@@ -125,7 +125,8 @@ static int read_dref(struct rmx_movie_place place, struct rmx_movie_span content
                                                                                         : -ENOTSUP;
 }
 
-static const struct rmx_movie_rule in_dinf[] = { { "dref", read_dref, 0, false }, { NULL } };
+static const struct rmx_movie_rule in_dinf[] = { { "dref", read_dref, 0, false },
+    { .type = NULL } };
 
 static int read_dinf(struct rmx_movie_place place, struct rmx_movie_span content)
 {
@@ -134,7 +135,7 @@ static int read_dinf(struct rmx_movie_place place, struct rmx_movie_span content
 
 static const struct rmx_movie_rule in_minf[] = { { "vmhd", NULL, 0, false },
     { "smhd", NULL, 0, false }, { "dinf", read_dinf, 0, false },
-    { "stbl", read_stbl, RMX_MOVIE_RULE(2), false }, { NULL } };
+    { "stbl", read_stbl, RMX_MOVIE_RULE(2), false }, { .type = NULL } };
 
 static int read_minf(struct rmx_movie_place place, struct rmx_movie_span content)
 {
@@ -203,7 +204,7 @@ static int read_hdlr(struct rmx_movie_place place, struct rmx_movie_span content
 
 static const struct rmx_movie_rule in_mdia[] = { { "mdhd", read_mdhd, 0, false },
     { "hdlr", read_hdlr, RMX_MOVIE_RULE(0), false },
-    { "minf", read_minf, RMX_MOVIE_RULE(0) | RMX_MOVIE_RULE(1), false }, { NULL } };
+    { "minf", read_minf, RMX_MOVIE_RULE(0) | RMX_MOVIE_RULE(1), false }, { .type = NULL } };
 
 static int read_mdia(struct rmx_movie_place place, struct rmx_movie_span content)
 {
@@ -261,7 +262,8 @@ static int read_elst(struct rmx_movie_place place, struct rmx_movie_span content
                : -ENOTSUP;
 }
 
-static const struct rmx_movie_rule in_edts[] = { { "elst", read_elst, 0, false }, { NULL } };
+static const struct rmx_movie_rule in_edts[] = { { "elst", read_elst, 0, false },
+    { .type = NULL } };
 
 static int read_edts(struct rmx_movie_place place, struct rmx_movie_span content)
 {
@@ -270,7 +272,7 @@ static int read_edts(struct rmx_movie_place place, struct rmx_movie_span content
 
 static const struct rmx_movie_rule in_trak[] = { { "tkhd", read_tkhd, 0, false },
     { "edts", read_edts, RMX_MOVIE_RULE(0), false },
-    { "mdia", read_mdia, RMX_MOVIE_RULE(0), false }, { NULL } };
+    { "mdia", read_mdia, RMX_MOVIE_RULE(0), false }, { .type = NULL } };
 
 static bool is_whole(const struct rmx_movie_track *track)
 {
@@ -355,7 +357,7 @@ static int read_meta_hdlr(struct rmx_movie_place place, struct rmx_movie_span co
 }
 
 static const struct rmx_movie_rule in_meta[] = { { "hdlr", read_meta_hdlr, 0, false },
-    { "ilst", read_ilst, RMX_MOVIE_RULE(0), false }, { "free", NULL, 0, true }, { NULL } };
+    { "ilst", read_ilst, RMX_MOVIE_RULE(0), false }, { "free", NULL, 0, true }, { .type = NULL } };
 
 static int read_meta(struct rmx_movie_place place, struct rmx_movie_span content)
 {
@@ -363,7 +365,8 @@ static int read_meta(struct rmx_movie_place place, struct rmx_movie_span content
                                                   : -ENOTSUP;
 }
 
-static const struct rmx_movie_rule in_udta[] = { { "meta", read_meta, 0, false }, { NULL } };
+static const struct rmx_movie_rule in_udta[] = { { "meta", read_meta, 0, false },
+    { .type = NULL } };
 
 static int read_udta(struct rmx_movie_place place, struct rmx_movie_span content)
 {
@@ -372,7 +375,7 @@ static int read_udta(struct rmx_movie_place place, struct rmx_movie_span content
 
 static const struct rmx_movie_rule in_moov[] = { { "mvhd", read_mvhd, 0, false },
     { "trak", read_trak, RMX_MOVIE_RULE(0), true }, { "udta", read_udta, RMX_MOVIE_RULE(0), false },
-    { "iods", NULL, 0, false }, { "free", NULL, 0, true }, { NULL } };
+    { "iods", NULL, 0, false }, { "free", NULL, 0, true }, { .type = NULL } };
 
 int rmx_movie_read(struct rmx_movie *movie, struct rmx_movie_span ftyp, struct rmx_movie_span moov)
 {

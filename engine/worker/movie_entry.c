@@ -89,10 +89,10 @@ static int read_esds(struct rmx_movie_place place, struct rmx_movie_span content
 
 static const struct rmx_movie_rule in_avc1[] = { { "avcC", read_avcc, 0, false },
     { "pasp", read_pasp, 0, false }, { "colr", read_colr, 0, false }, { "btrt", NULL, 0, false },
-    { NULL } };
+    { .type = NULL } };
 
 static const struct rmx_movie_rule in_mp4a[] = { { "esds", read_esds, 0, false },
-    { "btrt", NULL, 0, false }, { NULL } };
+    { "btrt", NULL, 0, false }, { .type = NULL } };
 
 static int read_avc1(struct rmx_movie_place place, struct rmx_movie_span entry)
 {
