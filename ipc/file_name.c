@@ -54,9 +54,9 @@ bool rmx_file_name_is_numbered(const char *name, size_t length)
 
 int rmx_file_name_check(const char *name, const char *container, const char **why)
 {
-    const struct rmx_format *format = rmx_format_find(container);
+    const struct rmx_format *format = name != NULL ? rmx_format_find(container) : NULL;
 
-    if (name == NULL || format == NULL) {
+    if (format == NULL) {
         return 0;
     }
     bool is_one = format->index[0] == '\0';

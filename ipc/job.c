@@ -16,12 +16,8 @@
 #include "ipc/pairs.h"
 #include "ipc/several.h"
 #include "ipc/status.h"
+#include "ipc/zeros.h"
 #include "ring/chunk.h"
-
-static bool all_zero(const char *bytes, size_t count)
-{
-    return count == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0);
-}
 
 static bool is_alnum(char c)
 {
@@ -42,7 +38,7 @@ static bool is_word(const char *field, size_t bytes, const char *others, size_t 
         i++;
     }
     *length = i;
-    return i < bytes && all_zero(field + i, bytes - i);
+    return i < bytes && rmx_zeros(field + i, bytes - i);
 }
 
 bool rmx_job_is_text(const char *field, size_t bytes)
@@ -52,7 +48,7 @@ bool rmx_job_is_text(const char *field, size_t bytes)
     while (i < bytes && field[i] >= 0x20 && field[i] < 0x7f) {
         i++;
     }
-    return i < bytes && all_zero(field + i, bytes - i);
+    return i < bytes && rmx_zeros(field + i, bytes - i);
 }
 
 static int refuse(enum rmx_status status, const char *sentence, const char **why)
@@ -238,7 +234,7 @@ static bool is_traceparent(const char *text)
 
 static int check_traceparent(const struct rmx_job_spec *spec, const char **why)
 {
-    if (!all_zero(spec->traceparent, sizeof(spec->traceparent)) &&
+    if (!rmx_zeros(spec->traceparent, sizeof(spec->traceparent)) &&
         !is_traceparent(spec->traceparent)) {
         return refuse(RMX_STATUS_BAD_JOB, "traceparent: not a W3C trace context", why);
     }
@@ -278,7 +274,7 @@ static int check_maps(const struct rmx_job_spec *spec, const char **why)
         }
     }
     unused += (size_t)spec->maps * RMX_JOB_MAP_BYTES;
-    if (!all_zero(unused, sizeof(spec->map) - (size_t)spec->maps * RMX_JOB_MAP_BYTES)) {
+    if (!rmx_zeros(unused, sizeof(spec->map) - (size_t)spec->maps * RMX_JOB_MAP_BYTES)) {
         return refuse(RMX_STATUS_BAD_JOB, "map: an unused one is not zero", why);
     }
     return 0;
@@ -297,7 +293,7 @@ static int check_options(const struct rmx_job_spec *spec, const char **why)
     default:
         return refuse(RMX_STATUS_BAD_OPTION, "options: one is not key=value", why);
     }
-    const struct rmx_format *format = rmx_format_find(spec->format);
+    const struct rmx_format *format = spec->options[0] ? rmx_format_find(spec->format) : NULL;
 
     bool wrong = format != NULL &&
                  rmx_option_check_list(spec->options, sizeof(spec->options), format, why) < 0;

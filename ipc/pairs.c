@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "ipc/zeros.h"
+
 static bool is_key(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -51,10 +53,7 @@ int rmx_pairs_check(const char *list, size_t bytes)
         }
         at += length + 1;
     }
-    while (at < bytes && list[at] == '\0') {
-        at++;
-    }
-    return at == bytes ? 0 : -EBADMSG;
+    return rmx_zeros(list + at, bytes - at) ? 0 : -EBADMSG;
 }
 
 int rmx_pairs_next(const char *list, size_t bytes, size_t *cursor, const char **pair)
