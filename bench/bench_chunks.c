@@ -112,7 +112,7 @@ static bool took(struct bench *bench, const unsigned char *chunk)
         uint64_t until = now + bench->chunk_bytes * UINT64_C(1000000) / bench->slow_bytes_per_ms;
 
         while (rmx_samples_now_ns() < until) {
-            rmx_core_relax();
+            rmx_base_pause();
         }
     }
     return true;
@@ -226,7 +226,7 @@ static void answer_line(struct told *told)
 {
     for (uint32_t i = 1; i <= PROBES; i++) {
         while (atomic_load_explicit(&told->ping, memory_order_acquire) != i) {
-            rmx_core_relax();
+            rmx_base_pause();
         }
         atomic_store_explicit(&told->pong, i, memory_order_release);
     }
@@ -241,7 +241,7 @@ static double ask_line_ns(struct told *told)
         began = i == 2 ? rmx_samples_now_ns() : began;
         atomic_store_explicit(&told->ping, i, memory_order_release);
         while (atomic_load_explicit(&told->pong, memory_order_acquire) != i) {
-            rmx_core_relax();
+            rmx_base_pause();
         }
     }
     return (double)(rmx_samples_now_ns() - began) / (PROBES - 1);

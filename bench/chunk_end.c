@@ -105,7 +105,7 @@ static void await(struct rmx_chunk_end *end)
             if (look(end) != 0) {
                 return;
             }
-            rmx_core_relax();
+            rmx_base_pause();
         }
     }
     rmx_bell_arm(&end->own);

@@ -33,7 +33,7 @@ static void push(struct rival *rival, uintptr_t item)
 {
     /* NOLINTNEXTLINE(performance-no-int-to-ptr): its items are pointers */
     while (!ck_ring_enqueue_spsc(&rival->ring, rival->buffer, (void *)item)) {
-        rmx_core_relax();
+        rmx_base_pause();
     }
 }
 
@@ -42,7 +42,7 @@ static void pop(struct rival *rival, uintptr_t item)
     void *got;
 
     while (!ck_ring_dequeue_spsc(&rival->ring, rival->buffer, &got)) {
-        rmx_core_relax();
+        rmx_base_pause();
     }
     rmx_assert((uintptr_t)got == item);
 }

@@ -8,12 +8,4 @@
 /* Binds the calling thread to this cpu; where it may not, it runs unbound. */
 void rmx_core_pin(long cpu);
 
-/* In a loop that polls: lets the core's other thread go on. */
-static inline void rmx_core_relax(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-}
-
 #endif

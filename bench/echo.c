@@ -27,7 +27,7 @@ static ssize_t receive(int fd, void *buffer, bool polls)
         if (turns > REST_TURNS) {
             return recv(fd, buffer, RMX_ECHO_BYTES, 0);
         }
-        rmx_core_relax();
+        rmx_base_pause();
         got = recv(fd, buffer, RMX_ECHO_BYTES, MSG_DONTWAIT);
     }
     return got;

@@ -70,7 +70,7 @@ static void await(_Atomic uint32_t *word, uint32_t value)
 {
     for (uint32_t spins = 0; atomic_load_explicit(word, memory_order_acquire) != value;) {
         if (++spins < SPINS) {
-            rmx_core_relax();
+            rmx_base_pause();
         } else {
             sleep_while(word, value - 1);
         }
@@ -98,7 +98,7 @@ _Noreturn static void serve(struct rmx_pair_shm *shm, void *user)
         }
         tell(&shm->ready, order);
         while (atomic_load_explicit(&shm->go, memory_order_acquire) != order) {
-            rmx_core_relax();
+            rmx_base_pause();
         }
         cpu_ns = cpu_now_ns();
         began_ns = rmx_samples_now_ns();
@@ -189,7 +189,7 @@ static void ask(void *user)
     for (uint32_t i = 1; i <= PROBES; i++) {
         atomic_store_explicit(&probed->ping, i, memory_order_release);
         while (atomic_load_explicit(&probed->pong, memory_order_acquire) != i) {
-            rmx_core_relax();
+            rmx_base_pause();
         }
     }
 }
@@ -199,7 +199,7 @@ static void answer(void *user)
     (void)user;
     for (uint32_t i = 1; i <= PROBES; i++) {
         while (atomic_load_explicit(&probed->ping, memory_order_acquire) != i) {
-            rmx_core_relax();
+            rmx_base_pause();
         }
         atomic_store_explicit(&probed->pong, i, memory_order_release);
     }

@@ -38,7 +38,7 @@ static void send_chunks(void *user)
             .bytes = stage->chunk_bytes };
 
         while (rmx_ring_reserve_one(&ring.ring) == 0) {
-            rmx_core_relax();
+            rmx_base_pause();
         }
         memcpy(rmx_chunk_payload(&ring, 0), source + (size_t)(sent % places) * chunk.bytes,
             chunk.bytes);
@@ -58,7 +58,7 @@ static void take_chunks(void *user)
         struct rmx_chunk chunk;
 
         while (rmx_ring_peek_one(&ring.ring) == 0) {
-            rmx_core_relax();
+            rmx_base_pause();
         }
         rmx_assert(rmx_chunk_read(&ring, 0, &chunk) == 0);
         memcpy(sink + (size_t)(taken % places) * chunk.bytes, rmx_chunk_payload(&ring, 0),

@@ -29,7 +29,7 @@ static struct rmx_ring attach(const struct rmx_ring_stage *stage, uint64_t place
 static inline void put(struct rmx_ring *ring, uint64_t item)
 {
     while (rmx_ring_reserve_one(ring) == 0) {
-        rmx_core_relax();
+        rmx_base_pause();
     }
     *(uint64_t *)rmx_ring_entry(ring, 0) = item;
     rmx_ring_publish(ring, 1);
@@ -38,7 +38,7 @@ static inline void put(struct rmx_ring *ring, uint64_t item)
 static inline void get(struct rmx_ring *ring, uint64_t item)
 {
     while (rmx_ring_peek_one(ring) == 0) {
-        rmx_core_relax();
+        rmx_base_pause();
     }
     rmx_assert(*(const uint64_t *)rmx_ring_entry(ring, 0) == item);
     rmx_ring_release_one(ring);
@@ -119,7 +119,7 @@ static void send_batches(void *user)
             rmx_assert(rmx_ring_reserve(&ring, &room) == 0);
         }
         if (room < stage->batch) {
-            rmx_core_relax();
+            rmx_base_pause();
             continue;
         }
         fill(&ring, sent, stage->batch);
@@ -140,7 +140,7 @@ static void take_batches(void *user)
             rmx_assert(rmx_ring_peek_for(&ring, stage->batch, &ready) == 0);
         }
         if (ready < stage->batch) {
-            rmx_core_relax();
+            rmx_base_pause();
             continue;
         }
         check(&ring, taken, stage->batch);
@@ -179,7 +179,7 @@ static void answer(void *user)
 static void push(struct rmx_reference *ring, uint64_t item)
 {
     while (!rmx_reference_push(ring, item)) {
-        rmx_core_relax();
+        rmx_base_pause();
     }
 }
 
@@ -188,7 +188,7 @@ static void pop(struct rmx_reference *ring, uint64_t item)
     uint64_t got;
 
     while (!rmx_reference_pop(ring, &got)) {
-        rmx_core_relax();
+        rmx_base_pause();
     }
     rmx_assert(got == item);
 }

@@ -82,7 +82,7 @@ static bool polled(struct end *end, struct rmx_note *note)
             if (rmx_mail_take(&end->from, note) == 1) {
                 return true;
             }
-            rmx_core_relax();
+            rmx_base_pause();
         }
     } while (rmx_samples_now_ns() < until);
     return false;
@@ -208,11 +208,11 @@ static void let_sleep(struct rmx_ring_stage *stage, uint32_t i)
     uint64_t until;
 
     while (atomic_load_explicit(&stage->word[1], memory_order_acquire) != i) {
-        rmx_core_relax();
+        rmx_base_pause();
     }
     until = rmx_samples_now_ns() + PARK_NS;
     while (rmx_samples_now_ns() < until) {
-        rmx_core_relax();
+        rmx_base_pause();
     }
 }
 
@@ -318,7 +318,7 @@ static void produce_half(void *user)
     attach_end(&end, stage, RMX_CHUNK_PRODUCER);
     for (uint32_t i = 0; i < stage->chunks; i++) {
         while (rmx_samples_now_ns() < due) {
-            rmx_core_relax();
+            rmx_base_pause();
         }
         *(volatile unsigned char *)rmx_chunk_end_room(&end) = 1;
         rmx_chunk_end_publish(&end, HALF_CHUNK);
@@ -342,7 +342,7 @@ static void consume_half(void *user)
         (void)rmx_chunk_end_next(&end, &bytes);
         until = rmx_samples_now_ns() + SERVICE_NS;
         while (rmx_samples_now_ns() < until) {
-            rmx_core_relax();
+            rmx_base_pause();
         }
         rmx_chunk_end_release(&end);
     }
@@ -376,7 +376,7 @@ static void send_stamped(void *user)
 
         post(&end, rmx_samples_now_ns());
         while (rmx_mail_take(&end.from, &note) == 0) {
-            rmx_core_relax();
+            rmx_base_pause();
         }
     }
     close(end.epoll);
@@ -392,7 +392,7 @@ static void take_stamped(void *user)
         struct rmx_note note;
 
         while (rmx_mail_take(&end.from, &note) == 0) {
-            rmx_core_relax();
+            rmx_base_pause();
         }
         rmx_histogram_add(&stage->one_way_ns, rmx_samples_now_ns() - note.value);
         post(&end, 0);

@@ -332,7 +332,7 @@ bool rmx_handle_poll(struct rmx_client *client, uint64_t until_ns)
         }
         pthread_mutex_unlock(&client->lock);
         for (int i = 0; i < PAUSES; i++) {
-            rmx_handle_pause();
+            rmx_base_pause();
         }
         told = look % LOOKS == 0 && has_message(sleep_fd);
         pthread_mutex_lock(&client->lock);

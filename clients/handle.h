@@ -108,16 +108,6 @@ void rmx_handle_digest(struct rmx_client *client);
  * now and then. */
 bool rmx_handle_poll(struct rmx_client *client, uint64_t until_ns);
 
-/* One step of a loop that polls shared memory. */
-static inline void rmx_handle_pause(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 #define RMX_HANDLE_ANYTHING UINT32_MAX
 
 /* Sleeps until rmx_handle_wake() names this job's place and one of the kinds (or ANYTHING), having

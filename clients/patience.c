@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "clients/clock.h"
+#include "ring/base.h"
 
 #define SPINS_A_LOOK 64 /* between looks at the clock */
 
@@ -37,7 +38,7 @@ static void spin(
     pthread_mutex_unlock(&client->lock);
     while (!has_news(stream, kind) && rmx_clock_ns() < until_ns) {
         for (int i = 0; i < SPINS_A_LOOK && !has_news(stream, kind); i++) {
-            rmx_handle_pause();
+            rmx_base_pause();
         }
     }
     pthread_mutex_lock(&client->lock);

@@ -21,6 +21,16 @@ _Noreturn void rmx_base_assert_failed(const char *expr, const char *file, int li
 /* One load, whatever the optimiser thinks: for words another process may change at any time. */
 #define RMX_READ_ONCE(word) (*(const volatile __typeof__(word) *)&(word))
 
+/* One step of a loop that polls shared memory: lets the core's other thread go on. */
+static inline void rmx_base_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 /* rmx_autofd int fd = -1; is closed on every way out. */
 #define rmx_autofd __attribute__((cleanup(rmx_base_close)))
 

@@ -15,6 +15,7 @@
 #include "engine/worker/task.h"
 #include "ipc/lane_wire.h"
 #include "ipc/sock.h"
+#include "ring/base.h"
 #include "ring/mail.h"
 
 #define SPINS_PER_LOOK 32u  /* polls between two looks at the clock */
@@ -197,15 +198,6 @@ static void take_mail(void)
 
 /* --- waiting --------------------------------------------------------------------------------- */
 
-static void pause_core(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 /* True if mail came, or the clock is worth a look. */
 static bool spin(void)
 {
@@ -218,7 +210,7 @@ static bool spin(void)
             if (mail_is_due()) {
                 return true;
             }
-            pause_core();
+            rmx_base_pause();
         }
         if (rmx_moment_ns() >= until) {
             break;
