@@ -10,9 +10,9 @@
  * milliseconds.
  *   asleep: the caller has another core than the lane, and whoever has nothing to do sleeps, its
  * core with it. Of the bare socket, the one who sends back is where the lane is. awake: no core is
- * asleep when its turn comes. The worker polls on its own; the caller is on the lane's, since a
- * lane never polls, and whoever would poll beside it would keep it waiting. Of the bare socket both
- * are on that core, too. (Both polling, each on a core, is told as a measure.)
+ * asleep when its turn comes. Worker and lane poll, each on its core, the lane 50 us at most; the
+ * caller is on the lane's and sleeps, as whoever would poll there would keep it waiting. Of the
+ * bare socket both are on that core, too. (Both polling, each on a core, is told as a measure.)
  */
 #include <stdbool.h>
 #include <stdlib.h>

@@ -154,6 +154,7 @@ void rmx_berth_reset(struct rmx_berth *berth)
     rmx_assert(error == 0); /* the geometry is ours */
     rmx_bell_disarm(&berth->worker_bell);
     rmx_bell_disarm(&berth->lane_bell);
+    berth->armed = false;
     (void)rmx_bell_hear(&berth->worker_bell);
     (void)rmx_bell_hear(&berth->lane_bell);
     /* Relaxed: nobody else has the arena. */
@@ -228,11 +229,21 @@ uint32_t rmx_berth_ready(const struct rmx_berth *berth)
     return ready < berth->used ? ready : berth->used;
 }
 
+void rmx_berth_wake(struct rmx_berth *berth)
+{
+    if (berth->armed) {
+        berth->armed = false;
+        rmx_bell_disarm(&berth->lane_bell);
+    }
+}
+
 int rmx_berth_post(struct rmx_berth *berth, enum rmx_note_kind kind, uint32_t flow)
 {
     struct rmx_note note = { .kind = kind, .flow = flow };
-    int error = rmx_mail_post(&berth->to_worker, &note);
+    int error;
 
+    rmx_berth_wake(berth); /* a short job's answer is there before the lane's turn is over */
+    error = rmx_mail_post(&berth->to_worker, &note);
     return error < 0 ? error : rmx_bell_ring(&berth->worker_bell);
 }
 

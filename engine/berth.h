@@ -95,6 +95,7 @@ struct rmx_berth {
     uint64_t shares_bytes;   /* of all their arenas */
     uint32_t unshares_due;   /* channels the worker is to be told to give back */
     struct rmx_op bell_op;   /* the lane waits for its bell */
+    bool armed;              /* the bell: the lane sleeps, or is about to */
     pid_t pid;               /* the worker's, while open */
     uint64_t notes;          /* taken from all its workers so far */
     uint64_t busy_ns;        /* of its worker's, what rmx_berth_busy_ns() has told */
@@ -161,9 +162,13 @@ void rmx_berth_lay_out(struct rmx_berth *berth, const struct rmx_pair *pair,
 void rmx_berth_attach(
     struct rmx_berth *berth, uint64_t at, const struct rmx_pair *pair, struct rmx_chunk_ring *ring);
 
-/* Posts a note to the worker and wakes it; flow is a pair's index, or 0. Returns whether that took
- * a system call (0 or 1), or -errno if the mailbox is full or its counts lie: the worker is
- * broken. */
+/* The lane is awake, and looks into the mailbox before it sleeps: no bell needs ringing till then.
+ */
+void rmx_berth_wake(struct rmx_berth *berth);
+
+/* Posts a note to the worker and wakes it, and says that the lane is awake; flow is a pair's index,
+ * or 0. Returns whether that took a system call (0 or 1), or -errno if the mailbox is full or its
+ * counts lie: the worker is broken. */
 int rmx_berth_post(struct rmx_berth *berth, enum rmx_note_kind kind, uint32_t flow);
 
 /* Its pairs that have rings: of others there can be many more than there ever are jobs. */

@@ -282,6 +282,7 @@ bool rmx_crew_may_sleep(struct rmx_crew *crew)
 
         if (berth->open) {
             rmx_bell_arm(&berth->lane_bell);
+            berth->armed = true;
             quiet = rmx_ring_consumer_ask(&berth->to_lane.ring) && quiet;
         }
     }
@@ -291,9 +292,7 @@ bool rmx_crew_may_sleep(struct rmx_crew *crew)
 void rmx_crew_wake(struct rmx_crew *crew)
 {
     for (uint32_t i = 0; i < crew->count; i++) {
-        if (crew->berths[i].open) {
-            rmx_bell_disarm(&crew->berths[i].lane_bell);
-        }
+        rmx_berth_wake(&crew->berths[i]);
     }
 }
 

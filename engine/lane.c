@@ -15,6 +15,7 @@
 
 #include "engine/cell.h"
 #include "engine/clock.h"
+#include "engine/gauges.h"
 #include "engine/log.h"
 #include "engine/pass.h"
 
@@ -168,6 +169,22 @@ static uint64_t sleep_ns(const struct rmx_lane *lane)
     return look_ns - now < SLEEP_MAX_NS ? look_ns - now : SLEEP_MAX_NS;
 }
 
+/* A worker that polls has its next word sooner than a wake-up takes: the lane, which has a cpu to
+ * itself then, looks that long before it sleeps. */
+static bool expects_news(struct rmx_lane *lane)
+{
+    uint64_t now;
+
+    if (lane->poll_ns == 0 || lane->jobs == 0) {
+        return false;
+    }
+    now = rmx_clock_ns();
+    if (lane->stirred) {
+        lane->poll_until_ns = now + lane->poll_ns;
+    }
+    return now < lane->poll_until_ns;
+}
+
 /* One round: what workers wrote, what clients are to be told, what the kernel has. */
 static int turn(struct rmx_lane *lane)
 {
@@ -180,61 +197,20 @@ static int turn(struct rmx_lane *lane)
     rmx_meter_look(lane);
     rmx_crew_tend(&lane->crew);
     if (lane->lanes_count > 1) { /* another lane may be asked for the sum */
-        rmx_lane_refresh_stats(lane);
+        rmx_gauges_refresh(lane);
     }
     rmx_gate_tend(&lane->gate);
-    if (worked || lane->again_first != NULL) {
-        return rmx_loop_turn(&lane->loop, 0);
+    worked = worked && (lane->jobs > 0 || lane->draining); /* the last may have ended */
+    worked = worked || lane->again_first != NULL;
+    lane->stirred = lane->stirred || worked;
+    if (worked || expects_news(lane)) {
+        result = rmx_loop_turn(&lane->loop, 0);
+    } else {
+        result = rmx_loop_turn(&lane->loop, rmx_crew_may_sleep(&lane->crew) ? sleep_ns(lane) : 0);
+        rmx_crew_wake(&lane->crew);
     }
-    result = rmx_loop_turn(&lane->loop, rmx_crew_may_sleep(&lane->crew) ? sleep_ns(lane) : 0);
-    rmx_crew_wake(&lane->crew);
+    lane->stirred = result > 0;
     return result;
-}
-
-/* The most that jobs of any worker had at once. Relaxed: its word on itself. */
-static uint64_t memory_peak(const struct rmx_berth *berth, uint64_t others)
-{
-    uint64_t bytes = atomic_load_explicit(&berth->shm->memory_peak_bytes, memory_order_relaxed);
-
-    return bytes > others ? bytes : others;
-}
-
-void rmx_lane_refresh_stats(struct rmx_lane *lane)
-{
-    struct rmx_stats *stats = &lane->stats;
-    uint64_t used[RMX_PAIR_SIZES] = { 0 };
-    uint64_t running = 0;
-    uint64_t isolated = 0;
-    uint64_t shares = 0;
-    uint64_t peak_bytes = 0;
-
-    for (uint32_t i = 0; i < lane->crew.count; i++) {
-        const struct rmx_berth *berth = &lane->crew.berths[i];
-
-        shares += berth->shares_used;
-        running += berth->used;
-        isolated += i >= lane->crew.workers + RMX_TRIALS ? berth->used : 0;
-        peak_bytes = memory_peak(berth, peak_bytes);
-        for (int size = 0; size < RMX_PAIR_SIZES; size++) {
-            used[size] += berth->geometry[size].count - berth->free_counts[size];
-        }
-    }
-    rmx_stats_set(stats, RMX_STATS_WORKER_MEMORY_PEAK, peak_bytes);
-    rmx_stats_set(stats, RMX_STATS_JOBS_IN_FLIGHT, lane->jobs);
-    rmx_stats_set(stats, RMX_STATS_JOBS_QUEUED, lane->queue.count);
-    rmx_stats_set(stats, RMX_STATS_GROUPS_OPEN, lane->gate.groups_open);
-    rmx_stats_set(stats, RMX_STATS_JOBS_RUNNING, running);
-    rmx_stats_set(stats, RMX_STATS_JOBS_ISOLATED, isolated);
-    rmx_stats_set(stats, RMX_STATS_JOBS_ON_TRIAL, rmx_cell_trial(&lane->crew)->used);
-    rmx_stats_set(stats, RMX_STATS_FDS_OPEN, lane->descriptors + lane->spools.open);
-    rmx_stats_set(stats, RMX_STATS_SPOOLS_OPEN, lane->spools.open);
-    rmx_stats_set(stats, RMX_STATS_SPOOL_BYTES, lane->spools.bytes);
-    rmx_stats_set(stats, RMX_STATS_PAIRS_SMALL_USED, used[RMX_PAIR_SMALL]);
-    rmx_stats_set(stats, RMX_STATS_PAIRS_BULK_USED, used[RMX_PAIR_BULK]);
-    rmx_stats_set(stats, RMX_STATS_PAIRS_BARE_USED, used[RMX_PAIR_BARE]);
-    rmx_stats_set(stats, RMX_STATS_CHANNELS_OPEN, shares);
-    rmx_stats_set(stats, RMX_STATS_URING_ENTERS, lane->loop.enters);
-    rmx_stats_set(stats, RMX_STATS_URING_COMPLETIONS, lane->loop.completions);
 }
 
 /* --- the end --------------------------------------------------------------------------------- */

@@ -46,8 +46,9 @@ struct rmx_lane {
     int listen_fd;                 /* the supervisor's, written before the order SERVE; -1 = none */
     int drain_fd;                  /* likewise, before DRAIN: operators come there from then on */
     struct rmx_handover *handover; /* of listen_fd: the supervisor's */
-    int private_fd; /* a client that is connected already, taken at start; -1 = none */
-    uint64_t spin_ns;
+    int private_fd;   /* a client that is connected already, taken at start; -1 = none */
+    uint64_t spin_ns; /* how long its workers poll before they sleep; poll_ns: it itself */
+    uint64_t poll_ns;
     int nice_value; /* the daemon's, before the lane goes first */
 
     pthread_t thread;
@@ -83,6 +84,8 @@ struct rmx_lane {
     struct rmx_alarms alarms;   /* when jobs want to be looked at, by their index in flows */
     struct rmx_alarm *alarm_of; /* their memory; owned */
     uint64_t wake_ns;           /* nobody else wants a turn before */
+    uint64_t poll_until_ns;     /* then it may sleep */
+    bool stirred;               /* something happened in the last turn */
     int failed;                 /* -errno to end with; 0 = none */
     bool serving;               /* it takes clients, or did */
     bool draining;
@@ -133,8 +136,5 @@ void rmx_lane_report_shut(struct rmx_lane *lane);
 
 /* Everything is over for this lane: its one private client left. */
 void rmx_lane_abort(struct rmx_lane *lane);
-
-/* Brings the gauges up to date. */
-void rmx_lane_refresh_stats(struct rmx_lane *lane);
 
 #endif

@@ -10,6 +10,8 @@
 
 #include "ring/base.h"
 
+#define POLL_MAX_NS 50000u /* waking an idle cpu takes 20 to 50 us in a virtual machine */
+
 /* Adds a reason to plan->why; what does not fit is cut off. */
 __attribute__((format(printf, 2, 3))) static void explain(
     struct rmx_plan *plan, const char *format, ...)
@@ -238,4 +240,11 @@ uint64_t rmx_plan_spin_ns(const struct rmx_plan *plan, const struct rmx_topology
         return config->spin_ns;
     }
     return plan->may_spin ? rmx_topology_wake_cost_ns(topology) : 0;
+}
+
+uint64_t rmx_plan_poll_ns(const struct rmx_plan *plan, uint64_t spin_ns)
+{
+    uint64_t most_ns = plan->may_spin ? POLL_MAX_NS : 0;
+
+    return spin_ns < most_ns ? spin_ns : most_ns;
 }

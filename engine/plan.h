@@ -57,4 +57,8 @@ void rmx_plan_make(
 uint64_t rmx_plan_spin_ns(const struct rmx_plan *plan, const struct rmx_topology *topology,
     const struct rmx_config *config);
 
+/* How long a lane may whose workers poll for spin_ns: no longer than they, than about a wake-up
+ * across cpus takes, and not at all where there is no cpu for each lane and worker. */
+uint64_t rmx_plan_poll_ns(const struct rmx_plan *plan, uint64_t spin_ns);
+
 #endif

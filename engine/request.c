@@ -11,6 +11,7 @@
 #include "engine/allowance.h"
 #include "engine/clock.h"
 #include "engine/discard.h"
+#include "engine/gauges.h"
 #include "engine/hello.h"
 #include "engine/lane.h"
 #include "engine/member.h"
@@ -184,7 +185,7 @@ static bool say_stats(struct rmx_client *client)
     reply->head.type = RMX_MSG_STATS_REPLY;
     reply->head.bytes = bytes;
     reply->head.count = RMX_STATS_COUNT;
-    rmx_lane_refresh_stats(lane);
+    rmx_gauges_refresh(lane);
     for (uint32_t i = 0; i < lane->lanes_count; i++) {
         rmx_stats_collect(&lane->lanes[i]->stats, reply->values);
     }

@@ -123,6 +123,7 @@ static int make_lane(struct supervisor *sup, uint32_t index, uint64_t spin_ns)
         .handover = &sup->listener.handover,
         .private_fd = is_private ? (int)sup->config.private_fd : -1,
         .spin_ns = spin_ns,
+        .poll_ns = rmx_plan_poll_ns(&sup->plan, spin_ns),
         .report_fd = sup->report_fd,
         .order = sup->order,
         .reload.lock = PTHREAD_MUTEX_INITIALIZER,

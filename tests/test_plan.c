@@ -178,6 +178,7 @@ Test(plan, a_worker_spins_only_where_it_is_in_nobodys_way)
     make("core:2 pu:1");
     cr_assert_not(plan.may_spin);
     cr_assert_eq(rmx_plan_spin_ns(&plan, &topology, &config), 0);
+    cr_assert_eq(rmx_plan_poll_ns(&plan, 5000), 0);
     make("core:2 pu:2");
     cr_assert(plan.may_spin);
     config.spin_ns = 5000;
@@ -185,4 +186,7 @@ Test(plan, a_worker_spins_only_where_it_is_in_nobodys_way)
     config.workers = 1;
     make("core:2 pu:1");
     cr_assert(plan.may_spin);
+    cr_assert_eq(rmx_plan_poll_ns(&plan, 0), 0);
+    cr_assert_eq(rmx_plan_poll_ns(&plan, 5000), 5000);
+    cr_assert_eq(rmx_plan_poll_ns(&plan, 50000000), 50000);
 }
