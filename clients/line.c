@@ -193,7 +193,7 @@ static int take_goodbye(struct rmx_line *line)
     }
     if (goodbye.status == RMX_BUSY) {
         return lose_saying(line, -ECONNRESET, RMX_DAEMON_LOST,
-            "it has no descriptor left to take what it is sent: raise its limit ('ulimit -n')");
+            "it has no descriptor ('ulimit -n') or no memory left to hear us: its log says which");
     }
     return lose(line, -ECONNRESET);
 }

@@ -271,7 +271,7 @@ struct rmx_result {
     uint32_t status;         /* enum rmx_end */
     int32_t cause;           /* the negative errno value behind an input or output error, or 0 */
     uint64_t bytes_in;       /* read from the input */
-    uint64_t bytes_out;      /* written to the output */
+    uint64_t bytes_out;      /* written to the output, up to the first that could not be */
     uint64_t packets_in;     /* demuxed from the chosen streams */
     uint64_t packets_out;    /* given to the muxer */
     uint64_t bytes_expected; /* TRUNCATED: what the input promised; else 0 */

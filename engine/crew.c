@@ -121,13 +121,14 @@ static uint32_t cpu_of(const struct rmx_crew *crew, uint32_t index)
 
 /* Where a worker and the lane want the same core, the lane has it soon: it does little at a time,
  * and all jobs wait for it. */
-static void give_way(const struct rmx_lane *lane, uint32_t index, pid_t pid)
+static void worker_born(void *owner, pid_t pid)
 {
+    const struct rmx_lane *lane = ((const struct rmx_crew *)owner)->lane;
     int nice_value = lane->nice_value + (int)lane->config->worker_nice;
 
     if (setpriority(PRIO_PROCESS, (id_t)pid, nice_value) < 0) {
-        rmx_log(RMX_LOG_WARN, "worker_not_nice", RMX_LOG_U64("worker", index),
-            RMX_LOG_ERRNO("why", errno));
+        rmx_log(
+            RMX_LOG_WARN, "worker_not_nice", RMX_LOG_I64("pid", pid), RMX_LOG_ERRNO("why", errno));
     }
 }
 
@@ -155,7 +156,6 @@ static void worker_ready(void *owner, uint32_t index, pid_t pid)
         rmx_log(RMX_LOG_WARN, "worker_not_pinned", RMX_LOG_U64("worker", index),
             RMX_LOG_U64("cpu", cpu), RMX_LOG_ERRNO("why", error));
     }
-    give_way(lane, index, pid);
     rmx_stats_add(&lane->stats, RMX_STATS_WORKER_STARTS, 1);
     rmx_log(RMX_LOG_INFO, role_of(crew, index), RMX_LOG_U64("lane", lane->index),
         RMX_LOG_U64("worker", index), RMX_LOG_I64("pid", pid),
@@ -360,7 +360,8 @@ static void report_huge_pages(const struct rmx_lane *lane, const struct rmx_bert
 static void prefault(const struct rmx_lane *lane, struct rmx_berth *berth)
 {
     const struct rmx_config *config = lane->config;
-    bool needed = config->prefault || config->huge_pages || lane->topology->nodes > 1;
+    bool placed = lane->topology->nodes > 1 && lane->place->node != RMX_PLAN_NONE;
+    bool needed = config->prefault || config->huge_pages || placed;
     int error = needed ? rmx_region_prefault(&berth->arena) : 0;
 
     berth->prefault = config->prefault && error == 0 ? rmx_berth_ringed(berth) : 0;
@@ -458,6 +459,7 @@ int rmx_crew_start(struct rmx_crew *crew, struct rmx_lane *lane, const char **wh
         .limits = { lane->config->worker_memory_bytes, lane->config->channels_bytes },
         .spin_ns = lane->spin_ns,
         .owner = crew,
+        .on_born = worker_born,
         .on_ready = worker_ready,
         .on_death = worker_died,
         .on_hopeless = hopeless,

@@ -56,7 +56,7 @@ struct rmx_drain_write {
     uint32_t iovecs;
     uint64_t offset;    /* where what is left of it goes */
     uint64_t end;       /* and where it ends */
-    uint32_t uncounted; /* bytes written while the one before it was not over */
+    uint32_t uncounted; /* bytes written while the one before it was not over, or behind a gap */
     bool end_taken;     /* it carries the last chunk */
     bool over; /* written, or failed: the one before it is not, or its chunks would be free */
     struct iovec iovec[RMX_DRAIN_CHUNKS_MAX];

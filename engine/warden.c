@@ -206,6 +206,7 @@ static void process_forked(void *owner, uint32_t ticket, pid_t pid, int error, i
         return;
     }
     enter(process, RMX_PROCESS_BORN);
+    warden->plan.on_born(warden->plan.owner, pid);
     process->pid = pid;
     process->pidfd = rmx_take_fd(pidfd);
     process->pidfd_op = (struct rmx_op){ .done = process_died, .owner = process };

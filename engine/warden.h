@@ -38,6 +38,9 @@ struct rmx_warden_plan {
     uint64_t spin_ns; /* how long a worker polls before it sleeps */
     void *owner;      /* the caller's, for the callbacks */
 
+    /* There is a process more, which makes itself ready: on the lane's cpus until it is bound. */
+    void (*on_born)(void *owner, pid_t pid);
+
     /* A worker has the berth's arena: notes may be posted. Bind it to its cpu here. */
     void (*on_ready)(void *owner, uint32_t berth, pid_t pid);
 

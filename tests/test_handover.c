@@ -36,7 +36,7 @@ static void offer(void)
 
 static void part(void)
 {
-    (void)close(client.fd);
+    rmx_base_close(&client.fd);
     (void)close(next);
     (void)close(lane.report_fd);
 }
@@ -140,7 +140,7 @@ static int finish(bool says, uint32_t status)
     if (says) {
         cr_assert_eq(rmx_sock_say(client.fd, &goodbye, sizeof(goodbye), MSG_DONTWAIT), 0);
     }
-    (void)close(client.fd);
+    rmx_base_close(&client.fd);
     error = rmx_handover_finish(&taken);
     cr_expect_eq(taken.sock, -1);
     return error;

@@ -13,7 +13,8 @@
 
 #include "engine/log.h"
 
-#define BERTHS 2
+#define BERTHS   2
+#define BORN_MAX 64
 
 static struct rmx_loop loop;
 static struct rmx_warden warden;
@@ -28,8 +29,29 @@ static struct {
 TestSuite(warden, .timeout = 60);
 TestSuite(brake);
 
+static pid_t born[BORN_MAX];
+static uint32_t births;
+
+static void on_born(void *owner, pid_t pid)
+{
+    (void)owner;
+    cr_assert_lt(births, BORN_MAX);
+    born[births++] = pid;
+}
+
+static bool was_born(pid_t pid)
+{
+    for (uint32_t i = 0; i < births; i++) {
+        if (born[i] == pid) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void on_ready(void *owner, uint32_t berth, pid_t pid)
 {
+    cr_assert(was_born(pid)); /* told before */
     cr_assert_eq(owner, (void *)berths);
     cr_assert_eq(seen[berth].pid, 0);
     seen[berth].pid = pid;
@@ -106,6 +128,7 @@ static void start(void)
         .berths_count = BERTHS,
         .limits = { .memory_max_bytes = 256u << 20 },
         .owner = berths,
+        .on_born = on_born,
         .on_ready = on_ready,
         .on_death = on_death,
         .on_hopeless = on_hopeless,
@@ -259,6 +282,7 @@ Test(warden, no_such_program_is_said_at_once)
         .program = "/nonexistent/ringmux-worker",
         .berths = berths,
         .berths_count = BERTHS,
+        .on_born = on_born,
         .on_ready = on_ready,
         .on_death = on_death,
         .on_hopeless = on_hopeless,

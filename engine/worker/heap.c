@@ -22,8 +22,9 @@
 /* From here on a block is the C library's. */
 #define LARGE_BYTES 262144u
 
-/* Pages whose blocks are all free go back to the kernel no sooner: the next job wants them again.
- * mimalloc's own 25 ms let each job of a slow sequence fault them in anew. */
+/* Pages whose blocks are all free go back to the kernel so long after the first of their segment
+ * was, and none was used again: the next job wants them. mimalloc's own 25 ms let each job of a
+ * slow sequence fault them in anew. */
 #define KEEP_MS 10000
 
 /* Blocks of the size of an initialisation vector, and what libavformat may read into one. */

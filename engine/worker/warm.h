@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The tables decoders build when the first of their kind opens, built before the fork: workers then
- * share them, and no job is the first. So is the time zone, whose file is out of reach later.
- * Zygote, at start; opens decoders on nothing, so that no media byte is parsed here.
+ * What the first job would else do for all after it. In the zygote, at start: the tables decoders
+ * build when the first of their kind opens, which workers then share, and the time zone, whose file
+ * is out of reach later; decoders are opened on nothing, so that no media byte is parsed. In a new
+ * worker, in its sandbox: the pages of heap and code.
  */
 #ifndef RMX_ENGINE_WORKER_WARM_H
 #define RMX_ENGINE_WORKER_WARM_H
 
-/* A decoder this build lacks is left out. */
+/* Zygote. A decoder this build lacks is left out. */
 void rmx_warm_init_process(void);
 
 /* In a new worker, before its first job: the heap gets its pages from the kernel now, some for each

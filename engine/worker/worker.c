@@ -159,7 +159,7 @@ void rmx_worker_run(int ctl_fd, const struct rmx_worker_birth *birth)
         leave(RMX_WORKER_OPEN, "cannot lock itself down", error);
     }
     error = say_ready(ctl_fd);
-    if (birth->order->prefault > 0) { /* nobody waits for a spare */
+    if (error == 0 && birth->order->prefault > 0) { /* a spare: who takes one has nobody waiting */
         rmx_warm_code();
         rmx_warm_heap();
     }
