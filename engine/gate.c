@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "engine/clock.h"
@@ -279,6 +280,7 @@ int rmx_gate_init(struct rmx_gate *gate, struct rmx_lane *lane)
         rmx_gate_fini(gate);
         return -ENOMEM;
     }
+    memset(gate->message, 0, RMX_WIRE_BYTES_MAX); /* its pages come now */
     for (uint32_t i = 0; i < max; i++) {
         rmx_client_init(&gate->clients[i], lane, i);
         gate->clients[i].roster = &gate->rosters[i];

@@ -80,6 +80,9 @@ void rmx_seats_init(const struct rmx_seats_plan *plan)
 
 void rmx_seats_prepare(uint32_t jobs)
 {
+    for (uint32_t flow = 0; flow < jobs && flow < desk.plan.flows; flow++) {
+        desk.seats[flow] = (struct seat){ .state = IDLE }; /* its page comes now */
+    }
     while (desk.pool_count < jobs && desk.pool_count < desk.plan.flows) {
         struct rmx_fiber *fiber = rmx_fiber_new();
 
