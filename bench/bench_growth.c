@@ -6,7 +6,7 @@
  *
  * A private daemon with one worker. Of each series the slope of a line through the logarithms is
  * told: 1 is linear, and what is more than 1.1 is called worse. Output goes to /dev/null. Memory is
- * anonymous memory of daemon and workers, beyond what they had before.
+ * anonymous memory of daemon and workers, beyond what they had when idle.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +38,8 @@ struct bench {
     struct rmx_client *client;
     struct rmx_growth_media media;
     pid_t daemon;
-    uint32_t ended; /* of the jobs that collect() will wait for */
+    double idle_mib; /* what it and its worker hold before they have more to do */
+    uint32_t ended;  /* of the jobs that collect() will wait for */
 };
 
 /* --- what they hold --------------------------------------------------------------------------- */
@@ -81,6 +82,7 @@ static void start(struct bench *bench)
     rmx_daemon_run(bench->client, &job, &result);
     (void)close(job.input);
     (void)close(job.output);
+    bench->idle_mib = memory_mib(bench->daemon);
 }
 
 /* Takes results that are there within so long; each has to be OK. Returns how many. */
@@ -162,7 +164,6 @@ static void run_file(
 {
     struct rmx_job job;
     uint64_t began;
-    double before = memory_mib(bench->daemon);
     double most;
 
     init_job(&job, open(path, O_RDONLY | O_CLOEXEC));
@@ -174,7 +175,7 @@ static void run_file(
     rmx_assert(lseek(job.input, 0, SEEK_SET) == 0);
     submit(bench, &job, 1); /* once more: looking takes time */
     most = collect(bench, 1, true);
-    rmx_samples_add(&cost->mib, most > before ? most - before : 0);
+    rmx_samples_add(&cost->mib, most > bench->idle_mib ? most - bench->idle_mib : 0);
     close_jobs(&job, 1);
 }
 

@@ -289,6 +289,17 @@ static double slope_of(const struct rmx_frame_point *points, size_t count)
     return ((double)count * xy - x * y) / ((double)count * xx - x * x);
 }
 
+/* Has the line a slope? What is no more than idle has no logarithm. */
+static bool has_slope(const struct rmx_frame_series *series)
+{
+    for (size_t i = 0; i < series->count; i++) {
+        if (series->points[i].y <= 0) {
+            return false;
+        }
+    }
+    return series->count > 1;
+}
+
 /* What costs something whatever its size looks better than linear at first, so the last points are
  * looked at by themselves, too. */
 static void print_growth(struct rmx_frame *frame, const struct rmx_frame_series *series)
@@ -314,7 +325,7 @@ void rmx_frame_series(struct rmx_frame *frame, const struct rmx_frame_series *se
     }
     rmx_document_text(&frame->json, "x", series->x);
     rmx_document_text(&frame->json, "y", series->y);
-    if (series->growth && series->count > 1) {
+    if (series->growth && has_slope(series)) {
         print_growth(frame, series);
     }
     rmx_document_open(&frame->json, "points", '[');

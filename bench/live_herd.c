@@ -41,6 +41,7 @@ struct bench {
     struct rmx_frame_point p99_ms[STEPS_MAX];
     struct rmx_frame_point cpu[STEPS_MAX];
     struct rmx_frame_point memory[STEPS_MAX];
+    int64_t idle_bytes; /* of its workers, before the first step */
     size_t steps;
 };
 
@@ -121,6 +122,7 @@ static void start_daemon(struct bench *bench, size_t jobs)
     rmx_daemon_start(&bench->daemon, "1", settings);
     client = rmx_daemon_client(&bench->daemon);
     rmx_close(&client);
+    bench->idle_bytes = (int64_t)sum_workers(bench, rmx_process_anon_bytes);
 }
 
 /* Once the worker has worked, so that it is told from the spare: away from its core. */
@@ -244,14 +246,13 @@ static bool try_jobs(struct bench *bench, size_t jobs)
 {
     static struct rmx_herd herd;
     static struct stretch stretch;
-    int64_t anon = (int64_t)sum_workers(bench, rmx_process_anon_bytes);
 
     memset(&stretch, 0, sizeof(stretch));
     rmx_herd_open(&herd, &bench->plan, bench->daemon.socket, jobs);
     (void)rmx_herd_run(&herd, bench->warm_ns);
     run_stretch(bench, &herd, bench->seconds, &stretch);
     stretch.anon_bytes_per_job =
-        ((int64_t)sum_workers(bench, rmx_process_anon_bytes) - anon) / (int64_t)jobs;
+        ((int64_t)sum_workers(bench, rmx_process_anon_bytes) - bench->idle_bytes) / (int64_t)jobs;
     rmx_herd_close(&herd);
     tell(bench, "paced", jobs, &stretch);
     keep(bench, jobs, &stretch);
