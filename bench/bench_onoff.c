@@ -7,7 +7,9 @@
  * The sandbox: a small job, at daemons whose worker is caged and is not; only the tests' odd-worker
  * (PROGRAM) can do without, and is both. Credits and accounts cannot be left out of the protocol:
  * on is the default, off is as far as settings go, credits for as many jobs as a session may have,
- * and no user's rates or shares counted. Each daemon has one worker. Each value is a run's median.
+ * and no user's rates or shares counted. Each daemon has one worker, and whoever has nothing to do
+ * sleeps: what a wake-up takes, and so whether one polls, each would measure for itself. Each value
+ * is a run's median.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -147,8 +149,8 @@ static struct rmx_entrant entrants[ENTRANTS] = {
 static struct rmx_client *open_one(const char *worker, const char *odd, const char *const *more)
 {
     char program[600];
-    const char *settings[12] = { "--log-level=error", "--workers=1" };
-    size_t count = 2;
+    const char *settings[12] = { "--log-level=error", "--workers=1", "--spin=0" };
+    size_t count = 3;
 
     if (odd != NULL) {
         (void)snprintf(program, sizeof(program), "--worker-program=%s", worker);

@@ -83,7 +83,7 @@ def group_lines(name, group):
     """A table: of one series with its spread, of several beside each other."""
     lines = []
     for series in group:
-        if "slope" in series:
+        if series.get("slope") is not None:
             lines += [f"{series['name'].replace('_', ' ')} grows as the power "
                       f"{series['slope']:.2f} of {series['x']}, at its end "
                       f"{series['last_slope']:.2f}"
